@@ -1,0 +1,1 @@
+"""Lower confidence bounds for the mean of bounded rows, one file each."""

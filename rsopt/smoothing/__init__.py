@@ -1,0 +1,1 @@
+"""The torch side: smoothed classifiers, the noise sampler, simplex maps, Lipschitz constants."""
