@@ -1,1 +1,29 @@
-"""The torch side: smoothed classifiers, the noise sampler, simplex maps, Lipschitz constants."""
+"""The torch side: votes and scores of a model under Gaussian noise, and Lipschitz constants."""
+
+from rsopt.errors import MissingDependencyError
+
+try:
+    import torch as _torch  # noqa: F401  (only to say in our own words that it is missing)
+except ImportError as error:
+    raise MissingDependencyError.of("rsopt.smoothing", "torch", "torch") from error
+
+from rsopt.smoothing.certified import CertifiedInput
+from rsopt.smoothing.classifier import SmoothedClassifier
+from rsopt.smoothing.keys import Stream
+from rsopt.smoothing.provenance import Provenance, fingerprint
+from rsopt.smoothing.sampler import ChunkCounts, Sampler, ScoreBlock
+from rsopt.smoothing.simplex import (
+    Hardmax,
+    Identity,
+    SimplexMap,
+    Softmax,
+    Sparsemax,
+    simplex_map,
+    simplex_map_names,
+)
+
+__all__ = [
+    "CertifiedInput", "ChunkCounts", "Hardmax", "Identity", "Provenance", "Sampler", "ScoreBlock",
+    "SimplexMap", "SmoothedClassifier", "Softmax", "Sparsemax", "Stream", "fingerprint", "simplex_map",
+    "simplex_map_names",
+]

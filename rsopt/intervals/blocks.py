@@ -1,0 +1,153 @@
+"""Rows summed up in blocks: all that the betting bounds remember of the data.
+
+Bets and slopes stay fixed inside a block and use earlier blocks only, so they are predictable. What a block must
+tell about its rows x is then sum log(1 + lam (x - m)) for any bet lam and any null mean m, and the moments that
+later bets are computed from. Rows near the block's centre c are folded into the power sums P_2 … P_6 about their
+mean; rows far from it (and all rows of a small block) are kept one by one. With z = 1 + lam (c - m) and
+u = lam (x - c)/z,
+
+    log(1 + lam (x - m)) = log z + log(1 + u),
+    log(1 + u) = u - u²/2 + u³/3 - u⁴/4 + u⁵/5 - u⁶ H(u),   H(u) = ∫ s⁵/(1 + s u) ds over [0, 1],
+
+and H decreases in u, so replacing H(u) by an upper bound of H at the block's smallest u can only lower the
+capital: the bound stays valid, and no row is needed again. `kept` rows are exact.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+
+from rsopt.intervals.slope import best_slope, moments
+
+#: Columns of a block's record.
+USED, ROWS, FOLDED, SLOPE, MEAN, VARIANCE, THIRD, CENTRE, LOWEST, P2, SUM1 = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 14
+WIDTH = SUM1 + 9
+
+SMALL_BLOCK = 8
+
+
+def block_ends(n: int, first_stage: int) -> np.ndarray:
+    """Ends of the blocks: sizes max(1, min(r//60, t//10)), t rows used and r left, broken at `first_stage`."""
+    ends = []
+    t = 0
+    while t < n:
+        size = max(1, min((n - t) // 60, t // 10))
+        if t < first_stage:
+            size = min(size, first_stage - t)
+        t += size
+        ends.append(t)
+    return np.array(ends, dtype=np.int64)
+
+
+@njit(cache=True)
+def fold(x: np.ndarray, near: float, reach: float, record: np.ndarray, kept: np.ndarray) -> int:
+    """Fold rows within `reach` of `near` into power sums in `record`; write the others to `kept`, return their number."""
+    folded = 0
+    total = 0.0
+    lowest = np.inf
+    count = 0
+    for i in range(x.size):
+        if abs(x[i] - near) <= reach:
+            folded += 1
+            total += x[i]
+            lowest = min(lowest, x[i])
+        else:
+            kept[count] = x[i]
+            count += 1
+    record[FOLDED] = folded
+    if folded == 0:
+        return count
+    centre = total / folded
+    p2, p3, p4, p5, p6 = 0.0, 0.0, 0.0, 0.0, 0.0
+    for i in range(x.size):
+        if abs(x[i] - near) <= reach:
+            d = x[i] - centre
+            d2 = d * d
+            p2 += d2
+            p3 += d2 * d
+            p4 += d2 * d2
+            p5 += d2 * d2 * d
+            p6 += d2 * d2 * d2
+    record[CENTRE] = centre
+    record[LOWEST] = lowest
+    record[P2] = p2
+    record[P2 + 1] = p3
+    record[P2 + 2] = p4
+    record[P2 + 3] = p5
+    record[P2 + 4] = p6
+    return count
+
+
+@njit(cache=True)
+def absorb(a: np.ndarray, y: np.ndarray, first: int, last: int, ends: np.ndarray, sloped: bool, z: float,
+           log_level: float, state: np.ndarray, records: np.ndarray, kept: np.ndarray, kept_ends: np.ndarray) -> int:
+    """Sum up the rows of blocks first … last - 1 into `records`; return how many rows were kept one by one.
+
+    Args:
+        a, y: the two columns, (rows of these blocks,), in [0, 1]; y is ignored unless `sloped`.
+        first, last: block numbers.
+        ends: ends of all blocks, (blocks,).
+        sloped: x = (a - b y + b)/(1 + b) with slopes b chosen here; otherwise x = a.
+        z, log_level: standard errors that slopes allow for, and ln(1/alpha).
+        state: the nine running sums, the present slope and the rows used when it was chosen; updated, (11,).
+        records: one row a block, (blocks, WIDTH); rows first … last - 1 are written.
+        kept: room for the kept x, (rows of these blocks,).
+        kept_ends: ends of each block's kept rows within `kept`, (last - first,); written.
+    """
+    n = ends[-1]
+    offset = ends[first - 1] if first > 0 else 0
+    count = 0
+    x = np.empty(a.size)
+    for k in range(first, last):
+        used = ends[k - 1] if k > 0 else 0
+        rows = ends[k] - used
+        if sloped and used >= 8 and used >= 1.25 * state[10]:
+            state[9], _ = best_slope(state[:9], used, n, z, log_level)
+            state[10] = used
+        b = state[9]
+        mean, variance, third = moments(state[:9], used, b)
+        record = records[k]
+        record[:] = 0.0
+        record[USED], record[ROWS], record[SLOPE] = used, rows, b
+        record[MEAN], record[VARIANCE], record[THIRD] = mean, variance, third
+        for i in range(rows):
+            u = a[used - offset + i]
+            v = y[used - offset + i] if sloped else 0.0
+            x[i] = (u - b * v + b) / (1.0 + b)
+            record[SUM1] += u
+            record[SUM1 + 1] += v
+            record[SUM1 + 2] += u * u
+            record[SUM1 + 3] += u * v
+            record[SUM1 + 4] += v * v
+            record[SUM1 + 5] += u * u * u
+            record[SUM1 + 6] += u * u * v
+            record[SUM1 + 7] += u * v * v
+            record[SUM1 + 8] += v * v * v
+        # No bet of the schemes here is much above (z + 1)/(s sqrt(r)), so u stays within about 0.3.
+        spread = math.sqrt((1.0 + used * variance) / (4.0 + used) * (n - used))
+        reach = 0.3 * spread / (z + 1.0) if rows > SMALL_BLOCK else -1.0
+        count += fold(x[:rows], mean, reach, record, kept[count:])
+        kept_ends[k - first] = count
+        for i in range(9):
+            state[i] += record[SUM1 + i]
+    return count
+
+
+@njit(cache=True)
+def log_growth(record: np.ndarray, lam: float, m: float) -> float:
+    """A lower bound on the sum of log(1 + lam (x - m)) over the folded rows; 0 <= lam < 1/m."""
+    folded = record[FOLDED]
+    if folded == 0.0:
+        return 0.0
+    z = 1.0 + lam * (record[CENTRE] - m)
+    w = lam / z
+    # -1 < u because 1 + u = (1 + lam (x - m))/z is a ratio of positive numbers.
+    low = max(0.0, w * (record[CENTRE] - record[LOWEST]))
+    # H(-q) = 1/6 + q/7 + q²/8 + … <= 1/6 + q/7 + q²/8 + q³/(9 (1 - q)).
+    bound = 1.0 / 6.0 + low * (1.0 / 7.0 + low * (0.125 + low / (9.0 * (1.0 - low))))
+    series = w * w * (-record[P2] / 2.0 + w * (record[P2 + 1] / 3.0 + w * (
+        -record[P2 + 2] / 4.0 + w * (record[P2 + 3] / 5.0 - w * record[P2 + 4] * bound))))
+    return folded * math.log(z) + series

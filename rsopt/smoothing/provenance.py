@@ -1,0 +1,100 @@
+"""What a run's samples depend on: two runs with equal records draw equal samples."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+__all__ = ["Provenance", "fingerprint"]
+
+SCHEME = 1
+"""Number of the rule that turns (seed, stream, index, chunk) into samples; raised whenever it changes."""
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """The conditions under which samples were drawn. Equal records mean bit-identical counts.
+
+    The number of chunks in flight is not among them, nor the order of the inputs: neither changes a sample.
+
+    Attributes:
+        scheme: number of the keying rule.
+        seed: seed of the run.
+        sigma: standard deviation of the noise, in the units of the input.
+        chunk: rows of one forward batch.
+        num_classes: columns of the model's output.
+        noise: generator that drew the noise.
+        device: device type and, for accelerators, the model of the card.
+        input_dtype: dtype the noisy input was cast to, after the noise was added in float32.
+        autocast: dtype of autocast, or None.
+        compile_backend: backend of torch.compile, or None.
+        matmul: precision of float32 products ("highest", "high", "medium"; "+tf32" when cuDNN may use TF32).
+        threads: threads torch computes with on the host; a reduction may be split by it.
+        torch: version of torch.
+        numpy: version of NumPy, which draws host noise.
+    """
+
+    scheme: int
+    seed: int
+    sigma: float
+    chunk: int
+    num_classes: int
+    noise: str
+    device: str
+    input_dtype: str
+    autocast: str | None
+    compile_backend: str | None
+    matmul: str
+    threads: int
+    torch: str
+    numpy: str
+
+    def as_dict(self) -> dict[str, int | float | str | None]:
+        """The record as plain JSON values."""
+        return asdict(self)
+
+    def differences(self, other: Provenance) -> list[str]:
+        """One sentence for each field in which the records differ; empty when samples may be mixed."""
+        mine, theirs = self.as_dict(), other.as_dict()
+        return [f"{name} is {mine[name]!r} here and {theirs[name]!r} there" for name in mine
+                if mine[name] != theirs[name]]
+
+
+def device_name(device: torch.device) -> str:
+    """Type of a device and, on accelerators that say it, the model of the card."""
+    if device.type == "cuda":
+        return f"cuda ({torch.cuda.get_device_name(device)})"
+    return device.type
+
+
+def record(*, seed: int, sigma: float, chunk: int, num_classes: int, noise: str, device: torch.device,
+           input_dtype: torch.dtype, autocast: torch.dtype | None, compile_backend: str | None) -> Provenance:
+    """The record of a run with these options under the present settings of torch."""
+    tf32 = device.type == "cuda" and torch.backends.cudnn.allow_tf32
+    return Provenance(
+        scheme=SCHEME, seed=seed, sigma=sigma, chunk=chunk, num_classes=num_classes, noise=noise,
+        device=device_name(device), input_dtype=_plain(input_dtype),
+        autocast=None if autocast is None else _plain(autocast), compile_backend=compile_backend,
+        matmul=torch.get_float32_matmul_precision() + ("+tf32" if tf32 else ""),
+        threads=torch.get_num_threads(), torch=torch.__version__, numpy=np.__version__)
+
+
+def _plain(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+def fingerprint(model: nn.Module) -> str:
+    """SHA-256 over the submodules' class names and every parameter and buffer (name, dtype, shape, bytes)."""
+    digest = hashlib.sha256()
+    for name, module in model.named_modules():
+        digest.update(f"{name}:{type(module).__qualname__}\n".encode())
+    for name, tensor in (*model.named_parameters(), *model.named_buffers()):
+        digest.update(f"{name}:{tensor.dtype}:{tuple(tensor.shape)}\n".encode())
+        # Reinterpreted as bytes, since NumPy has no bfloat16.
+        flat = tensor.detach().cpu().contiguous().reshape(-1)
+        digest.update(flat.view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,271 @@
+"""Samples of a smoothed classifier, chunk by chunk: every chunk is reproducible alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from types import TracebackType
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import nn
+
+from rsopt.errors import InvalidInputError, ModelError
+from rsopt.smoothing.evaluation import checked_scores, eval_mode, forward_mode, unusable_rows, unusable_text
+from rsopt.smoothing.independence import check_rows_independent, rounding_allowance
+from rsopt.smoothing.keys import Stream
+from rsopt.smoothing.noise import NoisyChunks
+from rsopt.smoothing.provenance import Provenance
+from rsopt.smoothing.simplex import SimplexMap
+
+__all__ = ["ChunkCounts", "Sampler", "ScoreBlock"]
+
+SIMPLEX_TOLERANCE = 1e-3
+"""How far a row of scores may leave the simplex before the run stops."""
+
+
+@dataclass(frozen=True, eq=False)
+class ChunkCounts:
+    """The votes of one chunk.
+
+    Attributes:
+        chunk: number of the chunk.
+        rows: samples counted; the chunk size, except in a last, partial chunk.
+        counts: votes per class, int64 (K,); they sum to rows.
+    """
+
+    chunk: int
+    rows: int
+    counts: NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class ScoreBlock:
+    """The score rows of one chunk.
+
+    Attributes:
+        chunk: number of the chunk.
+        rows: points of the simplex, float32 (rows, K): entries in [0, 1], sums 1 up to float32 rounding.
+            Add them up in float64.
+    """
+
+    chunk: int
+    rows: NDArray[np.float32]
+
+
+@dataclass(eq=False)
+class Sampler:
+    """Draws samples of one model. Use it as a context manager: inside, the model is in eval mode.
+
+    Made by `SmoothedClassifier.sampler`, which says what the fields mean. The forward batch is always one
+    whole chunk, a last partial chunk included, because scores differ in their last digits with the batch
+    size. So a chunk's samples depend on the `provenance`, the input, its index, the stream and the chunk's
+    number, and on nothing else: not on what is in flight beside it, on the order of the inputs, or on the
+    machine that draws it.
+    """
+
+    model: nn.Module
+    forward: Callable[[torch.Tensor], object]
+    device: torch.device
+    dtype: torch.dtype
+    autocast: torch.dtype | None
+    in_flight: int
+    provenance: Provenance
+    checked: set[tuple[int, ...]]
+
+    def __post_init__(self) -> None:
+        self._stack = ExitStack()
+        self._open = False
+
+    def __enter__(self) -> Sampler:
+        self._stack.enter_context(eval_mode(self.model))
+        self._open = True
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        self._open = False
+        self._stack.close()
+
+    def chunks_of(self, n: int) -> int:
+        """How many chunks n samples take."""
+        return -(-n // self.provenance.chunk)
+
+    def chunk_counts(self, x: torch.Tensor | ArrayLike, index: int, chunk: int, *,
+                     stream: Stream = Stream.ESTIMATION, rows: int | None = None) -> NDArray[np.int64]:
+        """Votes of a single chunk, int64 (K,): the unit of work of distributed runs.
+
+        Args:
+            x: the input, without a batch dimension; rounded to float32, which is the point that is certified.
+            index: number of the input.
+            chunk: number of the chunk.
+            stream: what the samples are for.
+            rows: count only the first `rows` samples of the chunk; None for all.
+
+        Raises:
+            InvalidInputError: x is not finite, or an argument outside its range.
+            ModelError: the model returned NaN or a wrong shape, or mixes the rows of a batch.
+        """
+        size = self.provenance.chunk
+        rows = size if rows is None else rows
+        if not 1 <= rows <= size:
+            raise InvalidInputError(f"rows must lie in [1, {size}], got {rows}.")
+        (done,) = self.iter_counts(x, index, chunk * size + rows, stream=stream, first_chunk=chunk)
+        return done.counts
+
+    def iter_counts(self, x: torch.Tensor | ArrayLike, index: int, n: int, *,
+                    stream: Stream = Stream.ESTIMATION,
+                    first_chunk: int = 0) -> Generator[ChunkCounts, None, None]:
+        """Yields the chunks of samples 0 … n - 1 in order, each as soon as it is surely finished.
+
+        A run that was interrupted goes on with `first_chunk`; the sum over all chunks is the same.
+
+        Args:
+            x: the input, without a batch dimension.
+            index: number of the input.
+            n: samples in all, those of the chunks before `first_chunk` included.
+            stream: what the samples are for.
+            first_chunk: chunks before this one are left out.
+
+        Raises:
+            InvalidInputError: x is not finite, or an argument outside its range.
+            ModelError: the model returned NaN or a wrong shape, or mixes the rows of a batch.
+        """
+        waiting: list[tuple[int, int, torch.Tensor]] = []
+        for number, rows, scores in self._scores(x, index, n, stream, first_chunk):
+            with torch.inference_mode():
+                waiting.append((number, rows, self._votes(scores[:rows])))
+            if len(waiting) == self.in_flight:
+                yield from self._collect(waiting, index)
+                waiting = []
+        yield from self._collect(waiting, index)
+
+    def iter_scores(self, x: torch.Tensor | ArrayLike, index: int, n: int, simplex: SimplexMap, *,
+                    stream: Stream = Stream.ESTIMATION,
+                    first_chunk: int = 0) -> Generator[ScoreBlock, None, None]:
+        """Yields the score rows of samples 0 … n - 1 in blocks, on the same noise as `iter_counts`.
+
+        The map is computed in float32 at least, whatever the model's dtype; a row off the simplex by no
+        more than 1e-3 (rounding in half precision) is put back on it. Memory does not grow with n.
+
+        Args:
+            x: the input, without a batch dimension.
+            index: number of the input.
+            n: samples in all, those of the chunks before `first_chunk` included.
+            simplex: map from the model's outputs into the simplex; `Identity` where they lie in it already.
+            stream: what the samples are for.
+            first_chunk: chunks before this one are left out.
+
+        Raises:
+            InvalidInputError: x is not finite, or an argument outside its range.
+            ModelError: NaN, a wrong shape, a row further than 1e-3 from the simplex, or rows that mix.
+        """
+        waiting: list[tuple[int, torch.Tensor, torch.Tensor]] = []
+        for number, rows, scores in self._scores(x, index, n, stream, first_chunk):
+            with torch.inference_mode():
+                waiting.append((number, *self._simplex_rows(scores[:rows], simplex)))
+            if len(waiting) == self.in_flight:
+                yield from self._blocks(waiting, index)
+                waiting = []
+        yield from self._blocks(waiting, index)
+
+    def prepared(self, x: torch.Tensor | ArrayLike, index: int) -> torch.Tensor:
+        """The input as float32 on the device.
+
+        Raises:
+            InvalidInputError: it is not numeric or not finite.
+        """
+        tensor = x if isinstance(x, torch.Tensor) else torch.from_numpy(np.array(x))
+        if tensor.is_complex():
+            raise InvalidInputError(f"Input {index} is complex ({tensor.dtype}).")
+        tensor = tensor.detach().to(self.device, torch.float32)
+        if not bool(torch.isfinite(tensor).all()):
+            raise InvalidInputError(f"Input {index} holds NaN or infinite values.")
+        return tensor
+
+    def _scores(self, x: torch.Tensor | ArrayLike, index: int, n: int, stream: Stream,
+                first_chunk: int) -> Iterator[tuple[int, int, torch.Tensor]]:
+        if not self._open:
+            raise InvalidInputError("The sampler is closed. Use it inside "
+                                    "'with classifier.sampler(seed) as sampler:'.")
+        last = self.chunks_of(n)
+        if n < 1 or not 0 <= first_chunk <= last:
+            raise InvalidInputError(f"n must be positive and first_chunk within its {last} chunks, "
+                                    f"got n={n}, first_chunk={first_chunk}.")
+        point = self.prepared(x, index)
+        self._check(point, index)
+        noise = self._noise(point, index, stream)
+        size = self.provenance.chunk
+        for number, batch in noise.stream_chunks(range(first_chunk, last), self.in_flight - 1):
+            yield number, min(size, n - number * size), self._forward(batch, index)
+
+    def _noise(self, point: torch.Tensor, index: int, stream: Stream) -> NoisyChunks:
+        record = self.provenance
+        return NoisyChunks(point, record.sigma, record.chunk, record.seed, stream, index)
+
+    def _forward(self, batch: torch.Tensor, index: int) -> torch.Tensor:
+        record = self.provenance
+        try:
+            with forward_mode(self.device, self.autocast):
+                output = self.forward(batch.to(self.dtype))
+        except Exception as error:
+            # Any exception of foreign code: passed on as it is, with the one fact it cannot know.
+            error.add_note(f"The model was called for input {index}, shape {tuple(batch.shape)}, "
+                           f"{self.dtype}.")
+            raise
+        return checked_scores(output, record.chunk, record.num_classes, index)
+
+    def _check(self, point: torch.Tensor, index: int) -> None:
+        if tuple(point.shape) in self.checked:
+            return
+        (_, batch), = self._noise(point, index, Stream.CHECK).stream_chunks((0,), 0)
+        reduced = self.device.type == "cuda" and self.provenance.matmul != "highest"
+
+        def allowance(scores: torch.Tensor) -> float:
+            return rounding_allowance([scores.dtype, self.dtype, self.autocast or self.dtype], reduced)
+
+        with torch.inference_mode():
+            check_rows_independent(lambda rows: self._forward(rows, index), batch, allowance=allowance,
+                                   model=self.model, index=index)
+        self.checked.add(tuple(point.shape))
+
+    def _votes(self, scores: torch.Tensor) -> torch.Tensor:
+        # Rows without a vote go to an extra cell, read later: asking for them now would wait for the device.
+        classes = scores.shape[1]
+        vote = torch.where(unusable_rows(scores), classes, scores.argmax(dim=1))
+        cells = torch.zeros(classes + 1, dtype=torch.int64, device=scores.device)
+        return cells.scatter_add_(0, vote, torch.ones_like(vote))
+
+    def _collect(self, waiting: list[tuple[int, int, torch.Tensor]],
+                 index: int) -> Generator[ChunkCounts, None, None]:
+        if not waiting:
+            return
+        cells = torch.stack([votes for _, _, votes in waiting]).cpu().numpy()
+        for (number, rows, _), row in zip(waiting, cells, strict=True):
+            if row[-1]:
+                raise ModelError(unusable_text(index, int(row[-1]), number))
+            yield ChunkCounts(number, rows, row[:-1].copy())
+
+    def _simplex_rows(self, scores: torch.Tensor, simplex: SimplexMap) -> tuple[torch.Tensor, torch.Tensor]:
+        exact = scores if scores.dtype in (torch.float32, torch.float64) else scores.float()
+        rows = simplex(exact)
+        off = torch.maximum((rows.sum(dim=1) - 1.0).abs(), -rows.amin(dim=1))
+        off = torch.where(unusable_rows(scores), math.nan, off)
+        rows = rows.clamp_min(0.0)
+        return (rows / rows.sum(dim=1, keepdim=True)).float().clamp_max(1.0), off
+
+    def _blocks(self, waiting: list[tuple[int, torch.Tensor, torch.Tensor]],
+                index: int) -> Generator[ScoreBlock, None, None]:
+        for number, rows, off in waiting:
+            distance = off.cpu().numpy()
+            if unusable := int(np.isnan(distance).sum()):
+                raise ModelError(unusable_text(index, unusable, number))
+            if distance.max() > SIMPLEX_TOLERANCE:
+                raise ModelError(
+                    f"Input {index}: a row of scores leaves the simplex by {distance.max():.3g} (chunk "
+                    f"{number}); at most {SIMPLEX_TOLERANCE:g} is put down to rounding. Probabilities must be nonnegative "
+                    "and sum to 1; for a model that returns scores use softmax or sparsemax.")
+            yield ScoreBlock(number, rows.cpu().numpy())

@@ -1,0 +1,233 @@
+"""Designated statistics: the order in which samples count as evidence, and their tail sets."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import ClassVar, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+from scipy import special
+
+from rsopt.counts import Counts, checked_alpha
+from rsopt.errors import InvalidInputError, UnknownNameError
+from rsopt.functionals import Functional, LinkFunctional
+from rsopt.monotone import doubtful_level
+from rsopt.staircase import TailSet, hull_stairs
+from rsopt.statistics_kernel import PLUG_IN, STUDENTIZED, raw_statistic
+
+Array = npt.NDArray[np.float64]
+
+LARGEST_TABLE = 3000
+
+
+@runtime_checkable
+class Statistic(Protocol):
+    """A designated statistic T(x). Any order of the samples gives a valid bound; a good one gives a tight bound."""
+
+    @property
+    def name(self) -> str:
+        """Short name used in results and on the command line."""
+        ...
+
+    @property
+    def largest_alpha(self) -> float:
+        """The largest alpha at which the statistic is defined."""
+        ...
+
+    def tail_set(self, counts: Counts, functional: Functional, alpha: float) -> TailSet:
+        """W = {x : T(x) >= T(x_obs)}, T being the monotone hull of the raw statistic; near-ties are inside."""
+        ...
+
+
+def tie_tolerance(value: float) -> float:
+    """How far below T(x_obs) still counts as a tie: far above rounding, far below the spacing of T."""
+    return 1e-11 * (1.0 + abs(value))
+
+
+def tabulated_tail_set(raw: Callable[[Array, Array], Array], counts: Counts) -> TailSet:
+    """The tail set of any statistic, from its values at all outcomes: the general path, for small n.
+
+    Args:
+        raw: T_raw(x1, x2) for arrays of one shape.
+        counts: the observation.
+
+    Raises:
+        InvalidInputError: a NaN among the values, or n above 3000.
+    """
+    n = counts.n
+    if n > LARGEST_TABLE:
+        raise InvalidInputError(f"This statistic is tabulated over all outcomes, which is limited to n = "
+                                f"{LARGEST_TABLE}; found n = {n:,}. Use 'studentized' or 'clopper-pearson'.")
+    x1, x2 = np.meshgrid(np.arange(n + 1.0), np.arange(n + 1.0), indexing="ij")
+    possible = x1 + x2 <= n
+    table = np.full((n + 1, n + 1), -np.inf)
+    table[possible] = raw(x1[possible], x2[possible])
+    if np.isnan(table).any():
+        where = np.argwhere(np.isnan(table))[0]
+        raise InvalidInputError(f"The statistic is NaN at x1 = {where[0]}, x2 = {where[1]} (n = {n}). "
+                                "A NaN would drop outcomes from the tail set and make the bound too large.")
+    observed = float(table[: counts.x1 + 1, counts.x2:].max())
+    if observed == -math.inf:
+        return TailSet.everything(n)
+    threshold = observed if observed == math.inf else observed - tie_tolerance(observed)
+    return _checked(TailSet.from_stairs(hull_stairs(table, threshold)), counts)
+
+
+def _checked(tail_set: TailSet, counts: Counts) -> TailSet:
+    if not tail_set.contains(counts.x1, counts.x2):
+        raise AssertionError(f"The observation {counts.x1, counts.x2} is outside its own tail set.")
+    return tail_set
+
+
+@dataclass(frozen=True)
+class PlugIn:
+    """T = g(x/n), the source paper's choice.
+
+    With the probit margin it is +inf wherever x2 = 0 < x1, so nearly empty cells 1 and 2 reach T = +inf with
+    probability near 1 and the bound collapses for every input. It is usable with `Margin` and the Taylor functional.
+    """
+
+    name: ClassVar[str] = "plugin"
+    largest_alpha: ClassVar[float] = 0.5
+
+    def tail_set(self, counts: Counts, functional: Functional, alpha: float) -> TailSet:
+        """W = {x : g(x/n) >= g(x_obs/n)}."""
+        checked_alpha(alpha, self.largest_alpha)
+        if not isinstance(functional, LinkFunctional):
+            return tabulated_tail_set(lambda x1, x2: functional.value(x1 / counts.n, x2 / counts.n), counts)
+        return _compiled_tail_set(PLUG_IN, functional, 0.0, counts)
+
+
+@dataclass(frozen=True)
+class Studentized:
+    """T = g(p~) - z sqrt(V/N), an approximate lower confidence limit (the default).
+
+    z = ndtri(1 - alpha), c = z²/4, N = n + 3c, p~_i = (x_i + c)/N and V the delta-method variance of g at p~. With T
+    an approximate limit the exact bound is asymptotically efficient (Kabaila & Lloyd).
+    """
+
+    name: ClassVar[str] = "studentized"
+    largest_alpha: ClassVar[float] = 0.4
+
+    def tail_set(self, counts: Counts, functional: Functional, alpha: float) -> TailSet:
+        """W = {x : T(x) >= T(x_obs)} for the monotone hull of T.
+
+        Raises:
+            InvalidInputError: alpha above 0.4; or a functional without a gradient.
+        """
+        z = float(special.ndtri(1.0 - checked_alpha(alpha, self.largest_alpha)))
+        if isinstance(functional, LinkFunctional):
+            return _compiled_tail_set(STUDENTIZED, functional, z, counts)
+        gradient = getattr(functional, "gradient", None)
+        if gradient is None:
+            raise InvalidInputError(f"The studentized statistic needs the gradient of {functional.name!r}, which has "
+                                    "none. Add gradient(q1, q2), or use statistic='plugin' or 'clopper-pearson'.")
+        c = z * z / 4.0
+        total = counts.n + 3.0 * c
+
+        def raw(x1: Array, x2: Array) -> Array:
+            p1, p2 = (x1 + c) / total, (x2 + c) / total
+            a, b = gradient(p1, p2)
+            spread = a * a * p1 * (1.0 - p1) + b * b * p2 * (1.0 - p2) - 2.0 * a * b * p1 * p2
+            return functional.value(p1, p2) - z * np.sqrt(spread / total)
+
+        return tabulated_tail_set(raw, counts)
+
+
+@lru_cache(maxsize=1024)
+def _doubtful(n: int, functional: LinkFunctional, z: float) -> float:
+    return float(doubtful_level(n, functional.kind, functional.coefficients, z))
+
+
+def _compiled_tail_set(statistic: int, functional: LinkFunctional, z: float, counts: Counts) -> TailSet:
+    n, kind, coefficients = counts.n, functional.kind, functional.coefficients
+    observed = raw_statistic(n, statistic, kind, coefficients, z, counts.x1, counts.x2)
+    if math.isnan(observed):
+        raise InvalidInputError(f"The statistic is NaN at x1 = {counts.x1}, x2 = {counts.x2}.")
+    if observed == -math.inf:
+        return TailSet.everything(n)
+    threshold = observed if observed == math.inf else observed - tie_tolerance(observed)
+    if statistic == STUDENTIZED and threshold <= _doubtful(n, functional, z):
+        # Near the corner x2 = n the raw statistic is not monotone and bisection could miss outcomes. Such an
+        # observation is no evidence for its class: small n is tabulated, large n gets the whole space, which is safe.
+        if n > LARGEST_TABLE:
+            return TailSet.everything(n)
+        def raw(x1: Array, x2: Array) -> Array:
+            pairs = zip(x1.astype(int).tolist(), x2.astype(int).tolist(), strict=True)
+            return np.array([raw_statistic(n, statistic, kind, coefficients, z, a, b) for a, b in pairs])
+        return tabulated_tail_set(raw, counts)
+    return _checked(TailSet.from_rule((n, statistic, kind, coefficients, z, threshold)), counts)
+
+
+@dataclass(frozen=True)
+class ClopperPearson:
+    """T = g(lower limit of p1, upper limit of p2), each one-sided Clopper–Pearson at alpha/2 (formulas 4–6).
+
+    By Buehler's theorem the exact bound on this statistic is never below the two-way Clopper–Pearson bound itself.
+    """
+
+    name: ClassVar[str] = "clopper-pearson"
+    largest_alpha: ClassVar[float] = 0.5
+
+    def tail_set(self, counts: Counts, functional: Functional, alpha: float) -> TailSet:
+        """W = {x : T(x) >= T(x_obs)}; T is monotone by construction, so its stairs are found by bisection."""
+        n = counts.n
+        half = checked_alpha(alpha, self.largest_alpha) / 2.0
+        x = np.arange(n + 1.0)
+        lower = clopper_pearson_lower(x, n, half)
+        upper = clopper_pearson_upper(x, n, half)
+        observed = float(functional.value(lower[counts.x1], upper[counts.x2]))
+        if math.isnan(observed):
+            raise InvalidInputError(f"The functional {functional.name!r} is NaN at ({lower[counts.x1]}, "
+                                    f"{upper[counts.x2]}).")
+        if observed == -math.inf:
+            return TailSet.everything(n)
+        threshold = observed - tie_tolerance(observed)
+        low = np.full(n + 1, -1)
+        high = (n - x + 1).astype(np.int64)
+        while np.any(high - low > 1):
+            middle = (low + high) // 2
+            inside = functional.value(lower[np.maximum(middle, 0)], upper) >= threshold
+            inside |= middle >= high
+            low, high = np.where(inside, low, middle), np.where(inside, middle, high)
+        first = np.where(high > n - x, n + 1, high)
+        return _checked(TailSet.from_stairs(np.minimum.accumulate(first[::-1])[::-1]), counts)
+
+
+def clopper_pearson_lower(x: npt.ArrayLike, n: int, level: float) -> Array:
+    """One-sided Clopper–Pearson lower limits at error `level` for x successes in n; same shape as x; 0 at x = 0."""
+    successes = np.asarray(x, dtype=float)
+    limit = special.betaincinv(np.maximum(successes, 1.0), n - np.minimum(successes, n) + 1.0, level)
+    return np.where(successes <= 0, 0.0, np.where(successes >= n, level ** (1.0 / n), limit))
+
+
+def clopper_pearson_upper(x: npt.ArrayLike, n: int, level: float) -> Array:
+    """One-sided Clopper–Pearson upper limits at error `level` for x successes in n; same shape as x; 1 at x = n."""
+    successes = np.asarray(x, dtype=float)
+    limit = special.betainccinv(successes + 1.0, np.maximum(n - successes, 1.0), level)
+    at_zero = -np.expm1(math.log(level) / n)
+    return np.where(successes >= n, 1.0, np.where(successes <= 0, at_zero, limit))
+
+
+STATISTICS: dict[str, type[PlugIn] | type[ClopperPearson] | type[Studentized]] = {
+    "studentized": Studentized, "clopper-pearson": ClopperPearson, "plugin": PlugIn}
+
+
+def as_statistic(statistic: str | Statistic) -> Statistic:
+    """A statistic from its name, or the instance itself.
+
+    Raises:
+        UnknownNameError: a name that nobody registered.
+        InvalidInputError: something that is no statistic.
+    """
+    if isinstance(statistic, str):
+        if statistic not in STATISTICS:
+            raise UnknownNameError.of("statistic", statistic, list(STATISTICS))
+        return STATISTICS[statistic]()
+    if not isinstance(statistic, Statistic):
+        raise InvalidInputError(f"{statistic!r} is no statistic: it needs name, largest_alpha and tail_set(…).")
+    return statistic

@@ -1,0 +1,194 @@
+"""The tail probability P_q(X in W) of a staircase set W, its gradient and Hessian: the numerical kernel.
+
+W = {x : x1 >= s(x2)}, s nondecreasing, X ~ Multinomial(n, q) with three cells (fact 1 and fact 2):
+
+    P_q(W) = sum over x2 of Binom(x2; n, q2) · P(Binom(n - x2, q1/(q1 + q3)) >= s(x2)).
+
+The sum walks x2 downwards. Going from x2 to x2 - 1 the inner tail gains one trial and the stairs step down, and
+both changes only *add* terms,
+
+    P(Bin(m + 1, r) >= s) = P(Bin(m, r) >= s) + r · P(Bin(m, r) = s - 1),
+    P(Bin(m, r) >= s - 1) = P(Bin(m, r) >= s) + P(Bin(m, r) = s - 1),
+
+so nothing cancels. Whatever lies outside the window is bounded and added: the value never falls below the
+tail by more than rounding.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+
+from rsopt.binomial import log_pmf, upper_tail
+from rsopt.statistics_kernel import stair
+
+_BIG = 1e120
+_LOG_BIG = math.log(_BIG)
+_NOTHING = 1e-150
+_TINY = 1e-60
+_BLOCK = 32
+
+
+@njit(cache=True, error_model="numpy")
+def log_tail(q1: float, q2: float, q3: float, n: int, stairs: np.ndarray, rule: tuple, top_row: int,
+             d1: int, d2: int, rtol: float) -> float:
+    """log P_q(X + d1 e1 + d2 e2 + … in W) for n draws; q is normalised by its sum.
+
+    Args:
+        q1, q2, q3: cell probabilities, non-negative, sum positive.
+        n: number of draws of X (less than the set's own number when a shift is asked for).
+        stairs, rule, top_row: the staircase, its on-demand rule, and its last non-empty row.
+        d1, d2: fixed draws added to cells 1 and 2.
+        rtol: relative size of what the window may leave out (it is added as an upper bound).
+    """
+    total_q = q1 + q2 + q3
+    p2 = q2 / total_q
+    v = (q1 + q3) / total_q
+    if p2 < _NOTHING:
+        # Moving this mass to the other cells changes nothing in double precision and keeps the recurrences finite.
+        p2 = 0.0
+        v = 1.0
+    last = min(top_row - d2, n) if p2 > 0.0 else min(top_row - d2, 0)
+    if last < 0:
+        return -np.inf
+    if v <= 0.0:
+        return 0.0 if last >= n and stair(stairs, rule, n + d2) <= d1 else -np.inf
+    r = q1 / (q1 + q3)
+    rc = q3 / (q1 + q3)
+    if 0.0 < r < _TINY:
+        r = _TINY
+    # Rows above `last` are empty; skip the rows that are too short for their stair (few, at the very top).
+    while last >= 0 and stair(stairs, rule, last + d2) - d1 > n - last:
+        last -= 1
+    if last < 0:
+        return -np.inf
+    spread = 2.0 + 0.7 * math.sqrt(-2.0 * math.log(rtol))
+    while True:
+        mean = n * p2
+        high = min(last, int(math.ceil(mean + spread * math.sqrt(mean * v) + 0.4 * spread * spread)))
+        value, missing = _walk(p2, v, r, rc, n, stairs, rule, d1, d2, high, last, rtol)
+        # `missing` is the log of a bound on everything above the window, `value` the log of the rest.
+        if high == last or missing <= value + math.log(rtol) or spread > 1e5:
+            if missing == -np.inf:
+                return value
+            top = max(value, missing)
+            return top + math.log(math.exp(value - top) + math.exp(missing - top))
+        spread *= 2.0
+
+
+@njit(cache=True, error_model="numpy")
+def _walk(p2: float, v: float, r: float, rc: float, n: int, stairs: np.ndarray, rule: tuple, d1: int, d2: int,
+          high: int, last: int, rtol: float) -> tuple[float, float]:
+    """Sum the rows high, high - 1, …; returns (log of the sum, log of a bound on the rows above high)."""
+    _fill(stairs, rule, high + d2, high + d2)
+    s = max(stairs[high + d2] - 1 - d1, 0)
+    scale, inner = upper_tail(s, n - high, r, rc, 0.01 * rtol)
+    # The sum is kept relative to two exponents that move when the numbers grow: rows (log_w), inner tail (scale).
+    log_w = log_pmf(high, n, p2, v)
+    missing = -np.inf
+    if high < last and inner > 0.0:
+        ratio = (n - high) / (high + 1.0) * p2 / v
+        above = ratio / (1.0 - ratio) if ratio < 1.0 else 1e300
+        missing = log_w + math.log(above) + scale + math.log(inner)
+    # No row below can have an inner tail above that of row 0.
+    _fill(stairs, rule, d2, d2)
+    s0 = max(stairs[d2] - 1 - d1, 0)
+    scale0, inner0 = 0.0, 1.0
+    if s0 > (n + 1) * r and rc > 0.0 and r > 0.0:
+        scale0 = log_pmf(s0, n, r, rc)
+        inner0 = 1.0 / (1.0 - (n - s0) / (s0 + 1.0) * r / rc)
+    degenerate = r <= 0.0 or rc <= 0.0
+    below = math.exp(log_pmf(s - 1, n - high, r, rc) - scale) if s > 0 and not degenerate else 0.0
+    x2 = high
+    w = 1.0
+    total = inner
+    w_step = v / p2 if p2 > 0.0 else 0.0
+    while x2 > 0:
+        ratio = x2 / (n - x2 + 1.0) * w_step
+        if ratio < 1.0 and total > 0.0 and scale0 - scale < 690.0:
+            bound = w * ratio / (1.0 - ratio) * inner0 * math.exp(scale0 - scale)
+            if bound <= rtol * total:
+                total += bound
+                break
+        stop = max(x2 - _BLOCK, 0)
+        _fill(stairs, rule, stop + d2, x2 - 1 + d2)
+        if degenerate:
+            x2, w, total = _degenerate_rows(stairs, x2, stop, n, rc, w_step, d1, d2, w, total)
+        else:
+            x2, s, w, inner, below, total = _rows(stairs, x2, stop, s, n, r, rc, w_step, d1, d2, w, inner, below,
+                                                  total)
+            if x2 > stop:
+                # The stairs drop by more here than is worth walking: start the inner tail afresh.
+                w *= x2 / (n - x2 + 1.0) * w_step
+                x2 -= 1
+                s = max(stairs[x2 + d2] - 1 - d1, 0)
+                new_scale, inner = upper_tail(s, n - x2, r, rc, 0.01 * rtol)
+                total *= math.exp(max(scale - new_scale, -745.0))
+                scale = new_scale
+                below = math.exp(log_pmf(s - 1, n - x2, r, rc) - scale) if s > 0 else 0.0
+                total += w * inner
+        if below > _BIG or inner > _BIG:
+            inner /= _BIG
+            below /= _BIG
+            total /= _BIG
+            scale += _LOG_BIG
+        while w > _BIG or total > _BIG:
+            w /= _BIG
+            total /= _BIG
+            log_w += _LOG_BIG
+    if total <= 0.0:
+        return -np.inf, missing
+    return math.log(total) + log_w + scale, missing
+
+
+@njit(cache=True, error_model="numpy")
+def _rows(stairs: np.ndarray, x2: int, stop: int, s: int, n: int, r: float, rc: float, w_step: float, d1: int,
+          d2: int, w: float, inner: float, below: float, total: float
+          ) -> tuple[int, int, float, float, float, float]:
+    """Add the rows x2 - 1 … stop by the recurrences; returns early before a long drop or when numbers grow.
+
+    `inner` is P(Bin(n - x2, r) >= s) and `below` is P(Bin(n - x2, r) = s - 1), both relative to the caller's scale.
+    """
+    odds = rc / r
+    long_drop = 30 + int(2.0 * math.sqrt(n * r * rc))
+    while x2 > stop:
+        lower = max(stairs[x2 - 1 + d2] - 1 - d1, 0)
+        drop = s - lower
+        # `below` grows by at most (1 + growth)^drop <= exp(drop · growth) in this row.
+        growth = s * odds / (n - x2 + 2.0 - s) - 1.0
+        if drop > long_drop or drop * growth > 200.0 or below > _BIG or w > _BIG:
+            break
+        w *= x2 / (n - x2 + 1.0) * w_step
+        x2 -= 1
+        m = n - x2
+        if s > 0:
+            inner += r * below
+            below *= m * rc / (m + 1.0 - s)
+        while s > lower:
+            inner += below
+            s -= 1
+            below *= s * odds / (m - s + 1.0)
+        total += w * inner
+    return x2, s, w, inner, below, total
+
+
+@njit(cache=True, error_model="numpy")
+def _degenerate_rows(stairs: np.ndarray, x2: int, stop: int, n: int, rc: float, w_step: float, d1: int, d2: int,
+                     w: float, total: float) -> tuple[int, float, float]:
+    """The rows when cell 1 or cell 3 is impossible: the inner tail is 0 or 1."""
+    while x2 > stop and w < _BIG:
+        w *= x2 / (n - x2 + 1.0) * w_step
+        x2 -= 1
+        s = max(stairs[x2 + d2] - 1 - d1, 0)
+        if s == 0 or (rc <= 0.0 and s <= n - x2):
+            total += w
+    return x2, w, total
+
+
+@njit(cache=True, error_model="numpy")
+def _fill(stairs: np.ndarray, rule: tuple, low: int, high: int) -> None:
+    for x2 in range(high, low - 1, -1):
+        if stairs[x2] == 0:
+            stair(stairs, rule, x2)
