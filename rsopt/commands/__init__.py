@@ -1,0 +1,1 @@
+"""Commands of the rsopt command line, one file each."""
