@@ -1,0 +1,172 @@
+"""The forms a problem is offered in. Each is a type that says what a solver may know.
+
+All forms pose the same task: maximise log P_q(W) over the q of the domain with g(q) <= L. From the top down they
+tell less: `TermList` tells all coefficients, `SmoothOracle` values and derivatives, `BlackBox` values only.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import Enum
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from rsopt.curve import LevelCurve
+from rsopt.errors import RefusedError
+from rsopt.meter import Meter
+from rsopt.terms import LevelSignomials, level_signomials, monomials
+
+Array = npt.NDArray[np.float64]
+
+
+class Fidelity(Enum):
+    """How a form relates to the problem that it was made from."""
+
+    EXACT = "the same supremum"
+    RELAXATION = "a supremum that is not smaller: upper bounds on it stay valid"
+    RESTRICTION = "a supremum that is not larger: its points stay valid, upper bounds on it do not"
+
+
+@dataclass(frozen=True, eq=False)
+class BlackBox:
+    """Values of a batch of points: (b, 1) -> (b,). The coordinate is the curve's `from_unit`, in [0, 1].
+
+    Attributes:
+        curve: the level curve.
+        meter: counts and limits the evaluations.
+    """
+
+    curve: LevelCurve
+    meter: Meter
+    dimension: int = 1
+    fidelity: Fidelity = Fidelity.EXACT
+
+    def log_tails(self, t: npt.ArrayLike) -> Array:
+        """log P_q(W) at coordinates t in [0, 1], shape (b, 1) -> (b,); to be maximised.
+
+        Raises:
+            SearchEnded: the search is decided or the budget is spent; a solver need not catch it.
+        """
+        return self.meter.log_tails(self.curve.from_unit(np.asarray(t, dtype=float).reshape(-1)))
+
+    def point(self, t: npt.ArrayLike) -> Array:
+        """q at one coordinate, shape (1,) -> (3,)."""
+        return self.curve.points(self.curve.from_unit(np.asarray(t, dtype=float).reshape(-1)))[0]
+
+    def coordinate(self, q: npt.ArrayLike) -> float:
+        """The coordinate t of the point of the curve with the q2 of q, shape (3,)."""
+        return self.curve.to_unit(self.curve.coordinate(q))
+
+
+@dataclass(frozen=True, eq=False)
+class SmoothOracle:
+    """Value, gradient and Hessian of log F at q on the simplex, F(q) being homogeneous and equal to P_q(W) there.
+
+    The constraints are q1 <= h(q2) with `curve.tangent` for h and its derivatives, sum q = 1, q >= 0 and the domain's
+    `least_q1`.
+
+    Attributes:
+        curve: the level curve q1 = h(q2).
+        meter: counts and limits the evaluations.
+    """
+
+    curve: LevelCurve
+    meter: Meter
+    fidelity: Fidelity = Fidelity.EXACT
+
+    def log_tail(self, q: Array) -> float:
+        """log F(q), shape (3,) -> float; to be maximised.
+
+        Raises:
+            SearchEnded: the budget is spent.
+        """
+        self.meter.spend(1)
+        return float(self.curve.tail_set.log_probability(q)) + self.curve.tail_set.n * math.log(float(np.sum(q)))
+
+    def gradient(self, q: Array) -> Array:
+        """Gradient of log F at q on the simplex, shape (3,) -> (3,). Raises SearchEnded as `log_tail`."""
+        self.meter.spend(4)
+        return self.curve.tail_set.log_gradient(q)
+
+    def hessian(self, q: Array) -> Array:
+        """Hessian of log F at q on the simplex, shape (3,) -> (3, 3). Raises SearchEnded as `log_tail`."""
+        self.meter.spend(10)
+        return self.curve.tail_set.log_hessian(q)
+
+
+@dataclass(frozen=True, eq=False)
+class TermList:
+    """Maximise the posynomial F(q) = sum_k exp(log_coefficients[k]) q^exponents[k] (equal to P_q(W) on the simplex).
+
+    Equivalently minimise t subject to t·F(q) >= 1. Monomials whose mass is below `negligible` / m at every point of a
+    grid of the curve are left out; F then only becomes smaller.
+
+    Attributes:
+        curve: the level curve.
+        meter: counts and limits the evaluations.
+        negligible: mass that may be left out; 0 keeps every monomial.
+    """
+
+    curve: LevelCurve
+    meter: Meter
+    negligible: float = 0.0
+
+    @cached_property
+    def _terms(self) -> tuple[Array, npt.NDArray[np.int64]]:
+        blocks = list(monomials(self.curve.tail_set))
+        logs = np.concatenate([block[0] for block in blocks])
+        exponents = np.concatenate([block[1] for block in blocks])
+        if self.negligible > 0.0:
+            with np.errstate(divide="ignore"):
+                log_q = np.maximum(np.log(self.curve.points(self.curve.grid(48))), -1e4)
+            largest = np.max([logs + exponents @ row for row in log_q], axis=0)
+            keep = largest >= math.log(self.negligible / logs.size)
+            logs, exponents = logs[keep], exponents[keep]
+        return logs, exponents
+
+    @property
+    def log_coefficients(self) -> Array:
+        """Logs of the coefficients n!/(x1! x2! x3!), shape (m,)."""
+        return self._terms[0]
+
+    @property
+    def exponents(self) -> npt.NDArray[np.int64]:
+        """Exponents (x1, x2, x3), shape (m, 3)."""
+        return self._terms[1]
+
+    @property
+    def size(self) -> int:
+        """Number of monomials m that are kept."""
+        return self.log_coefficients.size
+
+    @property
+    def fidelity(self) -> Fidelity:
+        """EXACT if no monomial was left out, else RESTRICTION."""
+        return Fidelity.EXACT if self.size == self.curve.tail_set.size() else Fidelity.RESTRICTION
+
+    @cached_property
+    def level_constraint(self) -> LevelSignomials | None:
+        """g(q) <= L as (sig/posy)nomials; None where it is none, and q1 <= h(q2) is known by `curve.tangent` only."""
+        return level_signomials(self.curve.functional, self.curve.domain, self.curve.level)
+
+
+Form = TermList | SmoothOracle | BlackBox
+
+
+def weaken(form: Form, target: type[Form]) -> Form:
+    """The same problem in a form that tells no more than `form`. EXACT, save that left out monomials stay counted.
+
+    A term list turns into the oracle of the whole tail and an oracle into the black box of its level curve: by fact 3
+    the supremum lies on that curve.
+
+    Raises:
+        RefusedError: `target` tells more than `form` knows.
+    """
+    strength = [BlackBox, SmoothOracle, TermList]
+    if strength.index(target) > strength.index(type(form)):
+        raise RefusedError(f"A {type(form).__name__} cannot be turned into a {target.__name__}: conversions only lose "
+                           "information. Ask the problem itself for that form.")
+    return form if isinstance(form, target) else target(form.curve, form.meter)
