@@ -1,0 +1,78 @@
+"""The executor of this process: one input at a time, chunk by chunk."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING
+
+from rsopt.errors import InvalidInputError, ModelError
+from rsopt.records import pack_votes
+from rsopt.work import ChunkDone, Done, InputFailed, ProofRequest, Request, SampleRequest, prove
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from rsopt.smoothing import Sampler
+
+
+class LocalExecutor:
+    """Samples and proves in the calling process.
+
+    Args:
+        sampler: an open sampler (inside its ``with`` block).
+        image: number of an input -> the input, without a batch dimension.
+    """
+
+    capacity = 1
+
+    def __init__(self, sampler: Sampler, image: Callable[[int], Tensor]) -> None:
+        self._sampler = sampler
+        self._image = image
+        self._queue: deque[Request] = deque()
+        self._current: Generator[ChunkDone, None, None] | None = None
+        self._current_idx = -1
+
+    @property
+    def chunk(self) -> int:
+        """Samples per chunk."""
+        return self._sampler.provenance.chunk
+
+    def submit(self, request: Request) -> None:
+        """Queues a request; first come, first served."""
+        self._queue.append(request)
+
+    def forget(self, idx: int) -> None:
+        """Drops what is queued for an input."""
+        self._queue = deque(request for request in self._queue if request.idx != idx)
+        if self._current_idx == idx:
+            self._current = None
+
+    def wait(self) -> Done:
+        """Does the next piece of work. An input that the model cannot take comes back as `InputFailed`."""
+        while True:
+            if self._current is None:
+                request = self._queue.popleft()
+                if isinstance(request, ProofRequest):
+                    return prove(request)
+                self._current, self._current_idx = self._chunks(request), request.idx
+            try:
+                return next(self._current)
+            except StopIteration:
+                self._current = None
+            except (ModelError, InvalidInputError) as error:
+                self._current = None
+                return InputFailed(self._current_idx, error)
+
+    def _chunks(self, request: SampleRequest) -> Generator[ChunkDone, None, None]:
+        from rsopt.smoothing import Stream
+
+        started = time.perf_counter()
+        chunks = self._sampler.iter_counts(self._image(request.idx), request.idx, request.n,
+                                           stream=Stream(request.stream), first_chunk=request.first)
+        for done in chunks:
+            now = time.perf_counter()
+            yield ChunkDone(request.idx, request.stream, done.chunk, done.rows, pack_votes(done.counts),
+                            now - started)
+            started = now

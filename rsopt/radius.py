@@ -1,0 +1,75 @@
+"""Certified l2 radii from bounds on the margin, and which of them may be combined.
+
+Two radii computed from two different bounds must not be compared and the larger one kept: each bound errs with
+probability alpha, and picking after seeing the data errs with up to the sum (fact 11). No function here takes two
+bounds.
+"""
+
+from __future__ import annotations
+
+import math
+
+from scipy import special
+
+from rsopt.errors import InvalidInputError
+
+
+def checked_sigma(sigma: float) -> float:
+    """`sigma`, or an error unless it is a positive finite number."""
+    if isinstance(sigma, bool) or not isinstance(sigma, int | float) or not math.isfinite(sigma) or sigma <= 0.0:
+        raise InvalidInputError(f"sigma must be a positive number, the standard deviation of the noise in the units "
+                                f"of the input; found {sigma!r}.")
+    return float(sigma)
+
+
+def smoothing_lipschitz(sigma: float) -> float:
+    """Lipschitz constant 1/(sigma sqrt(pi)) of x -> E[F(x + sigma Z)], F any map into the simplex (l2 to l2).
+
+    For unit u and v in the tangent space of the simplex (sum v = 0), the derivative in direction u paired with v is
+    E[<v, F(x + sigma Z)> <u, Z>]/sigma. <v, F> ranges over an interval of length max v - min v <= sqrt(2) |v|, and
+    <u, Z> is standard normal, so the pairing is at most sqrt(2) E[max(<u, Z>, 0)]/sigma = sqrt(2)/(sigma sqrt(2 pi)).
+    """
+    return 1.0 / (checked_sigma(sigma) * math.sqrt(math.pi))
+
+
+def lipschitz_radius(margin: float, lipschitz: float) -> float:
+    """R1 = M/(sqrt(2) L), l2, in the units of the input; 0 where the margin bound is not positive.
+
+    Args:
+        margin: a lower bound on p_A - max_j p_j of a classifier into the simplex.
+        lipschitz: an upper bound on the l2 Lipschitz constant of that same classifier.
+
+    Raises:
+        InvalidInputError: a constant that is not positive (an infinite constant gives radius 0).
+    """
+    if isinstance(lipschitz, bool) or not isinstance(lipschitz, int | float) or not lipschitz > 0.0:
+        raise InvalidInputError(f"lipschitz must be a positive number; found {lipschitz!r}.")
+    return _rounded_down(margin / (math.sqrt(2.0) * lipschitz))
+
+
+def smoothed_margin_radius(margin: float, sigma: float) -> float:
+    """R1 with the constant of Gaussian smoothing: M sigma sqrt(pi/2), l2, in the units of the input and of sigma."""
+    return lipschitz_radius(margin, smoothing_lipschitz(sigma))
+
+
+def margin_probit_radius(margin: float, sigma: float) -> float:
+    """sigma ndtri((1 + M)/2), l2: what a margin M implies for R2, from the same event as R1.
+
+    ndtri(p) - ndtri(p - M) is least at p = (1 + M)/2. Never below `smoothed_margin_radius`, since ndtri((1 + M)/2) is
+    convex in M >= 0 with slope sqrt(pi/2) at 0. Both hold whenever the margin bound does, so using this one is free.
+    """
+    if not margin > 0.0:
+        return 0.0
+    return _rounded_down(checked_sigma(sigma) * float(special.ndtri(0.5 * (1.0 + min(margin, 1.0)))))
+
+
+def probit_radius(probit_margin: float, sigma: float) -> float:
+    """R2 = sigma/2 (ndtri(p_A) - ndtri(p_B)), l2, in the units of the input and of sigma (Cohen et al. 2019, Thm 1)."""
+    return _rounded_down(0.5 * checked_sigma(sigma) * probit_margin)
+
+
+def _rounded_down(radius: float) -> float:
+    """`radius` less a relative 1e-15, and 0 for an abstention."""
+    if math.isnan(radius):
+        raise InvalidInputError("The bound is NaN; no radius can be made of it.")
+    return max(radius * (1.0 - 1e-15), 0.0)

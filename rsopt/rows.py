@@ -1,0 +1,127 @@
+"""The certified table: one row an input, readable by scripts written for Cohen's logs."""
+
+from __future__ import annotations
+
+import csv
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from rsopt.errors import StorageError
+from rsopt.records import BoundRow, Look, Outcome
+from rsopt.store import Store
+from rsopt.work import CLOPPER_PEARSON, COHEN, ESTIMATION, OWN, SELECTION, MethodBound
+
+COHEN_COLUMNS = ("idx", "label", "predict", "radius", "correct", "time")
+"""The columns of Cohen's logs, in their order; -1 as `predict` is an abstention there and here."""
+OWN_COLUMNS = ("top", "chosen", "n0", "n", "lower", "lower_at_most", "cp_lower", "cp_radius", "cohen_lower",
+               "cohen_radius", "counts", "error")
+
+
+@dataclass(frozen=True)
+class Row:
+    """The result for one input.
+
+    Attributes:
+        idx: number of the input.
+        label: its known label, or None.
+        top: the class certified; None for a failed input.
+        chosen: "label" or "selection": how `top` was chosen.
+        n0: selection samples; 0 in label mode.
+        n: estimation samples.
+        counts: votes per class of the estimation samples.
+        bounds: method -> its bound on those votes.
+        seconds: sampling and proving time.
+        error: why the input failed; "" for a result.
+    """
+
+    idx: int
+    label: int | None
+    top: int | None
+    chosen: str
+    n0: int
+    n: int
+    counts: tuple[int, ...]
+    bounds: dict[str, MethodBound]
+    seconds: float
+    error: str = ""
+
+    def radius(self, method: str = OWN) -> float:
+        """Certified l2 radius by a method, in the units of the input; 0 for an abstention or a failure."""
+        return self.bounds[method].radius if method in self.bounds else 0.0
+
+    def correct(self, method: str = OWN) -> bool:
+        """Whether the label is certified: `top` is the label and the bound is positive."""
+        return self.label is not None and self.top == self.label and self.radius(method) > 0.0
+
+    @property
+    def abstain(self) -> bool:
+        """Whether nothing is certified."""
+        return not self.radius() > 0.0
+
+    def cells(self) -> dict[str, str]:
+        """The row as text, by column; floats in full precision."""
+        label = -1 if self.label is None else self.label
+        predict = -1 if self.abstain or self.top is None else self.top
+        bounds = {name: self.bounds.get(name) for name in (OWN, CLOPPER_PEARSON, COHEN)}
+        def number(name: str, attribute: str) -> str:
+            bound = bounds[name]
+            return "" if bound is None else repr(float(getattr(bound, attribute)))
+        return {"idx": str(self.idx), "label": str(label), "predict": str(predict),
+                "radius": repr(float(self.radius())), "correct": str(int(self.correct())),
+                "time": str(timedelta(seconds=self.seconds)),
+                "top": "" if self.top is None else str(self.top), "chosen": self.chosen, "n0": str(self.n0),
+                "n": str(self.n), "lower": number(OWN, "lower"), "lower_at_most": number(OWN, "lower_at_most"),
+                "cp_lower": number(CLOPPER_PEARSON, "lower"), "cp_radius": number(CLOPPER_PEARSON, "radius"),
+                "cohen_lower": number(COHEN, "lower"), "cohen_radius": number(COHEN, "radius"),
+                "counts": ",".join(map(str, self.counts)), "error": " ".join(self.error.split())}
+
+
+def stored_rows(store: Store, idx: int | None = None) -> list[Row]:
+    """The finished rows of a store in the order of the inputs, or the one of input `idx`.
+
+    Raises:
+        StorageError: a record is damaged or missing.
+    """
+    outcomes = store.all(Outcome) if idx is None else store.of_input(Outcome, idx)
+    bounds: dict[int, list[BoundRow]] = defaultdict(list)
+    looks: dict[int, list[Look]] = defaultdict(list)
+    for bound in store.all(BoundRow) if idx is None else store.of_input(BoundRow, idx):
+        bounds[bound.idx].append(bound)
+    for look in store.all(Look) if idx is None else store.of_input(Look, idx):
+        looks[look.idx].append(look)
+    return [_row(store, outcome, bounds[outcome.idx], looks[outcome.idx]) for outcome in outcomes]
+
+
+def _row(store: Store, outcome: Outcome, bounds: list[BoundRow], looks: list[Look]) -> Row:
+    estimation = [look for look in looks if look.stream == ESTIMATION]
+    if not outcome.error and (len(bounds) != outcome.bounds or len(estimation) != outcome.looks):
+        raise StorageError(f"{store.path} is damaged: the bounds or looks of input {outcome.idx} are incomplete. Delete "
+                           "it and run again, or restore it from a backup.")
+    counts = tuple(estimation[-1].counts.tolist()) if estimation else ()
+    return Row(
+        outcome.idx, outcome.label, outcome.top, outcome.chosen,
+        n0=sum(look.n for look in looks if look.stream == SELECTION), n=sum(counts), counts=counts,
+        bounds={bound.method: MethodBound(bound.method, bound.lower, bound.lower_at_most, bound.radius)
+                for bound in bounds if bound.look == outcome.best},
+        seconds=outcome.seconds, error=outcome.error)
+
+
+def write_table(path: Path, rows: Iterable[Row], *, columns: tuple[str, ...] = COHEN_COLUMNS + OWN_COLUMNS) -> None:
+    """Writes rows as TSV; the file appears whole or not at all.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    partial = path.with_name(path.name + ".partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("w", newline="") as file:
+            writer = csv.DictWriter(file, columns, delimiter="\t", lineterminator="\n", extrasaction="ignore")
+            writer.writeheader()
+            writer.writerows(row.cells() for row in rows)
+        partial.replace(path)
+    except OSError as error:
+        raise StorageError(f"The table {path} cannot be written: {error.strerror or error}.") from error

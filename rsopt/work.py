@@ -1,0 +1,159 @@
+"""The units of work of a run and who carries them out: samples of an input, and proofs of bounds on its votes."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+SELECTION = 0
+ESTIMATION = 1
+
+OWN = "rsopt"
+CLOPPER_PEARSON = "two-way-clopper-pearson"
+COHEN = "cohen"
+METHODS = (OWN, CLOPPER_PEARSON, COHEN)
+
+
+@dataclass(frozen=True)
+class SampleRequest:
+    """Chunks `first` to the last one of `n` samples, of one input and stream.
+
+    Attributes:
+        idx: number of the input; keys the noise.
+        stream: `SELECTION` or `ESTIMATION`.
+        first: chunks before this one are not wanted.
+        n: samples in all, those before `first` included.
+    """
+
+    idx: int
+    stream: int
+    first: int
+    n: int
+
+
+@dataclass(frozen=True, eq=False)
+class ChunkDone:
+    """One finished chunk: `payload` as in `rsopt.records.Chunk`."""
+
+    idx: int
+    stream: int
+    chunk: int
+    rows: int
+    payload: bytes
+    seconds: float
+
+
+@dataclass(frozen=True)
+class ProofRequest:
+    """Bounds to be proven on the votes of one look.
+
+    Attributes:
+        idx, look: which look of which input.
+        votes: votes per class.
+        top: the certified class.
+        alpha: error of this look.
+        sigma: noise level, for the radius.
+        functional, statistic, solver: names, as in `rsopt.lower_bound`.
+    """
+
+    idx: int
+    look: int
+    votes: tuple[int, ...]
+    top: int
+    alpha: float
+    sigma: float
+    functional: str
+    statistic: str
+    solver: str
+
+
+@dataclass(frozen=True)
+class MethodBound:
+    """A bound of one method and its radius; fields as in `rsopt.records.BoundRow`."""
+
+    method: str
+    lower: float
+    lower_at_most: float
+    radius: float
+
+
+@dataclass(frozen=True)
+class ProofDone:
+    """The bounds on one look: ours first, with its certificate as JSON, then the baselines at the same alpha."""
+
+    idx: int
+    look: int
+    bounds: tuple[MethodBound, ...]
+    certificate: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class InputFailed:
+    """An input that cannot be certified; `error` is the reason, raised again where the run stops on failures."""
+
+    idx: int
+    error: Exception
+
+
+Request = SampleRequest | ProofRequest
+Done = ChunkDone | ProofDone | InputFailed
+
+
+class Executor(Protocol):
+    """Carries out requests, here or elsewhere, in any order.
+
+    What it returns for a key (input, stream, chunk) must not depend on the order or on who did it. A chunk that was
+    asked for once more may be returned twice.
+    """
+
+    @property
+    def chunk(self) -> int:
+        """Samples per chunk."""
+        ...
+
+    @property
+    def capacity(self) -> int:
+        """How many inputs are worth having under way at a time."""
+        ...
+
+    def submit(self, request: Request) -> None:
+        """Queues a request."""
+        ...
+
+    def wait(self) -> Done:
+        """The next finished piece of work. Called only while requests are outstanding."""
+        ...
+
+    def forget(self, idx: int) -> None:
+        """Drops what is queued for an input."""
+        ...
+
+
+def prove(request: ProofRequest) -> ProofDone:
+    """Proves our bound on the votes and computes the baselines beside it.
+
+    Raises:
+        RsoptError: as raised by `rsopt.lower_bound`.
+    """
+    import rsopt
+
+    start = time.perf_counter()
+    own = rsopt.lower_bound(request.votes, top=request.top, functional=request.functional,
+                            statistic=request.statistic, alpha=request.alpha, solver=request.solver)
+    baselines = {CLOPPER_PEARSON: rsopt.baselines.two_way_clopper_pearson, COHEN: rsopt.baselines.cohen}
+    bounds = [MethodBound(OWN, own.lower, own.lower_at_most, own.radius(sigma=request.sigma))]
+    for name, baseline in baselines.items():
+        other = baseline(request.votes, top=request.top, functional=request.functional, alpha=request.alpha)
+        bounds.append(MethodBound(name, other.lower, other.lower, other.radius(sigma=request.sigma)))
+    return ProofDone(request.idx, request.look, tuple(bounds), own.certificate.to_json(),
+                     time.perf_counter() - start)
+
+
+def summed(payloads: list[bytes]) -> npt.NDArray[np.int64]:
+    """Votes of several chunks added up, int64 (K,)."""
+    return np.sum([np.frombuffer(payload, dtype="<i8") for payload in payloads], axis=0, dtype=np.int64)
