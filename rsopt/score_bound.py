@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rsopt.errors import InvalidInputError, RefusedError
+from rsopt.radius import lipschitz_radius, margin_probit_radius, probit_radius, smoothed_margin_radius
 
 if TYPE_CHECKING:
     from rsopt.score_stream import Evidence
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 class ScoreBound:
     """A lower confidence bound on a margin of mean scores.
 
-    With probability at least 1 - alpha over the rows, the smallest margin of class `top` over all rivals is at
-    least `lower`. This holds for `top` (and groups) fixed without looking at the rows.
+    With probability at least 1 - alpha over the rows, the smallest margin of class `top` over all rivals is
+    at least `lower`. This holds for `top` (and groups) fixed without looking at the rows.
 
     Attributes:
         lower: the bound. On the margin E[X_A] - max E[X_j], in [-1, 1]; on the probit margin
@@ -57,9 +58,9 @@ class ScoreBound:
         return True
 
     @property
-    def abstains(self) -> bool:
-        """Whether the bound leaves open that a rival is as good as `top`: the radius is then 0."""
-        return self.lower <= 0.0
+    def abstain(self) -> bool:
+        """Whether the bound is not positive, so that no radius is certified."""
+        return not self.lower > 0.0
 
     @property
     def transcript(self) -> Transcript:
@@ -69,70 +70,64 @@ class ScoreBound:
             RefusedError: the method places no bets; its formula on the same rows is the check.
         """
         if self.evidence is None:
-            raise RefusedError(f"Method {self.method!r} places no bets, so there is no transcript: recompute its formula "
-                               "from the rows. 'digital-hedge' and 'fast-betting' have transcripts.")
+            raise RefusedError(f"Method {self.method!r} places no bets, so there is no transcript: recompute its "
+                               "formula from the rows. 'digital-hedge' and 'fast-betting' have transcripts.")
         from rsopt.transcript import Transcript
 
-        return Transcript.of(self)
+        return Transcript.of(self, self.evidence)
 
-    def radius(self, *, sigma: float | None = None, lipschitz: float | None = None) -> float:
-        """Certified l2 radius, in units of the input; 0 for an abstention.
-
-        Give exactly one argument:
-
-        - ``sigma``, probit: R2 = sigma/2 · M2, for scores in [0, 1] smoothed by N(0, sigma² I).
-        - ``sigma``, margin: R1 = M1/(sqrt(2) L) with L = 1/(sigma sqrt(pi)), the constant of any classifier into
-          the simplex after Gaussian smoothing, that is sigma sqrt(pi/2) M1. Proof: h = X_A - X_j takes values in
-          [-1, 1], and the smoothed h has the gradient E[h(x + sigma z) z]/sigma, whose component along any unit
-          vector is at most E|z|/sigma = sqrt(2/pi)/sigma = sqrt(2) L.
-        - ``lipschitz``, margin: R1 = M1/(sqrt(2) L) for a constant L of the map from inputs to scores (l2 to l2).
-
-        Raises:
-            InvalidInputError: both or neither are given, one is not positive and finite, or ``lipschitz`` is given
-                with the probit margin, where it has no meaning.
-        """
-        if (sigma is None) == (lipschitz is None):
-            raise InvalidInputError("radius() takes exactly one of sigma= and lipschitz=. The larger of two radii is "
-                                    "not proven at alpha in general; for the one case that is, see same_event_radius().")
-        if lipschitz is not None:
-            self._only_margin("A Lipschitz constant turns the margin into a radius, not the probit margin")
-            return max(self.lower, 0.0) / (math.sqrt(2.0) * _positive(lipschitz, "lipschitz"))
-        scale = _positive(sigma, "sigma")
-        if self.functional == "probit":
-            return 0.5 * scale * max(self.lower, 0.0)
-        return scale * math.sqrt(0.5 * math.pi) * max(self.lower, 0.0)
-
-    def same_event_radius(self, *, sigma: float, lipschitz: float | None = None) -> float:
-        """max(sigma ndtri((1 + M1)/2), M1/(sqrt(2) L)) from one margin bound: both follow from the event M1 >= lower.
-
-        (1 + X_A - X_j)/2 lies in [0, 1] with mean at least (1 + M1)/2, and the probit of a smoothed function into
-        [0, 1] is 1/sigma-Lipschitz, so the mean stays above 1/2 within the first radius. It is never below
-        ``radius(sigma=sigma)``.
+    def radius(self, sigma: float | None = None, *, lipschitz: float | None = None) -> float:
+        """Certified l2 radius, in the units of the input; 0 for an abstention. Give exactly one argument.
 
         Args:
-            sigma: of the Gaussian noise.
-            lipschitz: constant of the map from inputs to scores, or None to use the first radius alone.
+            sigma: standard deviation of the noise. On the probit margin R2 = sigma/2 · lower; on the margin
+                R1 = lower · sigma sqrt(pi/2), with the constant 1/(sigma sqrt(pi)) that Gaussian smoothing
+                gives any map into the simplex (`rsopt.radius.smoothing_lipschitz`; clipped scores meet its
+                proof, which asks X_A - X_j for the range [-1, 1] only).
+            lipschitz: constant L (l2 to l2) of the map from inputs to these scores: R1 = lower/(sqrt(2) L).
+                On the margin only.
 
         Raises:
-            InvalidInputError: not a margin bound, or an argument that is not positive and finite.
+            InvalidInputError: both or neither are given, one has no meaning, or `lipschitz` with the probit
+                margin.
         """
-        from scipy.special import ndtri
+        if lipschitz is not None:
+            if self.functional != "margin":
+                raise InvalidInputError("A Lipschitz constant turns the margin into a radius, not the probit "
+                                        "margin. Give sigma, or bound functional='margin'.")
+            if sigma is not None:
+                raise InvalidInputError("Give sigma or lipschitz, not both: the larger of two radii is in general "
+                                        "not proven. For the one pair that is, see same_event_radius().")
+            return lipschitz_radius(self.lower, lipschitz)
+        if sigma is None:
+            raise InvalidInputError("Give sigma, the standard deviation of the noise under which the scores were "
+                                    "drawn, or, on the margin, a Lipschitz constant.")
+        if self.functional == "probit":
+            return probit_radius(self.lower, sigma)
+        return smoothed_margin_radius(self.lower, sigma)
 
-        self._only_margin("The same event is {M1 >= lower}")
-        scale = _positive(sigma, "sigma")
-        constant = None if lipschitz is None else _positive(lipschitz, "lipschitz")
-        if self.abstains:
-            return 0.0
-        first = scale * float(ndtri(0.5 * (1.0 + self.lower))) * (1.0 - 1e-14)
-        return first if constant is None else max(first, self.lower / (math.sqrt(2.0) * constant))
+    def same_event_radius(self, sigma: float, *, lipschitz: float | None = None) -> float:
+        """max(sigma ndtri((1 + M1)/2), M1/(sqrt(2) L)): both follow from the one event {M1 >= lower}.
 
-    def _only_margin(self, why: str) -> None:
+        The first is never below ``radius(sigma)``. No other pair of radii is proven jointly without splitting
+        alpha.
+
+        Args:
+            sigma: standard deviation of the noise.
+            lipschitz: as in `radius`; None for the first radius alone.
+
+        Raises:
+            InvalidInputError: this is no bound on the margin, or an argument has no meaning.
+        """
         if self.functional != "margin":
-            raise InvalidInputError(f"{why}; this bound is on the {self.functional!r} functional. Bound the margin "
-                                    "(functional=\"margin\") instead.")
+            raise InvalidInputError(f"The same event is that of a bound on the margin; this is one on the "
+                                    f"{self.functional!r} functional. Bound functional='margin'.")
+        first = margin_probit_radius(self.lower, sigma)
+        return first if lipschitz is None else max(first, lipschitz_radius(self.lower, lipschitz))
 
-
-def _positive(value: float | None, name: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0.0 < value < math.inf:
-        raise InvalidInputError(f"{name} must be positive and finite; got {value!r}.")
-    return float(value)
+    def to_dict(self) -> dict[str, Any]:
+        """The bound as JSON-ready values; a bound of -inf is ``"lower": None, "abstain": True``."""
+        return {"lower": self.lower if math.isfinite(self.lower) else None, "abstain": self.abstain,
+                "certified": self.certified, "method": self.method, "functional": self.functional,
+                "alpha": self.alpha, "n": self.n, "top": self.top, "runner_up": list(self.runner_up),
+                "time_uniform": self.time_uniform}

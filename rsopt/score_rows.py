@@ -23,15 +23,16 @@ def check_rows(scores: object, classes: int | None = None, *, first_row: int = 0
         first_row: number of the first row, for the error texts.
 
     Raises:
-        InvalidInputError: wrong shape or type, no rows, fewer than two classes, NaN or infinite entries, an entry
-            below -1e-3, a row whose sum is off 1 by more than 1e-3.
+        InvalidInputError: wrong shape or type, no rows, fewer than two classes, NaN or infinite entries, an
+            entry below -1e-3, a row whose sum is off 1 by more than 1e-3.
     """
     try:
         rows = np.asarray(scores)
     except (TypeError, ValueError):
         rows = np.empty((), dtype=object)
     if rows.dtype.kind not in "fiub":
-        raise InvalidInputError(f"scores must be an array of real numbers, one row a sample; got dtype {rows.dtype}.")
+        raise InvalidInputError("scores must be an array of real numbers, one row a sample; got dtype "
+                                f"{rows.dtype}.")
     if rows.ndim != 2:
         raise InvalidInputError(f"scores must have shape (n, classes); got shape {rows.shape}.")
     if rows.shape[0] == 0:
@@ -52,8 +53,8 @@ def check_rows(scores: object, classes: int | None = None, *, first_row: int = 0
     lowest = rows.min(axis=1)
     if lowest.min() < -TOLERANCE:
         row = int(np.argmin(lowest))
-        raise InvalidInputError(f"Row {first_row + row} holds the score {float(lowest[row]):.6g}; scores must not be "
-                                f"below -{TOLERANCE:g}.")
+        raise InvalidInputError(f"Row {first_row + row} holds the score {float(lowest[row]):.6g}; scores must "
+                                f"not be below -{TOLERANCE:g}.")
     return rows
 
 
@@ -63,9 +64,9 @@ def check_top(top: object, classes: int) -> int:
     Raises:
         InvalidInputError: it is no such index.
     """
-    if isinstance(top, (bool, np.bool_)) or not isinstance(top, (int, np.integer)) or not 0 <= top < classes:
-        raise InvalidInputError(f"top must be a class index in 0 … {classes - 1}, chosen without looking at these "
-                                f"rows; got {top!r}.")
+    if isinstance(top, bool) or not isinstance(top, int | np.integer) or not 0 <= top < classes:
+        raise InvalidInputError(f"top must be a class index in 0 … {classes - 1}, chosen without looking at "
+                                f"these rows; got {top!r}.")
     return int(top)
 
 
@@ -80,16 +81,16 @@ def check_groups(groups: Sequence[Sequence[int]] | None, top: int, classes: int)
     result = tuple(tuple(int(j) for j in group) for group in groups)
     listed = sorted(j for group in result for j in group)
     if listed != [j for j in range(classes) if j != top] or not all(result):
-        raise InvalidInputError(f"groups must hold every class but top = {top} exactly once, and no empty group; "
-                                f"got {result} for {classes} classes.")
+        raise InvalidInputError(f"groups must hold every class but top = {top} exactly once, and no empty "
+                                f"group; got {result} for {classes} classes.")
     return result
 
 
 def pooled_groups(selection: np.ndarray, top: int) -> tuple[tuple[int, ...], ...]:
     """Groups of rivals fixed on a separate sample: strong rivals alone, hopeless ones together.
 
-    E[X_j] is at most the mean of the sum over j's group, so a group stands for its members. In order of increasing
-    mean, rivals join a group until its mean would exceed a quarter of the runner-up's.
+    E[X_j] is at most the mean of the sum over j's group, so a group stands for its members. In order of
+    increasing mean, rivals join a group until its mean would exceed a quarter of the runner-up's.
 
     Args:
         selection: rows (n0, m) that are not used for the bound.
@@ -112,10 +113,10 @@ def pooled_groups(selection: np.ndarray, top: int) -> tuple[tuple[int, ...], ...
 def pooled_columns(rows: np.ndarray, top: int, groups: tuple[tuple[int, ...], ...]) -> np.ndarray:
     """X_A and the groups' sums, clipped to [0, 1], (1 + groups, n), float64.
 
-    The bound speaks of the clipped scores. Clipping needs no allowance: it is a fixed map, so the classifier with
-    clipped scores is what is certified; every proof asks for X_A and X_j in [0, 1] only, never for a sum of 1; and
-    it is 1-Lipschitz in each entry, so a network's Lipschitz constant holds for it too. A group's clipped sum is at
-    least each of its members' clipped scores.
+    The bound speaks of the clipped scores. Clipping needs no allowance: it is a fixed map, so the classifier
+    with clipped scores is what is certified; every proof asks for X_A and X_j in [0, 1] only, never for a sum
+    of 1; and it is 1-Lipschitz in each entry, so a network's Lipschitz constant holds for it too. A group's
+    clipped sum is at least each of its members' clipped scores.
     """
     clipped = np.clip(rows.T.astype(np.float64), 0.0, 1.0)
     columns = np.empty((1 + len(groups), rows.shape[0]))

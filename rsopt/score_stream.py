@@ -24,7 +24,8 @@ PORTION = 1 << 15
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a transcript is written from: the pairs' records, the verdict, the groups, the number of classes."""
+    """What a transcript is written from: the pairs' records, the verdict, the groups, the number of classes.
+    """
 
     pairs: list[PairRecord]
     verdict: Verdict
@@ -35,18 +36,18 @@ class Evidence:
 class ScoreStream:
     """A run of n score rows, bounded while it goes on.
 
-    Rows are folded into blocks as they come; kept are one record of 23 numbers a block and rival (about 70 ln(n/60)
-    blocks), the few rows too extreme to be folded, and an unfinished block. The same rows give the same bound
-    however they are cut into portions.
+    Rows are folded into blocks as they come; kept are one record of 23 numbers a block and rival (about 70
+    ln(n/60) blocks), the few rows too extreme to be folded, and an unfinished block. The same rows give the
+    same bound however they are cut into portions.
 
-    Time-uniform: with probability at least 1 - alpha, no `bound()` taken at any time exceeds the truth, so one may
-    look as often as one likes. One stream gives one bound at alpha; two streams on the same rows (two functionals,
-    say) are two statements, each at its own alpha.
+    Time-uniform: with probability at least 1 - alpha, no `bound()` taken at any time exceeds the truth, so
+    one may look as often as one likes. One stream gives one bound at alpha; two streams on the same rows (two
+    functionals, say) are two statements, each at its own alpha.
     """
 
-    def __init__(self, n: int, classes: int, *, top: int, functional: str = "margin", method: str = "digital-hedge",
-                 alpha: float = 1e-3, groups: Sequence[Sequence[int]] | None = None,
-                 selection: object = None) -> None:
+    def __init__(self, n: int, classes: int, *, top: int, functional: str = "margin",
+                 method: str = "digital-hedge", alpha: float = 1e-3,
+                 groups: Sequence[Sequence[int]] | None = None, selection: object = None) -> None:
         """Fix everything before the first row.
 
         Args:
@@ -62,9 +63,9 @@ class ScoreStream:
         Raises:
             InvalidInputError, UnknownNameError: an argument outside what is said above.
         """
-        if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
+        if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
             raise InvalidInputError(f"n must be an integer, at least 1; got {n!r}.")
-        if isinstance(classes, bool) or not isinstance(classes, (int, np.integer)) or classes < 2:
+        if isinstance(classes, bool) or not isinstance(classes, int | np.integer) or classes < 2:
             raise InvalidInputError(f"classes must be an integer, at least 2; got {classes!r}.")
         if functional not in FUNCTIONALS:
             raise UnknownNameError.of("functional on scores", functional, list(FUNCTIONALS))
@@ -94,8 +95,8 @@ class ScoreStream:
         """Take the next rows, (k, classes), in the order they were drawn.
 
         Raises:
-            InvalidInputError: rows that are not scores (see `rsopt.score_rows.check_rows`), or more than n in all.
-                The stream is then as before.
+            InvalidInputError: rows that are not scores (see `rsopt.score_rows.check_rows`), or more than n in
+                all. The stream is then as before.
         """
         checked = check_rows(rows, self.classes, first_row=self.seen)
         if self.seen + checked.shape[0] > self.plan.n:
@@ -130,6 +131,7 @@ class ScoreStream:
             lower = -1.0 if verdict.null is None else max(-1.0, 2.0 * verdict.null - 1.0 - 4e-16)
         else:
             lower = -np.inf if verdict.null is None else verdict.null
-        return ScoreBound(lower=lower, alpha=self.plan.alpha, functional=self.functional, method=self.method,
-                          top=self.top, runner_up=self.groups[verdict.binding], n=self.seen, time_uniform=True,
-                          evidence=Evidence(self._pairs, verdict, self.groups, self.classes))
+        return ScoreBound(
+            lower=lower, alpha=self.plan.alpha, functional=self.functional, method=self.method, top=self.top,
+            runner_up=self.groups[verdict.binding], n=self.seen, time_uniform=True,
+            evidence=Evidence(self._pairs, verdict, self.groups, self.classes))

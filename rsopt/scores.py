@@ -34,14 +34,14 @@ def lower_bound_scores(scores: object, *, top: int, functional: str = "margin", 
                        selection: object = None) -> ScoreBound:
     """Lower bound on the margin, or the probit margin, of class `top` over every other class.
 
-    The functional is E[X_A] - max E[X_j], or ndtri(E[X_A]) - ndtri(max E[X_j]). The bound is the minimum over the
-    rivals' bounds at alpha each: the rival with the smallest true margin is fixed, and the minimum does not exceed
-    that rival's bound, so there is no correction for their number.
+    The functional is E[X_A] - max E[X_j], or ndtri(E[X_A]) - ndtri(max E[X_j]). The bound is the minimum over
+    the rivals' bounds at alpha each: the rival with the smallest true margin is fixed, and the minimum does
+    not exceed that rival's bound, so there is no correction for their number.
 
-    Methods: "digital-hedge" (default) and "fast-betting" bet on X_A - b X_j directly and use its covariance; a
-    classical interval by its own name bounds the mean of X_A - X_j (margin only); with "-bonferroni" it bounds
-    E[X_A] and E[X_j] apart, at alpha/2 each. Scores are read in the order they were drawn, clipped to [0, 1]
-    (see `rsopt.score_rows.pooled_columns`), and summed in float64.
+    Methods: "digital-hedge" (default) and "fast-betting" bet on X_A - b X_j directly and use its covariance;
+    a classical interval by its own name bounds the mean of X_A - X_j (margin only); with "-bonferroni" it
+    bounds E[X_A] and E[X_j] apart, at alpha/2 each. Scores are read in the order they were drawn, clipped to
+    [0, 1] (see `rsopt.score_rows.pooled_columns`), and summed in float64.
 
     Args:
         scores: (n, m), independent rows in the simplex within 1e-3; may be a memory-mapped file.
@@ -49,18 +49,21 @@ def lower_bound_scores(scores: object, *, top: int, functional: str = "margin", 
         functional: "margin" or "probit".
         method: one of ``score_methods(functional)``.
         alpha: probability that the bound is false, in (0, 1/2).
-        groups: a partition of the rivals, fixed beforehand; a group's members are bounded together by their sum.
+        groups: a partition of the rivals, fixed beforehand; a group's members are bounded together by their
+        sum.
         selection: separate rows (n0, m); they fix the groups, unless given, and the first slopes.
 
     Raises:
-        InvalidInputError: rows that are not scores, alpha or top outside their range, groups that are no partition.
+        InvalidInputError: rows that are not scores, alpha or top outside their range, groups that are no
+        partition.
         UnknownNameError: an unknown functional or method.
     """
     known = score_methods(functional)
     if method not in known:
         if method in _CLASSICAL:
-            raise InvalidInputError(f"Method {method!r} bounds the mean of X_A - X_j, which is the margin; for the "
-                                    f"probit margin use 'digital-hedge', 'fast-betting' or {method + _SUFFIX!r}.")
+            raise InvalidInputError(f"Method {method!r} bounds the mean of X_A - X_j, which is the margin; for "
+                                    "the probit margin use 'digital-hedge', 'fast-betting' or "
+                                    f"{method + _SUFFIX!r}.")
         raise UnknownNameError.of(f"method for the {functional!r} functional on scores", method, known)
     alpha = check_alpha(alpha)
     rows = np.asarray(scores) if isinstance(scores, np.ndarray) else check_rows(scores)
@@ -70,15 +73,16 @@ def lower_bound_scores(scores: object, *, top: int, functional: str = "margin", 
         # Compiled code is loaded when it is needed, not when rsopt is imported.
         from rsopt.score_stream import PORTION, ScoreStream
 
-        stream = ScoreStream(rows.shape[0], rows.shape[1], top=top, functional=functional, method=method, alpha=alpha,
-                             groups=groups, selection=selection)
+        stream = ScoreStream(rows.shape[0], rows.shape[1], top=top, functional=functional, method=method,
+                             alpha=alpha, groups=groups, selection=selection)
         for start in range(0, rows.shape[0], PORTION):
             stream.push(rows[start:start + PORTION])
         return stream.bound()
     checked = check_rows(rows)
     top = check_top(top, checked.shape[1])
-    parts = (pooled_groups(check_rows(selection, checked.shape[1]), top) if selection is not None and groups is None
-             else check_groups(groups, top, checked.shape[1]))
+    if selection is not None and groups is None:
+        groups = pooled_groups(check_rows(selection, checked.shape[1]), top)
+    parts = check_groups(groups, top, checked.shape[1])
     columns = pooled_columns(checked, top, parts)
     if method.endswith(_SUFFIX):
         bounds = _two_way(columns, functional, method.removesuffix(_SUFFIX), alpha)
@@ -86,8 +90,9 @@ def lower_bound_scores(scores: object, *, top: int, functional: str = "margin", 
         interval = get(method)
         bounds = [interval(columns[0] - rival, alpha=alpha, lo=-1.0, hi=1.0) for rival in columns[1:]]
     i = int(np.argmin(bounds))
-    return ScoreBound(lower=bounds[i], alpha=alpha, functional=functional, method=method, top=top, runner_up=parts[i],
-                      n=checked.shape[0], time_uniform=is_time_uniform(method.removesuffix(_SUFFIX)))
+    return ScoreBound(lower=bounds[i], alpha=alpha, functional=functional, method=method, top=top,
+                      runner_up=parts[i], n=checked.shape[0],
+                      time_uniform=is_time_uniform(method.removesuffix(_SUFFIX)))
 
 
 def _two_way(columns: np.ndarray, functional: str, name: str, alpha: float) -> list[float]:

@@ -1,16 +1,18 @@
 """Rows summed up in blocks: all that the betting bounds remember of the data.
 
-Bets and slopes stay fixed inside a block and use earlier blocks only, so they are predictable. What a block must
-tell about its rows x is then sum log(1 + lam (x - m)) for any bet lam and any null mean m, and the moments that
-later bets are computed from. Rows near the block's centre c are folded into the power sums P_2 … P_6 about their
-mean; rows far from it (and all rows of a small block) are kept one by one. With z = 1 + lam (c - m) and
-u = lam (x - c)/z,
+Bets and slopes stay fixed inside a block and use earlier blocks only, so they are predictable. What a block
+must tell about its rows x is then sum log(1 + lam (x - m)) for any bet lam and any null mean m, and the
+moments that later bets are computed from. Rows near the running mean are folded into the power sums P_2 … P_6
+about their own mean c; rows far from it, and all rows of a small block, are kept one by one. With z = 1 + lam
+(c - m) and u = lam (x - c)/z,
 
     log(1 + lam (x - m)) = log z + log(1 + u),
     log(1 + u) = u - u²/2 + u³/3 - u⁴/4 + u⁵/5 - u⁶ H(u),   H(u) = ∫ s⁵/(1 + s u) ds over [0, 1],
 
-and H decreases in u, so replacing H(u) by an upper bound of H at the block's smallest u can only lower the
-capital: the bound stays valid, and no row is needed again. `kept` rows are exact.
+and H decreases in u, so putting an upper bound of H at the block's smallest u in place of H(u) can only lower
+the
+capital: the bound stays valid, and no row is needed again. Memory is one record a block, about
+60 ln(n/60) + 10 ln(n/60) blocks, and the kept rows.
 """
 
 from __future__ import annotations
@@ -22,15 +24,23 @@ from numba import njit
 
 from rsopt.intervals.slope import best_slope, moments
 
-#: Columns of a block's record.
-USED, ROWS, FOLDED, SLOPE, MEAN, VARIANCE, THIRD, CENTRE, LOWEST, P2, SUM1 = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 14
-WIDTH = SUM1 + 9
+#: Columns of a record: rows before the block, rows in it, rows folded, slope, the moments of x before it, …
+USED, ROWS, FOLDED, SLOPE, MEAN, VARIANCE, THIRD = 0, 1, 2, 3, 4, 5, 6
+#: … mean and smallest of the folded rows, their power sums P_2 … P_6, and the nine sums over all rows of the
+#: block.
+CENTRE, LOWEST, POWERS, SUMS, WIDTH = 7, 8, 9, 14, 23
+#: The state carried from block to block: nine sums, the slope, the rows used when it was chosen.
+STATE_SLOPE, STATE_CHOSEN, STATE_WIDTH = 9, 10, 11
 
+#: Blocks of at most this many rows keep them all.
 SMALL_BLOCK = 8
+#: A slope is first chosen after this many rows, and again whenever their number has grown by the factor.
+FIRST_CHOICE, GROWTH = 8, 1.25
 
 
 def block_ends(n: int, first_stage: int) -> np.ndarray:
-    """Ends of the blocks: sizes max(1, min(r//60, t//10)), t rows used and r left, broken at `first_stage`."""
+    """Ends of the blocks: sizes max(1, min(r//60, t//10)), t rows used and r left, broken at `first_stage`.
+    """
     ends = []
     t = 0
     while t < n:
@@ -43,12 +53,13 @@ def block_ends(n: int, first_stage: int) -> np.ndarray:
 
 
 @njit(cache=True)
-def fold(x: np.ndarray, near: float, reach: float, record: np.ndarray, kept: np.ndarray) -> int:
-    """Fold rows within `reach` of `near` into power sums in `record`; write the others to `kept`, return their number."""
-    folded = 0
+def _fold(x: np.ndarray, near: float, reach: float, record: np.ndarray, kept: np.ndarray) -> int:
+    """Fold the rows within `reach` of `near` into the record, write the others to `kept`, return their
+    number.
+    """
+    folded, count = 0, 0
     total = 0.0
     lowest = np.inf
-    count = 0
     for i in range(x.size):
         if abs(x[i] - near) <= reach:
             folded += 1
@@ -61,39 +72,57 @@ def fold(x: np.ndarray, near: float, reach: float, record: np.ndarray, kept: np.
     if folded == 0:
         return count
     centre = total / folded
-    p2, p3, p4, p5, p6 = 0.0, 0.0, 0.0, 0.0, 0.0
+    p1, p2, p3, p4, p5, p6 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     for i in range(x.size):
         if abs(x[i] - near) <= reach:
             d = x[i] - centre
             d2 = d * d
+            p1 += d
             p2 += d2
             p3 += d2 * d
             p4 += d2 * d2
             p5 += d2 * d2 * d
             p6 += d2 * d2 * d2
-    record[CENTRE] = centre
+    # The second pass takes out the rounding of the first sum; its effect on the other powers is of second
+    # order.
+    record[CENTRE] = centre + p1 / folded
     record[LOWEST] = lowest
-    record[P2] = p2
-    record[P2 + 1] = p3
-    record[P2 + 2] = p4
-    record[P2 + 3] = p5
-    record[P2 + 4] = p6
+    record[POWERS] = p2
+    record[POWERS + 1] = p3
+    record[POWERS + 2] = p4
+    record[POWERS + 3] = p5
+    record[POWERS + 4] = p6
     return count
 
 
 @njit(cache=True)
+def _add_sums(u: float, v: float, sums: np.ndarray) -> None:
+    sums[0] += u
+    sums[1] += v
+    sums[2] += u * u
+    sums[3] += u * v
+    sums[4] += v * v
+    sums[5] += u * u * u
+    sums[6] += u * u * v
+    sums[7] += u * v * v
+    sums[8] += v * v * v
+
+
+@njit(cache=True)
 def absorb(a: np.ndarray, y: np.ndarray, first: int, last: int, ends: np.ndarray, sloped: bool, z: float,
-           log_level: float, state: np.ndarray, records: np.ndarray, kept: np.ndarray, kept_ends: np.ndarray) -> int:
+           log_level: float, state: np.ndarray, records: np.ndarray, kept: np.ndarray,
+           kept_ends: np.ndarray) -> int:
     """Sum up the rows of blocks first … last - 1 into `records`; return how many rows were kept one by one.
 
     Args:
         a, y: the two columns, (rows of these blocks,), in [0, 1]; y is ignored unless `sloped`.
         first, last: block numbers.
         ends: ends of all blocks, (blocks,).
-        sloped: x = (a - b y + b)/(1 + b) with slopes b chosen here; otherwise x = a.
+        sloped: x = (a - b y + b)/(1 + b) with slopes b >= 1 chosen here; otherwise x = a and b = 0.
         z, log_level: standard errors that slopes allow for, and ln(1/alpha).
-        state: the nine running sums, the present slope and the rows used when it was chosen; updated, (11,).
-        records: one row a block, (blocks, WIDTH); rows first … last - 1 are written.
+        state: (STATE_WIDTH,), updated; to begin with, nine zeros, the first slope (0 unless `sloped`), and
+            the rows after which a slope is chosen, at least FIRST_CHOICE, divided by GROWTH.
+        records: (blocks, WIDTH); rows first … last - 1 are written.
         kept: room for the kept x, (rows of these blocks,).
         kept_ends: ends of each block's kept rows within `kept`, (last - first,); written.
     """
@@ -104,10 +133,10 @@ def absorb(a: np.ndarray, y: np.ndarray, first: int, last: int, ends: np.ndarray
     for k in range(first, last):
         used = ends[k - 1] if k > 0 else 0
         rows = ends[k] - used
-        if sloped and used >= 8 and used >= 1.25 * state[10]:
-            state[9], _ = best_slope(state[:9], used, n, z, log_level)
-            state[10] = used
-        b = state[9]
+        if sloped and used >= GROWTH * state[STATE_CHOSEN]:
+            state[STATE_SLOPE], _ = best_slope(state[:9], used, n, z, log_level)
+            state[STATE_CHOSEN] = used
+        b = state[STATE_SLOPE]
         mean, variance, third = moments(state[:9], used, b)
         record = records[k]
         record[:] = 0.0
@@ -117,22 +146,14 @@ def absorb(a: np.ndarray, y: np.ndarray, first: int, last: int, ends: np.ndarray
             u = a[used - offset + i]
             v = y[used - offset + i] if sloped else 0.0
             x[i] = (u - b * v + b) / (1.0 + b)
-            record[SUM1] += u
-            record[SUM1 + 1] += v
-            record[SUM1 + 2] += u * u
-            record[SUM1 + 3] += u * v
-            record[SUM1 + 4] += v * v
-            record[SUM1 + 5] += u * u * u
-            record[SUM1 + 6] += u * u * v
-            record[SUM1 + 7] += u * v * v
-            record[SUM1 + 8] += v * v * v
-        # No bet of the schemes here is much above (z + 1)/(s sqrt(r)), so u stays within about 0.3.
+            _add_sums(u, v, record[SUMS:])
+        # No bet made here is much above (z + 1)/(s sqrt(r)), so u stays within about 0.3.
         spread = math.sqrt((1.0 + used * variance) / (4.0 + used) * (n - used))
         reach = 0.3 * spread / (z + 1.0) if rows > SMALL_BLOCK else -1.0
-        count += fold(x[:rows], mean, reach, record, kept[count:])
+        count += _fold(x[:rows], mean, reach, record, kept[count:])
         kept_ends[k - first] = count
         for i in range(9):
-            state[i] += record[SUM1 + i]
+            state[i] += record[SUMS + i]
     return count
 
 
@@ -148,6 +169,6 @@ def log_growth(record: np.ndarray, lam: float, m: float) -> float:
     low = max(0.0, w * (record[CENTRE] - record[LOWEST]))
     # H(-q) = 1/6 + q/7 + q²/8 + … <= 1/6 + q/7 + q²/8 + q³/(9 (1 - q)).
     bound = 1.0 / 6.0 + low * (1.0 / 7.0 + low * (0.125 + low / (9.0 * (1.0 - low))))
-    series = w * w * (-record[P2] / 2.0 + w * (record[P2 + 1] / 3.0 + w * (
-        -record[P2 + 2] / 4.0 + w * (record[P2 + 3] / 5.0 - w * record[P2 + 4] * bound))))
+    series = w * w * (-record[POWERS] / 2.0 + w * (record[POWERS + 1] / 3.0 + w * (
+        -record[POWERS + 2] / 4.0 + w * (record[POWERS + 3] / 5.0 - w * record[POWERS + 4] * bound))))
     return folded * math.log(z) + series

@@ -4,10 +4,10 @@ For b >= 1 and any u in [0, 1], v in [0, 1] with ndtri(u) - ndtri(v) <= L,
 
     u - b v  <=  c_b(L) = sup over v of [ndtr(L + ndtri(v)) - b v],
 
-because ndtr is increasing. So E[X_A - b X_j] >= theta proves M2 >= c_b^{-1}(theta) whenever theta > c_b(0) = 0:
-the straight line touches the level curve of the probit margin. Setting the derivative in v to zero gives the
-closed form below, which is the price of a call with spot 1, strike b and volatility L, and vega = phi(d1) > 0
-shows that c_b increases. Only nulls L >= 0 are ever asked: the closed form is wrong for L < 0.
+because ndtr is increasing. So E[X_A - b X_j] >= theta proves M2 >= c_b^{-1}(theta) whenever theta > c_b(0) =
+0: the straight line touches the level curve of the probit margin. Setting the derivative in v to zero gives
+the closed form below, which is the price of a call with spot 1, strike b and volatility L, and vega = phi(d1)
+> 0 shows that c_b increases. Only nulls L >= 0 are ever asked: the closed form is wrong for L < 0.
 """
 
 from __future__ import annotations
@@ -60,7 +60,8 @@ def implied_level(b: float, theta: float) -> float:
 
 @njit(cache=True)
 def tangent_bound(b: float, theta: float) -> float:
-    """The largest L >= 0 proven by E[X_A - b X_j] >= theta, rounded down; -inf when it proves none. b >= 1."""
+    """The largest L >= 0 proven by E[X_A - b X_j] >= theta, rounded down; -inf when it proves none. b >= 1.
+    """
     if not theta > ROUNDING:
         return -np.inf
     level = min(implied_level(b, min(theta, 1.0 - 1e-15)), 1e3)

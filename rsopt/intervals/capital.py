@@ -1,4 +1,24 @@
-"""The betting capital of many nulls at once, from block records."""
+"""The betting capital of many nulls at once, from block records.
+
+Under the null {E x <= m}, with 0 <= lam <= STAKE/m fixed before the block, every factor 1 + lam (x - m) is
+positive and has mean at most 1, so the capital is a nonnegative supermartingale and exceeds 1/alpha at any
+time with probability at most alpha (Ville). With slopes, m = m(L) changes from block to block with b, and the
+same holds under {M2 <= L}. Two betting schemes:
+
+*Digital hedge.* For n rows known in advance the likelihood-ratio wealth of the best test is a digital option;
+the bet hedges it. alpha W is the option's price in units of its payoff, and the chord over a two-point step
+with matched variance and skewness takes the place of the tangent (Browne 1999; Voracek & Orabona 2025 is its
+limit for small alpha W). These bets depend on the null, so capital need not decrease in L. Hence the scan:
+nulls are nested, a grid is fixed before the bets that depend on them, and the report is the null before the
+first one not rejected. If that report is above the truth, then L*, the first grid point above the truth, was
+rejected, and this has probability at most alpha. The grid may depend on a first stage in which the bets do
+not depend on the null except through the clip at STAKE/m: there each factor decreases in m, so the capital
+K_A decreases in L, K_A(L*) <= K_A(truth), and K_A(truth) followed by the growth of L* is a supermartingale
+that starts at 1. A cap m (1 - m) on the variance in the first stage would break this.
+
+*Fast betting.* Bets never depend on the null except through the clip, so the capital decreases in L and the
+bound is a root.
+"""
 
 from __future__ import annotations
 
@@ -11,27 +31,32 @@ from rsopt.intervals.blocks import MEAN, SLOPE, THIRD, USED, VARIANCE, log_growt
 from rsopt.intervals.call_price import ROUNDING, call_price
 from rsopt.normal import ndtr, ndtri
 
-#: The target of the digital option is set above 1/alpha by this factor, so that p = alpha W/1.02 stays below 1.
+#: The option pays OVERSHOOT + 1/n times 1/alpha, so that its price stays below 1. With few rows the hedge
+#: would otherwise stop just short of 1/alpha against nulls it takes for won.
 OVERSHOOT = 1.02
-#: The largest share of the capital that one row may cost.
-STAKE = 0.99
+#: The largest share of the capital that one row may cost; the second is that of fast betting.
+STAKE, FAST_STAKE = 0.99, 0.9
 #: Nulls that allow a larger mean of x are never rejected.
 LARGEST_MEAN = 1.0 - 1e-9
-#: A null whose capital fell below e^GIVE_UP is given up: betting nothing from there on is a valid bet.
+#: A null whose log capital fell below is given up: betting nothing from there on is a valid bet.
 GIVE_UP = -16.0
+#: Kept rows multiplied up before a logarithm is taken; 0.01^64 is far from underflow.
+RUN = 64
 
 
 @njit(cache=True)
 def null_mean(level: float, b: float) -> float:
-    """m(L): the largest mean of x = (X_A - b X_j + b)/(1 + b) under {M2 <= L}; L itself where b = 0. Rounded up."""
+    """m(L): the largest mean of x = (X_A - b X_j + b)/(1 + b) under {M2 <= L}, rounded up; L itself where b =
+    0.
+    """
     if b == 0.0:
         return level
     return (call_price(b, level) + ROUNDING + b) / (1.0 + b)
 
 
 @njit(cache=True)
-def two_points(variance: float, third: float, floor: float) -> tuple[float, float]:
-    """Up- and down-step of the two-point law with this variance and third moment; the down-step is at most `floor`."""
+def _two_points(variance: float, third: float, floor: float) -> tuple[float, float]:
+    """Up- and down-step of the two-point law with these moments; the down-step is at most `floor`."""
     s = math.sqrt(variance)
     half = 0.5 * third / (variance * s)
     root = math.sqrt(1.0 + half * half)
@@ -48,83 +73,136 @@ def two_points(variance: float, third: float, floor: float) -> tuple[float, floa
 
 
 @njit(cache=True)
-def digital_bet(p: float, variance: float, up: float, down: float, left: float) -> float:
-    """Bet that hedges a digital option worth p of its target, over one two-point step with `left` rows to go."""
+def _hedge(p: float, variance: float, up: float, down: float, left: float) -> float:
+    """Bet that hedges an option priced at p of its payoff over one two-point step, `left` rows before the
+    end.
+    """
     d = ndtri(p) * math.sqrt(variance * left)
     after = math.sqrt(variance * max(left - 1.0, 0.5))
-    return (ndtr((d + up) / after) - ndtr((d - down) / after)) / ((up + down) * p)
+    return max(0.0, (ndtr((d + up) / after) - ndtr((d - down) / after)) / ((up + down) * p))
 
 
 @njit(cache=True)
-def digital_hedge(records: np.ndarray, kept: np.ndarray, kept_ends: np.ndarray, nulls: np.ndarray, n: int,
-                  first_stage: int, log_level: float, slack: float, blocks_needed: np.ndarray) -> int:
-    """Scan `nulls` upwards; return the number of leading nulls that are rejected.
+def place_digital_bets(record: np.ndarray, n: int, first_stage: int, log_level: float, log_w: np.ndarray,
+                       m: np.ndarray, lam: np.ndarray) -> None:
+    """Bets of one block, written to `lam`: from the record's moments before the block and the capital so far.
+    """
+    used = record[USED]
+    payoff = math.exp(log_level) * (OVERSHOOT + 1.0 / n)
+    variance = (1.0 + used * record[VARIANCE]) / (4.0 + used)
+    third = (used * record[THIRD] - 4.0 * record[MEAN] * variance) / (used + 4.0)
+    if used < first_stage:
+        floor = (0.5 + used * record[MEAN]) / (1.0 + used)
+        up, down = _two_points(variance, third, floor)
+        bet = _hedge(1.0 / payoff, variance, up, down, n)
+        for i in range(m.size):
+            lam[i] = min(bet, STAKE / m[i])
+        return
+    for i in range(m.size):
+        v = min(variance, m[i] * (1.0 - m[i]))
+        up, down = _two_points(v, third, m[i])
+        p = math.exp(log_w[i]) / payoff
+        lam[i] = min(_hedge(p, v, up, down, n - used), STAKE / m[i])
 
-    blocks_needed[i]: blocks after which null i was rejected; -1 if it was not.
+
+@njit(cache=True)
+def play(record: np.ndarray, kept: np.ndarray, lam: np.ndarray, m: np.ndarray, log_w: np.ndarray,
+         product: np.ndarray) -> None:
+    """Add a block's growth to `log_w`. `kept` are the block's kept rows; `product` is room of the same size.
+    """
+    for i in range(m.size):
+        log_w[i] += log_growth(record, lam[i], m[i])
+    done = 0
+    while done < kept.size:
+        stop = min(done + RUN, kept.size)
+        product[:] = 1.0
+        for j in range(done, stop):
+            for i in range(m.size):
+                product[i] *= 1.0 + lam[i] * (kept[j] - m[i])
+        for i in range(m.size):
+            log_w[i] += math.log(product[i])
+        done = stop
+
+
+@njit(cache=True)
+def scan(records: np.ndarray, kept: np.ndarray, kept_ends: np.ndarray, nulls: np.ndarray, n: int,
+         first_stage: int, log_level: float, slack: float, blocks_needed: np.ndarray) -> int:
+    """Bet the digital hedge against increasing `nulls`; return how many of them, from the first on, are
+    rejected.
+
+    `slack` is added to the log capital that a rejection takes. blocks_needed[i] becomes the number of blocks
+    after which null i was rejected, -1 if it was not (or need not be known: it lies above one that was given
+    up).
     """
     size = nulls.size
     alive = np.arange(size)
-    log_w = np.zeros(size)
-    lam = np.empty(size)
-    product = np.empty(size)
-    m = np.empty(size)
-    count = size
+    log_w, lam, product, m = np.zeros(size), np.empty(size), np.empty(size), np.empty(size)
     blocks_needed[:] = -1
     slope = -1.0
     start = 0
-    limit = size
-    target = log_level + slack
+    count, limit = size, size
     for k in range(records.shape[0]):
-        if count == 0:
-            break
         record = records[k]
-        used = record[USED]
-        left = n - used
         if record[SLOPE] != slope:
             slope = record[SLOPE]
             for i in range(count):
                 m[i] = null_mean(nulls[alive[i]], slope)
                 if m[i] > LARGEST_MEAN:
-                    limit = alive[i]
-                    count = i
+                    limit, count = alive[i], i
                     break
-        variance = (1.0 + used * record[VARIANCE]) / (4.0 + used)
-        third = (used * record[THIRD] - 4.0 * record[MEAN] * variance) / (used + 4.0)
-        if used < first_stage:
-            up, down = two_points(variance, third, (0.5 + used * record[MEAN]) / (1.0 + used))
-            bet = digital_bet(math.exp(-log_level) / OVERSHOOT, variance, up, down, n)
-            for i in range(count):
-                lam[i] = min(bet, STAKE / m[i])
-        else:
-            for i in range(count):
-                v = min(variance, m[i] * (1.0 - m[i]))
-                up, down = two_points(v, third, m[i])
-                p = math.exp(log_w[i] - log_level) / OVERSHOOT
-                lam[i] = min(max(digital_bet(p, v, up, down, left), 0.0), STAKE / m[i])
-        for i in range(count):
-            log_w[i] += log_growth(record, lam[i], m[i])
-        done = start
-        while done < kept_ends[k]:
-            stop = min(done + 64, kept_ends[k])
-            product[:count] = 1.0
-            for j in range(done, stop):
-                for i in range(count):
-                    product[i] *= 1.0 + lam[i] * (kept[j] - m[i])
-            for i in range(count):
-                log_w[i] += math.log(product[i])
-            done = stop
+        if count == 0:
+            break
+        place_digital_bets(record, n, first_stage, log_level, log_w[:count], m[:count], lam[:count])
+        play(record, kept[start:kept_ends[k]], lam[:count], m[:count], log_w[:count], product[:count])
         start = kept_ends[k]
         fresh = 0
         for i in range(count):
-            if log_w[i] >= target:
+            if log_w[i] >= log_level + slack:
                 blocks_needed[alive[i]] = k + 1
             elif log_w[i] < GIVE_UP:
                 limit = alive[i]
                 break
             else:
-                alive[fresh] = alive[i]
-                log_w[fresh] = log_w[i]
-                m[fresh] = m[i]
+                alive[fresh], log_w[fresh], m[fresh] = alive[i], log_w[i], m[i]
                 fresh += 1
         count = fresh
     return alive[0] if count > 0 else limit
+
+
+@njit(cache=True)
+def replay(records: np.ndarray, kept: np.ndarray, kept_ends: np.ndarray, null: float, n: int,
+           first_stage: int, log_level: float, slack: float, bets: np.ndarray,
+           log_capital: np.ndarray) -> int:
+    """Bets and log capital after each block for one null, until it is rejected; return the blocks played."""
+    log_w, lam, product, m = np.zeros(1), np.empty(1), np.empty(1), np.empty(1)
+    start = 0
+    for k in range(records.shape[0]):
+        m[0] = null_mean(null, records[k, SLOPE])
+        place_digital_bets(records[k], n, first_stage, log_level, log_w, m, lam)
+        play(records[k], kept[start:kept_ends[k]], lam, m, log_w, product)
+        start = kept_ends[k]
+        bets[k], log_capital[k] = lam[0], log_w[0]
+        if log_w[0] >= log_level + slack:
+            return k + 1
+    return records.shape[0]
+
+
+@njit(cache=True)
+def fast_capital(records: np.ndarray, kept: np.ndarray, kept_ends: np.ndarray, null: float, n: int,
+                 log_level: float, slack: float, bets: np.ndarray, log_capital: np.ndarray) -> int:
+    """The same for fast betting; returns 0 for a null that allows every mean."""
+    log_w, lam, product, m = np.zeros(1), np.empty(1), np.empty(1), np.empty(1)
+    start = 0
+    for k in range(records.shape[0]):
+        m[0] = null_mean(null, records[k, SLOPE])
+        if m[0] > LARGEST_MEAN:
+            return 0
+        used = records[k, USED]
+        variance = (0.25 + used * records[k, VARIANCE]) / (1.0 + used)
+        lam[0] = min(math.sqrt(2.0 * log_level / (n * variance)), FAST_STAKE / m[0])
+        play(records[k], kept[start:kept_ends[k]], lam, m, log_w, product)
+        start = kept_ends[k]
+        bets[k], log_capital[k] = lam[0], log_w[0]
+        if log_w[0] >= log_level + slack:
+            return k + 1
+    return records.shape[0]

@@ -1,7 +1,8 @@
 """Running moments of pairs (X_A, X_j), and the slope b of the next block that they suggest.
 
-The slope may be any number computed from earlier rows; a poor one costs width and never validity. With the right
-one, b* = phi(ndtri p_A)/phi(ndtri p_j), the line u - b v touches the level curve of the probit margin at p.
+The slope may be any number computed from earlier rows; a poor one costs width and never validity. With the
+right one, b* = phi(ndtri p_A)/phi(ndtri p_j), the line u - b v touches the level curve of the probit margin
+at p.
 """
 
 from __future__ import annotations
@@ -13,18 +14,18 @@ from numba import njit
 
 from rsopt.intervals.call_price import implied_level
 
-#: Order of the nine sums kept of the pairs: X_A^i X_j^k for i + k <= 3.
-POWERS = ((1, 0), (0, 1), (2, 0), (1, 1), (0, 2), (3, 0), (2, 1), (1, 2), (0, 3))
-
-#: log b is searched on [0, MAX_LOG_SLOPE], first by COARSE, then by MIDDLE and FINE around the best.
+#: log b lies on a lattice in [0, MAX_LOG_SLOPE]: searched in steps of COARSE, then of MIDDLE and FINE around
+#: the best.
 MAX_LOG_SLOPE, COARSE, MIDDLE, FINE = 8.0, 0.5, 0.1, 0.02
 
 
 @njit(cache=True)
 def moments(sums: np.ndarray, t: int, b: float) -> tuple[float, float, float]:
-    """Mean, variance and third central moment of x = (X_A - b X_j + b)/(1 + b) over the t rows summed in `sums`.
+    """Mean, variance and third central moment of x = (X_A - b X_j + b)/(1 + b) over the t rows summed in
+    `sums`.
 
-    b = 0 gives those of X_A itself. (1/2, 0, 0) when t = 0. Used to place bets only.
+    `sums` holds the sums of u, v, u², uv, v², u³, u²v, uv², v³ for u = X_A and v = X_j. b = 0 gives the
+    moments of X_A itself; t = 0 gives (1/2, 0, 0). Used to place bets only.
     """
     if t == 0:
         return 0.5, 0.0, 0.0
@@ -38,48 +39,39 @@ def moments(sums: np.ndarray, t: int, b: float) -> tuple[float, float, float]:
 
 
 @njit(cache=True)
-def predicted_theta(sums: np.ndarray, t: int, n: int, b: float, z: float, log_level: float) -> float:
-    """A guess of the lower bound on E[X_A - b X_j] that n rows will give: z standard errors and a range term."""
-    mean, variance, _ = moments(sums, t, b)
-    theta = mean * (1.0 + b) - b
-    return theta - (1.0 + b) * (z * math.sqrt(variance / n) + log_level / (3.0 * n))
-
-
-@njit(cache=True)
 def _value(sums: np.ndarray, t: int, n: int, log_b: float, z: float, log_level: float) -> float:
     b = math.exp(log_b)
-    theta = predicted_theta(sums, t, n, b, z, log_level)
+    mean, variance, _ = moments(sums, t, b)
+    theta = mean * (1.0 + b) - b - (1.0 + b) * (z * math.sqrt(variance / n) + log_level / (3.0 * n))
     # Where no slope promises a positive bound, the least hopeless one is taken.
     return implied_level(b, theta) if theta > 0.0 else theta
 
 
 @njit(cache=True)
 def best_slope(sums: np.ndarray, t: int, n: int, z: float, log_level: float) -> tuple[float, float]:
-    """The slope b in [1, e^8] with the largest predicted bound on the probit margin, and that bound.
+    """The slope b in [1, e^8] with the largest bound on the probit margin that n rows promise, and that
+    bound.
 
     Args:
-        sums: the nine sums of `POWERS` over t rows.
+        sums: the nine sums of `moments` over t rows.
         t: rows summed, at least 1.
         n: rows of the whole run.
         z: standard errors to allow for.
-        log_level: ln(1/alpha).
+        log_level: ln(1/alpha), for the range term (1 + b) ln(1/alpha)/(3n).
     """
     centre = 0.0
-    best = -np.inf
-    reach = int(round(MAX_LOG_SLOPE / COARSE))
-    for k in range(reach + 1):
+    best = _value(sums, t, n, 0.0, z, log_level)
+    for k in range(1, round(MAX_LOG_SLOPE / COARSE) + 1):
         value = _value(sums, t, n, COARSE * k, z, log_level)
         if value > best:
-            best = value
-            centre = COARSE * k
-    for step, wing in ((MIDDLE, 4), (FINE, 4)):
+            best, centre = value, COARSE * k
+    for step in (MIDDLE, FINE):
         around = centre
-        for k in range(-wing, wing + 1):
+        for k in range(-4, 5):
             log_b = around + step * k
             if k == 0 or log_b < 0.0 or log_b > MAX_LOG_SLOPE:
                 continue
             value = _value(sums, t, n, log_b, z, log_level)
             if value > best:
-                best = value
-                centre = log_b
+                best, centre = value, log_b
     return math.exp(centre), best
