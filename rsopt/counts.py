@@ -22,23 +22,25 @@ class Counts:
         votes: counts per class, all classes, whole numbers >= 0.
         top: index of the class that is certified. It must not be chosen on these votes (DESIGN fact 8):
             either it is a known label, or it was chosen on separate samples.
+        rival: index of one other class to bound the margin against, fixed in advance; by default the empirical
+            runner-up, whose bound is the least and holds for all rivals (fact 7).
 
     Raises:
         InvalidInputError: fewer than two classes, negative, fractional, NaN or missing votes, no votes at all,
-            more than 10,000,000 votes, or a `top` that is no class.
+            more than 10,000,000 votes, or a `top` or `rival` that is no class, or both the same.
     """
 
     votes: tuple[int, ...]
     top: int
+    rival: int | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "votes", _whole(self.votes))
-        if isinstance(self.top, bool) or not isinstance(self.top, int | np.integer):
-            raise InvalidInputError(f"top must be the index of the certified class, an int; found {self.top!r}.")
-        object.__setattr__(self, "top", int(self.top))
-        if not 0 <= self.top < len(self.votes):
-            raise InvalidInputError(
-                f"top={self.top} is no class: there are {len(self.votes)}, numbered 0 to {len(self.votes) - 1}.")
+        object.__setattr__(self, "top", _class_index("top", self.top, len(self.votes)))
+        if self.rival is not None:
+            object.__setattr__(self, "rival", _class_index("rival", self.rival, len(self.votes)))
+            if self.rival == self.top:
+                raise InvalidInputError(f"rival and top are the same class, {self.top}.")
 
     @property
     def n(self) -> int:
@@ -47,7 +49,9 @@ class Counts:
 
     @property
     def runner_up(self) -> int:
-        """The class with the most votes other than `top` (the lowest index among equals)."""
+        """The rival if one was fixed, else the class with the most votes other than `top` (the first among equals)."""
+        if self.rival is not None:
+            return self.rival
         others = np.array(self.votes)
         others[self.top] = -1
         return int(others.argmax())
@@ -59,13 +63,21 @@ class Counts:
 
     @property
     def x2(self) -> int:
-        """Votes of the empirical runner-up; by fact 7 the bound against it is the least over all rivals."""
+        """Votes of the runner-up."""
         return self.votes[self.runner_up]
 
     @property
     def two_classes(self) -> bool:
         """Whether no third class exists, so that q3 = 0."""
         return len(self.votes) == 2
+
+
+def _class_index(role: str, value: Any, classes: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise InvalidInputError(f"{role} must be the index of a class, an int; found {value!r}.")
+    if not 0 <= value < classes:
+        raise InvalidInputError(f"{role}={value} is no class: there are {classes}, numbered 0 to {classes - 1}.")
+    return int(value)
 
 
 def _whole(votes: Any) -> tuple[int, ...]:

@@ -132,9 +132,8 @@ def _corner(b: tuple, a2: float, n: int, stairs: np.ndarray, rule: tuple, top_ro
 
 @njit(cache=True, error_model="numpy")
 def _next(kind: int, coefficients: np.ndarray, level: float, here: tuple, q2: float, end: float, step: float,
-          slack: float, n: int) -> tuple[float, tuple, tuple, float]:
-    """The next node so that the convex piece loses about a share of `slack`; (q2, node, factors, loss)."""
-    target = _SHARE * slack
+          target: float, n: int) -> tuple[float, tuple, tuple, float]:
+    """The next node so that the convex piece loses about `target`; (q2, node, factors, loss)."""
     there = here
     r = (np.inf, np.inf, np.inf)
     loss = np.inf
@@ -210,26 +209,28 @@ def prove(n: int, stairs: np.ndarray, rule: tuple, top_row: int, kind: int, coef
     estimate = _upper_log_tail(here[0], q2, here[2], n, stairs, rule, top_row)
     used += 1
     step = 1e-3 * min(q2, 1.0)
+    share = _SHARE
+    failed = False
     while True:
         if used > limit:
             cuts[0] = q2
             return EXHAUSTED, cuts[:1].copy(), kinds[:0].copy(), used
         slack = log_alpha - estimate
-        if slack <= 0.0:
-            # The estimate includes rounding and the factors' shift: ask for the tail itself before giving up.
+        if slack <= 0.0 or failed:
+            # The estimate includes rounding and the factors' shift: ask for the tail itself before going on.
             plain = _plain(n, stairs, rule, top_row, kind, coefficients, level, q2)
             used += 1
             if plain >= log_alpha or log_alpha - plain <= 4.0 * rounding_slack(n):
                 cuts[0] = q2
                 return (WITNESS if plain >= log_alpha else EXHAUSTED), cuts[:1].copy(), kinds[:0].copy(), used
-            estimate = plain + rounding_slack(n)
-            slack = log_alpha - estimate
+            slack = log_alpha - plain - rounding_slack(n)
+            failed = False
         at_end = q2 >= last
         q2_next = q2
         there = here
         r_right = (1.0, 1.0, 1.0)
         if not at_end:
-            q2_next, there, r_right, loss = _next(kind, coefficients, level, here, q2, last, step, slack, n)
+            q2_next, there, r_right, loss = _next(kind, coefficients, level, here, q2, last, step, share * slack, n)
             if q2_next <= q2 or loss == np.inf:
                 cuts[0] = q2
                 return EXHAUSTED, cuts[:1].copy(), kinds[:0].copy(), used
@@ -239,19 +240,20 @@ def prove(n: int, stairs: np.ndarray, rule: tuple, top_row: int, kind: int, coef
         loss = _loss(here, q2, r, n)
         estimate = value - loss
         if value > log_alpha:
-            slack = log_alpha - estimate
-            if slack <= 0.0:
-                continue
-            if left_convex and _loss(here, q2, r_left, n) > _SHARE * slack:
+            failed = estimate >= log_alpha
+            left_loss = _loss(here, q2, r_left, n)
+            if left_convex and (left_loss > _SHARE * slack or share < 0.2):
                 # The piece behind is too long for the slack found here: move this node back towards the last one.
-                shrink = math.sqrt(0.7 * _SHARE * slack / _loss(here, q2, r_left, n))
-                q2 = q2_before + (q2 - q2_before) * max(min(shrink, 0.8), 0.1)
+                shrink = max(min(math.sqrt(0.7 * _SHARE * slack / left_loss), 0.8), 0.1)
+                q2 = q2_before + (q2 - q2_before) * shrink
                 here = _node(kind, coefficients, level, q2)
                 r_left = _factors(kind, coefficients, before, here, q2_before, q2)
                 cuts[pieces] = q2
                 step = q2 - q2_before
+                share = _SHARE
             else:
-                step = 0.5 * (q2_next - q2)
+                # The two pieces together need more than each alone: leave the next one a smaller share.
+                share *= 0.5
             continue
         if at_end:
             break
@@ -272,6 +274,7 @@ def prove(n: int, stairs: np.ndarray, rule: tuple, top_row: int, kind: int, coef
         here = there
         r_left = r_right
         left_convex = True
+        share = _SHARE
     kinds[pieces] = CORNER
     pieces += 1
     cuts[pieces] = end

@@ -189,11 +189,11 @@ class ClopperPearson:
         threshold = observed - tie_tolerance(observed)
         low = np.full(n + 1, -1)
         high = (n - x + 1).astype(np.int64)
-        while np.any(high - low > 1):
-            middle = (low + high) // 2
-            inside = functional.value(lower[np.maximum(middle, 0)], upper) >= threshold
-            inside |= middle >= high
-            low, high = np.where(inside, low, middle), np.where(inside, middle, high)
+        while np.any(active := high - low > 1):
+            middle = np.where(active, (low + high) // 2, 0)
+            inside = functional.value(lower[middle], upper) >= threshold
+            high = np.where(active & inside, middle, high)
+            low = np.where(active & ~inside, middle, low)
         first = np.where(high > n - x, n + 1, high)
         return _checked(TailSet.from_stairs(np.minimum.accumulate(first[::-1])[::-1]), counts)
 

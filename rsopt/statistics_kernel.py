@@ -84,7 +84,7 @@ def stair(stairs: np.ndarray, rule: tuple, x2: int) -> int:
         step = 1
         if x2 + 2 <= n and stairs[x2 + 2] > 0:
             step = max(min(stairs[x2 + 2] - stairs[x2 + 1], n), 1)
-        if above <= n - x2:
+        if above < n - x2:  # the row above is not empty, so its stair is inside, and so is this cell
             high = above
             probe = high - step
             while probe >= 0 and _inside(rule, probe, x2):
