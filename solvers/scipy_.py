@@ -12,6 +12,7 @@ from scipy import optimize
 from rsopt.domain import Domain
 from rsopt.forms import BlackBox, Form
 from rsopt.solver import Budget, Claim, Proposal, Stop
+from rsopt.starts import bracket, peaks, survey
 
 Array = npt.NDArray[np.float64]
 
@@ -26,14 +27,16 @@ class SciPy:
     Attributes:
         method: "brent-grid".
         grid: number of grid points.
+        zoom: further grid points around each of the highest local maxima.
         basins: how many local maxima of the grid are refined, the highest first.
         tolerance: relative accuracy of the coordinate in a refinement.
     """
 
     method: str = "brent-grid"
     grid: int = 48
+    zoom: int = 64
     basins: int = 3
-    tolerance: float = 1e-7
+    tolerance: float = 1e-5
     accepts: ClassVar[tuple[type[BlackBox]]] = (BlackBox,)
     proves: ClassVar[Claim] = Claim.LOCAL
 
@@ -45,16 +48,10 @@ class SciPy:
                 rng: np.random.Generator) -> Proposal:
         """Evaluate a grid that is geometric at both ends, then refine its highest local maxima."""
         curve, meter = form.curve, form.meter
-        s = curve.grid(self.grid)
-        if start is not None:
-            s = np.unique(np.append(s, curve.coordinate(start)))
-        values = meter.log_tails(s)
-        padded = np.concatenate([[-np.inf], values, [-np.inf]])
-        peaks = np.flatnonzero((padded[1:-1] >= padded[:-2]) & (padded[1:-1] > padded[2:]))
-        peaks = peaks[np.isfinite(values[peaks])]
-        for peak in peaks[np.argsort(-values[peaks])][: self.basins]:
-            low, high = s[max(peak - 1, 0)], s[min(peak + 1, s.size - 1)]
-            optimize.minimize_scalar(lambda v: min(-float(meter.log_tails(v)[0]), _WORST), bounds=(low, high), method="bounded",
-                                     options={"xatol": self.tolerance * (high - low)})
+        s, values = survey(curve, meter, start, self.grid, self.zoom, self.basins)
+        for peak in peaks(values)[: self.basins]:
+            low, high = bracket(s, peak)
+            optimize.minimize_scalar(lambda v: min(-float(meter.log_tails(v)[0]), _WORST), bounds=(low, high),
+                                     method="bounded", options={"xatol": self.tolerance * (high - low)})
         assert meter.best_s is not None
         return Proposal(curve.points([meter.best_s])[0], Stop.CONVERGED, Claim.LOCAL, meter.best)
