@@ -70,8 +70,9 @@ class ScoreBound:
             RefusedError: the method places no bets; its formula on the same rows is the check.
         """
         if self.evidence is None:
-            raise RefusedError(f"Method {self.method!r} places no bets, so there is no transcript: recompute its "
-                               "formula from the rows. 'digital-hedge' and 'fast-betting' have transcripts.")
+            raise RefusedError(
+                f"Method {self.method!r} places no bets, so there is no transcript: recompute its "
+                "formula from the rows. 'digital-hedge' and 'fast-betting' have transcripts.")
         from rsopt.transcript import Transcript
 
         return Transcript.of(self, self.evidence)
@@ -96,12 +97,14 @@ class ScoreBound:
                 raise InvalidInputError("A Lipschitz constant turns the margin into a radius, not the probit "
                                         "margin. Give sigma, or bound functional='margin'.")
             if sigma is not None:
-                raise InvalidInputError("Give sigma or lipschitz, not both: the larger of two radii is in general "
-                                        "not proven. For the one pair that is, see same_event_radius().")
+                raise InvalidInputError(
+                    "Give sigma or lipschitz, not both: the larger of two radii is in general "
+                    "not proven. For the one pair that is, see same_event_radius().")
             return lipschitz_radius(self.lower, lipschitz)
         if sigma is None:
-            raise InvalidInputError("Give sigma, the standard deviation of the noise under which the scores were "
-                                    "drawn, or, on the margin, a Lipschitz constant.")
+            raise InvalidInputError(
+                "Give sigma, the standard deviation of the noise under which the scores were "
+                "drawn, or, on the margin, a Lipschitz constant.")
         if self.functional == "probit":
             return probit_radius(self.lower, sigma)
         return smoothed_margin_radius(self.lower, sigma)

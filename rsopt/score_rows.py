@@ -53,8 +53,9 @@ def check_rows(scores: object, classes: int | None = None, *, first_row: int = 0
     lowest = rows.min(axis=1)
     if lowest.min() < -TOLERANCE:
         row = int(np.argmin(lowest))
-        raise InvalidInputError(f"Row {first_row + row} holds the score {float(lowest[row]):.6g}; scores must "
-                                f"not be below -{TOLERANCE:g}.")
+        raise InvalidInputError(
+            f"Row {first_row + row} holds the score {float(lowest[row]):.6g}; scores must "
+            f"not be below -{TOLERANCE:g}.")
     return rows
 
 
@@ -70,7 +71,8 @@ def check_top(top: object, classes: int) -> int:
     return int(top)
 
 
-def check_groups(groups: Sequence[Sequence[int]] | None, top: int, classes: int) -> tuple[tuple[int, ...], ...]:
+def check_groups(groups: Sequence[Sequence[int]] | None, top: int,
+                 classes: int) -> tuple[tuple[int, ...], ...]:
     """Rivals as a partition of all classes but `top`; each one alone when `groups` is None.
 
     Raises:

@@ -61,9 +61,10 @@ def lower_bound_scores(scores: object, *, top: int, functional: str = "margin", 
     known = score_methods(functional)
     if method not in known:
         if method in _CLASSICAL:
-            raise InvalidInputError(f"Method {method!r} bounds the mean of X_A - X_j, which is the margin; for "
-                                    "the probit margin use 'digital-hedge', 'fast-betting' or "
-                                    f"{method + _SUFFIX!r}.")
+            raise InvalidInputError(
+                f"Method {method!r} bounds the mean of X_A - X_j, which is the margin; for "
+                "the probit margin use 'digital-hedge', 'fast-betting' or "
+                f"{method + _SUFFIX!r}.")
         raise UnknownNameError.of(f"method for the {functional!r} functional on scores", method, known)
     alpha = check_alpha(alpha)
     rows = np.asarray(scores) if isinstance(scores, np.ndarray) else check_rows(scores)

@@ -171,4 +171,4 @@ def log_growth(record: np.ndarray, lam: float, m: float) -> float:
     bound = 1.0 / 6.0 + low * (1.0 / 7.0 + low * (0.125 + low / (9.0 * (1.0 - low))))
     series = w * w * (-record[POWERS] / 2.0 + w * (record[POWERS + 1] / 3.0 + w * (
         -record[POWERS + 2] / 4.0 + w * (record[POWERS + 3] / 5.0 - w * record[POWERS + 4] * bound))))
-    return folded * math.log(z) + series
+    return float(folded * math.log(z) + series)

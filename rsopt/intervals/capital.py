@@ -184,7 +184,7 @@ def replay(records: np.ndarray, kept: np.ndarray, kept_ends: np.ndarray, null: f
         bets[k], log_capital[k] = lam[0], log_w[0]
         if log_w[0] >= log_level + slack:
             return k + 1
-    return records.shape[0]
+    return len(records)
 
 
 @njit(cache=True)
@@ -205,4 +205,4 @@ def fast_capital(records: np.ndarray, kept: np.ndarray, kept_ends: np.ndarray, n
         bets[k], log_capital[k] = lam[0], log_w[0]
         if log_w[0] >= log_level + slack:
             return k + 1
-    return records.shape[0]
+    return len(records)

@@ -136,7 +136,7 @@ class PairRecord:
     def first_stage_sums(self) -> np.ndarray:
         """The nine sums over the rows of the first stage, (9,)."""
         stage = self.records[:, USED] < self.plan.first_stage
-        return self.records[stage, SUMS:SUMS + 9].sum(axis=0)
+        return np.asarray(self.records[stage, SUMS:SUMS + 9].sum(axis=0))
 
 
 def complete_blocks(plan: BetPlan, rows: int) -> int:

@@ -19,8 +19,9 @@ def check_alpha(alpha: float) -> float:
         InvalidInputError: it is anything else.
     """
     if isinstance(alpha, bool) or not isinstance(alpha, int | float | np.integer | np.floating):
-        raise InvalidInputError("alpha must be a number in (0, 1/2), the probability that the bound is false; "
-                                f"got {alpha!r}.")
+        raise InvalidInputError(
+            "alpha must be a number in (0, 1/2), the probability that the bound is false; "
+            f"got {alpha!r}.")
     value = float(alpha)
     if not 0.0 < value < 0.5:
         raise InvalidInputError(f"alpha must lie in (0, 1/2), it is the probability that the bound is false; "
@@ -63,15 +64,15 @@ def unit_values(rows: object, *, alpha: float, lo: float, hi: float, weights: ob
     if outside.size:
         raise InvalidInputError(f"Row {outside[0]} has the value {float(values[outside[0]])!r}, outside "
                                 f"[{lo}, {hi}]; the bound is only valid when no value can leave the range.")
-    return np.clip(unit, 0.0, 1.0)
+    return unit.clip(0.0, 1.0)
 
 
 def from_unit(bound: float, lo: float, hi: float) -> float:
     """A lower bound in [0, 1] mapped back to [lo, hi] and rounded down."""
     if not bound > 0.0:
         return float(lo)
-    value = lo + bound * (hi - lo)
-    return max(float(lo), value - 4.0 * np.finfo(float).eps * (abs(value) + abs(lo) + abs(hi)))
+    value = float(lo + bound * (hi - lo))
+    return max(float(lo), value - 1e-15 * (abs(value) + abs(lo) + abs(hi)))
 
 
 def _floats(values: object, name: str) -> np.ndarray:
