@@ -1,11 +1,60 @@
-"""rsopt: proven confidence bounds for randomized smoothing."""
+"""rsopt: proven confidence bounds for randomized smoothing.
 
-from rsopt.bound import Bound, lower_bound
-from rsopt.certificate import Certificate
-from rsopt.counts import Counts
-from rsopt.functionals import Margin, ProbitMargin, TaylorProbitMargin
-from rsopt.problem import LowerBoundProblem
-from rsopt.registry import get_solver, solver_names
+Names are loaded when they are first used, so that ``import rsopt`` stays light.
+"""
 
-__all__ = ["Bound", "Certificate", "Counts", "LowerBoundProblem", "Margin", "ProbitMargin", "TaylorProbitMargin",
-           "get_solver", "lower_bound", "solver_names"]
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rsopt import baselines as baselines
+    from rsopt.bound import Bound as Bound
+    from rsopt.bound import lower_bound as lower_bound
+    from rsopt.certificate import Certificate as Certificate
+    from rsopt.checker import check_certificate as check_certificate
+    from rsopt.compare import compare as compare
+    from rsopt.counts import Counts as Counts
+    from rsopt.domain import Simplex as Simplex
+    from rsopt.errors import RsoptError as RsoptError
+    from rsopt.functionals import Margin as Margin
+    from rsopt.functionals import ProbitMargin as ProbitMargin
+    from rsopt.functionals import TaylorProbitMargin as TaylorProbitMargin
+    from rsopt.problem import LowerBoundProblem as LowerBoundProblem
+    from rsopt.problem import WorstCaseProblem as WorstCaseProblem
+    from rsopt.registry import get_solver as get_solver
+    from rsopt.registry import solver_names as solver_names
+    from rsopt.score_bound import ScoreBound as ScoreBound
+    from rsopt.scores import lower_bound_scores as lower_bound_scores
+    from rsopt.solver import Budget as Budget
+    from rsopt.statistics import ClopperPearson as ClopperPearson
+    from rsopt.statistics import PlugIn as PlugIn
+    from rsopt.statistics import Studentized as Studentized
+    from rsopt.transcript_check import check_transcript as check_transcript
+
+_HOME = {
+    "Bound": "bound", "Budget": "solver", "Certificate": "certificate", "ClopperPearson": "statistics",
+    "Counts": "counts", "LowerBoundProblem": "problem", "Margin": "functionals", "PlugIn": "statistics",
+    "ProbitMargin": "functionals", "RsoptError": "errors", "ScoreBound": "score_bound", "Simplex": "domain",
+    "Studentized": "statistics", "TaylorProbitMargin": "functionals", "WorstCaseProblem": "problem",
+    "baselines": "baselines", "check_certificate": "checker", "check_transcript": "transcript_check",
+    "compare": "compare", "get_solver": "registry", "lower_bound": "bound", "lower_bound_scores": "scores",
+    "solver_names": "registry",
+}
+
+__all__ = list(_HOME)
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module 'rsopt' has no attribute {name!r}")
+    module = importlib.import_module(f"rsopt.{_HOME[name]}")
+    # `compare` and `baselines` are also names of modules: importing the former must not leave the module in its place.
+    value = module if name == _HOME[name] == "baselines" else getattr(module, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -25,6 +25,7 @@ class Certificate:
         alpha: probability that the statement is false.
         functional: name and, for a Taylor polynomial, order.
         statistic: name of the designated statistic.
+        observed: its value at (x1, x2); None if that is infinite.
         third_cell: whether a third class exists.
         least_q1: smallest q1 of the nulls (0 but for the published Taylor route).
         lower: the proven bound; -inf needs no proof.
@@ -41,6 +42,7 @@ class Certificate:
     functional: str
     order: int | None
     statistic: str
+    observed: float | None
     third_cell: bool
     least_q1: float
     lower: float
@@ -54,7 +56,7 @@ class Certificate:
         content: dict[str, Any] = {
             "format": FORMAT, "n": self.n, "x1": self.x1, "x2": self.x2, "alpha": self.alpha,
             "functional": self.functional, "order": self.order, "statistic": self.statistic,
-            "third_cell": self.third_cell, "least_q1": self.least_q1,
+            "observed": self.observed, "third_cell": self.third_cell, "least_q1": self.least_q1,
             "lower": None if math.isinf(self.lower) else self.lower, "lower_at_most": self.lower_at_most,
             "witness": list(self.witness) if self.witness else None, "cuts": list(self.cuts),
             "kinds": [list(run) for run in self.kinds]}
@@ -96,6 +98,7 @@ class Certificate:
             return cls(
                 n=content["n"], x1=content["x1"], x2=content["x2"], alpha=content["alpha"],
                 functional=content["functional"], order=content["order"], statistic=content["statistic"],
+                observed=content["observed"],
                 third_cell=content["third_cell"], least_q1=content["least_q1"],
                 lower=-math.inf if lower is None else lower, lower_at_most=content["lower_at_most"],
                 witness=None if witness is None else (witness[0], witness[1], witness[2]),

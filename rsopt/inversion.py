@@ -111,14 +111,32 @@ def solve_lower_bound(problem: LowerBoundProblem, *, solver: str | Solver = "sci
     guess = _first_guess(problem)
     width = max(abs(clamped_plug_in(problem) - guess), 1e-12)
     outer = _Outer(problem, proposer, budget, throw, np.random.default_rng(seed), guess, width)
-    searched, q = _search(outer)
-    witness, lower, mesh = _prove(outer, searched, q)
+    if _no_evidence(outer):
+        witness, lower, mesh, searched = None, outer.bottom, None, outer.bottom
+        at_most = outer.bottom
+    else:
+        searched, q = _search(outer)
+        witness, lower, mesh = _prove(outer, searched, q)
+        at_most = witness.level if witness else outer.top
     certificate = _certificate(problem, lower, witness, mesh)
     return Bound(
-        lower=lower, lower_at_most=witness.level if witness else outer.top, searched=searched, certified=True,
+        lower=lower, lower_at_most=at_most, searched=searched, certified=True,
         method="exact", functional=problem.functional, statistic=problem.statistic.name, alpha=problem.alpha,
         solver=repr(proposer), counts=problem.counts, certificate=certificate, evaluations=outer.evaluations,
         seconds=time.perf_counter() - started, message=outer.notes.strip())
+
+
+def _no_evidence(outer: _Outer) -> bool:
+    """Whether nulls of every level make the tail certain, so that the exact bound is the least value of g.
+
+    (0, n) in W means that W is the whole space. Where g has no least value, every level curve comes arbitrarily close
+    to q = (0, 0, 1), under which the outcome (0, 0) is certain.
+    """
+    tail_set = outer.problem.tail_set
+    assert outer.problem.domain is not None
+    if tail_set.contains(0, tail_set.n):
+        return True
+    return outer.bottom == -math.inf and outer.problem.domain.third_cell and tail_set.contains(0, 0)
 
 
 def _search(outer: _Outer) -> tuple[float, Array | None]:
@@ -236,7 +254,7 @@ def _descend(outer: _Outer, level: float, q2: float) -> Witness | None:
         return None
     q = (q1, q2, max(1.0 - q1 - q2, 0.0) if domain.third_cell else 0.0)
     value = float(functional.value(np.array(q1), np.array(q2)))
-    if not float(tail_set.log_probability(q)) >= math.log(problem.alpha):
+    if not math.isfinite(value) or not float(tail_set.log_probability(q)) >= math.log(problem.alpha):
         return None
     # g(q) as a checker with other arithmetic would round it.
     return Witness(max(found, value) + 1e-12 * (1.0 + abs(value)), q)
@@ -276,6 +294,7 @@ def _certificate(problem: LowerBoundProblem, lower: float, witness: Witness | No
     if type(functional) not in FUNCTIONALS.values() or type(problem.statistic) not in STATISTICS.values():
         return None
     cuts = () if mesh is None else tuple(mesh.cuts.tolist())
+    observed = problem.statistic.value(problem.counts, functional, problem.alpha)
     runs: list[tuple[str, int]] = []
     for kind in () if mesh is None else mesh.kinds.tolist():
         name = "corner" if kind == mesh_kernel.CORNER else "convex"
@@ -286,6 +305,7 @@ def _certificate(problem: LowerBoundProblem, lower: float, witness: Witness | No
     return Certificate(
         n=problem.counts.n, x1=problem.counts.x1, x2=problem.counts.x2, alpha=problem.alpha, functional=functional.name,
         order=getattr(functional, "order", None), statistic=problem.statistic.name,
+        observed=observed if math.isfinite(observed) else None,
         third_cell=problem.domain.third_cell, least_q1=problem.domain.least_q1,
         lower=lower if mesh is not None else -math.inf, lower_at_most=witness.level if witness else None,
         witness=witness.q if witness else None, cuts=cuts, kinds=tuple(runs))

@@ -42,6 +42,10 @@ class Statistic(Protocol):
         """W = {x : T(x) >= T(x_obs)}, T being the monotone hull of the raw statistic; near-ties are inside."""
         ...
 
+    def value(self, counts: Counts, functional: Functional, alpha: float) -> float:
+        """The raw statistic at the observation; may be infinite."""
+        ...
+
 
 def tie_tolerance(value: float) -> float:
     """How far below T(x_obs) still counts as a tie: far above rounding, far below the spacing of T."""
@@ -101,6 +105,12 @@ class PlugIn:
             return tabulated_tail_set(lambda x1, x2: functional.value(x1 / counts.n, x2 / counts.n), counts)
         return _compiled_tail_set(PLUG_IN, functional, 0.0, counts)
 
+    def value(self, counts: Counts, functional: Functional, alpha: float) -> float:
+        """g(x_obs/n)."""
+        if isinstance(functional, LinkFunctional):
+            return _compiled_value(PLUG_IN, functional, 0.0, counts)
+        return float(functional.value(np.array(counts.x1 / counts.n), np.array(counts.x2 / counts.n)))
+
 
 @dataclass(frozen=True)
 class Studentized:
@@ -126,16 +136,27 @@ class Studentized:
         if gradient is None:
             raise InvalidInputError(f"The studentized statistic needs the gradient of {functional.name!r}, which has "
                                     "none. Add gradient(q1, q2), or use statistic='plugin' or 'clopper-pearson'.")
-        c = z * z / 4.0
-        total = counts.n + 3.0 * c
+        return tabulated_tail_set(lambda x1, x2: _studentized(functional, gradient, counts.n, z, x1, x2), counts)
 
-        def raw(x1: Array, x2: Array) -> Array:
-            p1, p2 = (x1 + c) / total, (x2 + c) / total
-            a, b = gradient(p1, p2)
-            spread = a * a * p1 * (1.0 - p1) + b * b * p2 * (1.0 - p2) - 2.0 * a * b * p1 * p2
-            return functional.value(p1, p2) - z * np.sqrt(spread / total)
+    def value(self, counts: Counts, functional: Functional, alpha: float) -> float:
+        """T_raw at the observation."""
+        z = float(special.ndtri(1.0 - alpha))
+        if isinstance(functional, LinkFunctional):
+            return _compiled_value(STUDENTIZED, functional, z, counts)
+        gradient = functional.gradient  # type: ignore[attr-defined]  # tail_set has refused functionals without one
+        x1, x2 = np.array(float(counts.x1)), np.array(float(counts.x2))
+        return float(_studentized(functional, gradient, counts.n, z, x1, x2))
 
-        return tabulated_tail_set(raw, counts)
+
+def _studentized(functional: Functional, gradient: Callable[[Array, Array], tuple[Array, Array]], n: int, z: float,
+                 x1: Array, x2: Array) -> Array:
+    """T_raw for a functional without a link; all arrays of one shape."""
+    c = z * z / 4.0
+    total = n + 3.0 * c
+    p1, p2 = (x1 + c) / total, (x2 + c) / total
+    a, b = gradient(p1, p2)
+    spread = a * a * p1 * (1.0 - p1) + b * b * p2 * (1.0 - p2) - 2.0 * a * b * p1 * p2
+    return functional.value(p1, p2) - z * np.sqrt(spread / total)
 
 
 @lru_cache(maxsize=1024)
@@ -143,9 +164,13 @@ def _doubtful(n: int, functional: LinkFunctional, z: float) -> float:
     return float(doubtful_level(n, functional.kind, functional.coefficients, z))
 
 
+def _compiled_value(statistic: int, functional: LinkFunctional, z: float, counts: Counts) -> float:
+    return float(raw_statistic(counts.n, statistic, functional.kind, functional.coefficients, z, counts.x1, counts.x2))
+
+
 def _compiled_tail_set(statistic: int, functional: LinkFunctional, z: float, counts: Counts) -> TailSet:
     n, kind, coefficients = counts.n, functional.kind, functional.coefficients
-    observed = raw_statistic(n, statistic, kind, coefficients, z, counts.x1, counts.x2)
+    observed = _compiled_value(statistic, functional, z, counts)
     if math.isnan(observed):
         raise InvalidInputError(f"The statistic is NaN at x1 = {counts.x1}, x2 = {counts.x2}.")
     if observed == -math.inf:
@@ -196,6 +221,12 @@ class ClopperPearson:
             low = np.where(active & ~inside, middle, low)
         first = np.where(high > n - x, n + 1, high)
         return _checked(TailSet.from_stairs(np.minimum.accumulate(first[::-1])[::-1]), counts)
+
+    def value(self, counts: Counts, functional: Functional, alpha: float) -> float:
+        """g at the two-way limits."""
+        lower = clopper_pearson_lower(counts.x1, counts.n, alpha / 2.0)
+        upper = clopper_pearson_upper(counts.x2, counts.n, alpha / 2.0)
+        return float(functional.value(lower, upper))
 
 
 def clopper_pearson_lower(x: npt.ArrayLike, n: int, level: float) -> Array:
