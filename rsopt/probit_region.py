@@ -73,7 +73,7 @@ class ProbitRegion:
     def gradient(points: np.ndarray) -> np.ndarray:
         """Gradient of `objective`, (…, 2): 1/phi(ndtri u) and -1/phi(ndtri v)."""
         density = np.exp(-0.5 * ndtri(points) ** 2) / math.sqrt(2.0 * math.pi)
-        return np.asarray([1.0, -1.0]) / np.asarray(density)
+        return np.asarray(np.array([1.0, -1.0]) / density)
 
     def edge(self, v: float) -> float:
         """The smallest u of the region at v."""
