@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rsopt.bound import Bound
 from rsopt.smoothing.provenance import Provenance
 
-__all__ = ["CertifiedInput", "ProvenBound"]
-
-
-class ProvenBound(Protocol):
-    """What is needed of the result of `rsopt.lower_bound`."""
-
-    @property
-    def lower(self) -> float:
-        """The proven lower confidence bound."""
-
-    def radius(self, *, sigma: float) -> float:
-        """The certified l2 radius; 0 for an abstention."""
+__all__ = ["CertifiedInput"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +40,7 @@ class CertifiedInput:
     selection_counts: NDArray[np.int64] | None
     counts: NDArray[np.int64]
     alpha: float
-    bound: ProvenBound
+    bound: Bound
     radius: float
     seconds: float
     provenance: Provenance
@@ -68,4 +58,4 @@ class CertifiedInput:
     @property
     def abstain(self) -> bool:
         """Whether nothing is certified: the bound is not positive."""
-        return not self.bound.lower > 0.0
+        return self.bound.abstain

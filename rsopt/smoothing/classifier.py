@@ -15,15 +15,18 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import binomtest
 from torch import nn
 
+from rsopt.bound import lower_bound
 from rsopt.errors import InvalidInputError
 from rsopt.functionals import Functional
-from rsopt.smoothing.certified import CertifiedInput, ProvenBound
+from rsopt.smoothing.certified import CertifiedInput
 from rsopt.smoothing.evaluation import input_dtype, model_device
 from rsopt.smoothing.keys import Stream
-from rsopt.smoothing.noise import NoisyChunks
+from rsopt.smoothing.noise import noise_source
 from rsopt.smoothing.progress import LongRun
 from rsopt.smoothing.provenance import Provenance, record
 from rsopt.smoothing.sampler import Sampler
+from rsopt.solver import Solver
+from rsopt.statistics import Statistic
 
 __all__ = ["SmoothedClassifier"]
 
@@ -60,8 +63,8 @@ class SmoothedClassifier:
     model: nn.Module
     sigma: float
     num_classes: int
-    chunk: int = 100
-    batch: int = 400
+    chunk: int = 200
+    batch: int = 800
     device: torch.device | str | None = None
     input_dtype: torch.dtype | None = None
     autocast: torch.dtype | None = None
@@ -98,7 +101,7 @@ class SmoothedClassifier:
         device = model_device(self.model, self.device)
         dtype = self.input_dtype or input_dtype(self.model)
         provenance = record(seed=operator.index(seed), sigma=float(self.sigma), chunk=self.chunk,
-                            num_classes=self.num_classes, noise=NoisyChunks.source(device), device=device,
+                            num_classes=self.num_classes, noise=noise_source(device), device=device,
                             input_dtype=dtype, autocast=self.autocast, compile_backend=self.compile_backend)
         return Sampler(self.model, self._forward(), device, dtype, self.autocast,
                        max(1, -(-self.batch // self.chunk)), provenance, self._checked)
@@ -147,7 +150,8 @@ class SmoothedClassifier:
 
     def certify(self, x: torch.Tensor | ArrayLike, *, n: int, alpha: float, seed: int,
                 n0: int | None = None, label: int | None = None, functional: str | Functional = "probit",
-                statistic: str = "studentized", solver: str = "scipy", index: int = 0) -> CertifiedInput:
+                statistic: str | Statistic = "studentized", solver: str | Solver = "scipy",
+                index: int = 0) -> CertifiedInput:
         """A class and a radius around x within which the smoothed classifier provably keeps it.
 
         The class must not be chosen on the samples that bound it, so exactly one of `n0` and `label` is
@@ -172,8 +176,6 @@ class SmoothedClassifier:
             ModelError: as in `counts`.
             RsoptError: as raised by `rsopt.lower_bound`.
         """
-        from rsopt import lower_bound
-
         _check_alpha(alpha)
         if label is not None and not 0 <= operator.index(label) < self.num_classes:
             raise InvalidInputError(f"label={label} is no class: there are {self.num_classes}, "
@@ -191,8 +193,7 @@ class SmoothedClassifier:
                     "Give either n0 (the class is chosen on n0 separate samples) or label (the class is "
                     f"known), got n0={n0}, label={label}.")
             counts = self._counts(sampler, x, n, index, Stream.ESTIMATION)
-        bound: ProvenBound = lower_bound(counts, top=top, functional=functional, statistic=statistic,
-                                         alpha=alpha, solver=solver)
+        bound = lower_bound(counts.tolist(), top, functional=functional, statistic=statistic, alpha=alpha, solver=solver)
         return CertifiedInput(
             index=index, predict=top, chosen="label" if selection is None else "selection",
             selection_counts=selection, counts=counts, alpha=alpha, bound=bound,

@@ -67,8 +67,8 @@ def check_rows_independent(forward: Callable[[torch.Tensor], torch.Tensor], batc
     if _distance(first, again) > limit:
         raise ModelError(
             f"Input {index}: the same batch gave different scores twice ({_distance(first, again):.3g} "
-            f"apart, spread {spread:.3g}). The model is random in eval mode or changes while it runs, so its counts "
-            f"cannot be reproduced.{_suspects(model)} Make it deterministic in eval mode.")
+            f"apart, spread {spread:.3g}). The model is random in eval mode or changes while it runs, so its "
+            f"counts cannot be reproduced.{_suspects(model)} Make it deterministic in eval mode.")
     if _distance(first[::2], crowded[::2]) > limit or _distance(first[order], shuffled) > limit:
         worst = max(_distance(first[::2], crowded[::2]), _distance(first[order], shuffled))
         raise ModelError(

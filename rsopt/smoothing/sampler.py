@@ -17,7 +17,7 @@ from rsopt.errors import InvalidInputError, ModelError
 from rsopt.smoothing.evaluation import checked_scores, eval_mode, forward_mode, unusable_rows, unusable_text
 from rsopt.smoothing.independence import check_rows_independent, rounding_allowance
 from rsopt.smoothing.keys import Stream
-from rsopt.smoothing.noise import NoisyChunks
+from rsopt.smoothing.noise import NoisyCopies
 from rsopt.smoothing.provenance import Provenance
 from rsopt.smoothing.simplex import SimplexMap
 
@@ -134,14 +134,15 @@ class Sampler:
             InvalidInputError: x is not finite, or an argument outside its range.
             ModelError: the model returned NaN or a wrong shape, or mixes the rows of a batch.
         """
-        waiting: list[tuple[int, int, torch.Tensor]] = []
-        for number, rows, scores in self._scores(x, index, n, stream, first_chunk):
+        noise = self._noise(self.prepared(x, index), index, stream)
+        for window in self._windows(n, first_chunk):
+            scores = self._scores(noise, window)
             with torch.inference_mode():
-                waiting.append((number, rows, self._votes(scores[:rows])))
-            if len(waiting) == self.in_flight:
-                yield from self._collect(waiting, index)
-                waiting = []
-        yield from self._collect(waiting, index)
+                cells = torch.stack([_votes(block) for block in scores]).cpu().numpy()
+            for (number, rows), row in zip(window, cells, strict=True):
+                if row[-1]:
+                    raise ModelError(unusable_text(index, int(row[-1]), number))
+                yield ChunkCounts(number, rows, row[:-1].copy())
 
     def iter_scores(self, x: torch.Tensor | ArrayLike, index: int, n: int, simplex: SimplexMap, *,
                     stream: Stream = Stream.ESTIMATION,
@@ -163,14 +164,14 @@ class Sampler:
             InvalidInputError: x is not finite, or an argument outside its range.
             ModelError: NaN, a wrong shape, a row further than 1e-3 from the simplex, or rows that mix.
         """
-        waiting: list[tuple[int, torch.Tensor, torch.Tensor]] = []
-        for number, rows, scores in self._scores(x, index, n, stream, first_chunk):
+        noise = self._noise(self.prepared(x, index), index, stream)
+        for window in self._windows(n, first_chunk):
+            scores = self._scores(noise, window)
             with torch.inference_mode():
-                waiting.append((number, *self._simplex_rows(scores[:rows], simplex)))
-            if len(waiting) == self.in_flight:
-                yield from self._blocks(waiting, index)
-                waiting = []
-        yield from self._blocks(waiting, index)
+                blocks = [_simplex_rows(block, simplex) for block in scores]
+            for (number, _), (mapped, off) in zip(window, blocks, strict=True):
+                _refuse_off_simplex(off.cpu().numpy(), index, number)
+                yield ScoreBlock(number, mapped.cpu().numpy())
 
     def prepared(self, x: torch.Tensor | ArrayLike, index: int) -> torch.Tensor:
         """The input as float32 on the device.
@@ -178,94 +179,86 @@ class Sampler:
         Raises:
             InvalidInputError: it is not numeric or not finite.
         """
-        tensor = x if isinstance(x, torch.Tensor) else torch.from_numpy(np.array(x))
-        if tensor.is_complex():
-            raise InvalidInputError(f"Input {index} is complex ({tensor.dtype}).")
-        tensor = tensor.detach().to(self.device, torch.float32)
+        if not isinstance(x, torch.Tensor):
+            array = np.asarray(x)
+            if array.dtype.kind not in "fiub":
+                raise InvalidInputError(f"Input {index} is not an array of real numbers ({array.dtype}).")
+            x = torch.from_numpy(array.astype(np.float32))
+        elif x.is_complex():
+            raise InvalidInputError(f"Input {index} is not an array of real numbers ({x.dtype}).")
+        tensor = x.detach().to(self.device, torch.float32)
         if not bool(torch.isfinite(tensor).all()):
             raise InvalidInputError(f"Input {index} holds NaN or infinite values.")
         return tensor
 
-    def _scores(self, x: torch.Tensor | ArrayLike, index: int, n: int, stream: Stream,
-                first_chunk: int) -> Iterator[tuple[int, int, torch.Tensor]]:
-        if not self._open:
-            raise InvalidInputError("The sampler is closed. Use it inside "
-                                    "'with classifier.sampler(seed) as sampler:'.")
-        last = self.chunks_of(n)
+    def _windows(self, n: int, first_chunk: int) -> Iterator[list[tuple[int, int]]]:
+        # (number, rows) of the chunks in flight together: between two windows the host waits for the device.
+        last, size = self.chunks_of(n), self.provenance.chunk
         if n < 1 or not 0 <= first_chunk <= last:
             raise InvalidInputError(f"n must be positive and first_chunk within its {last} chunks, "
                                     f"got n={n}, first_chunk={first_chunk}.")
-        point = self.prepared(x, index)
-        self._check(point, index)
-        noise = self._noise(point, index, stream)
-        size = self.provenance.chunk
-        for number, batch in noise.stream_chunks(range(first_chunk, last), self.in_flight - 1):
-            yield number, min(size, n - number * size), self._forward(batch, index)
+        for start in range(first_chunk, last, self.in_flight):
+            yield [(number, min(size, n - number * size))
+                   for number in range(start, min(start + self.in_flight, last))]
 
-    def _noise(self, point: torch.Tensor, index: int, stream: Stream) -> NoisyChunks:
+    def _noise(self, point: torch.Tensor, index: int, stream: Stream) -> NoisyCopies:
         record = self.provenance
-        return NoisyChunks(point, record.sigma, record.chunk, record.seed, stream, index)
+        return NoisyCopies(point, record.sigma, record.chunk, record.seed, stream, index)
+
+    def _scores(self, noise: NoisyCopies, window: list[tuple[int, int]]) -> list[torch.Tensor]:
+        if not self._open:
+            raise InvalidInputError("The sampler is closed. Use it inside "
+                                    "'with classifier.sampler(seed) as sampler:'.")
+        self._check(noise.x, noise.index)
+        with forward_mode(self.device, self.autocast):
+            return [self._forward(noise.draw(number), noise.index)[:rows] for number, rows in window]
 
     def _forward(self, batch: torch.Tensor, index: int) -> torch.Tensor:
-        record = self.provenance
         try:
-            with forward_mode(self.device, self.autocast):
-                output = self.forward(batch.to(self.dtype))
+            output = self.forward(batch.to(self.dtype))
         except Exception as error:
             # Any exception of foreign code: passed on as it is, with the one fact it cannot know.
-            error.add_note(f"The model was called for input {index}, shape {tuple(batch.shape)}, "
-                           f"{self.dtype}.")
+            error.add_note(f"The model was called for input {index}: {tuple(batch.shape)}, {self.dtype}.")
             raise
-        return checked_scores(output, record.chunk, record.num_classes, index)
+        return checked_scores(output, batch.shape[0], self.provenance.num_classes, index)
 
     def _check(self, point: torch.Tensor, index: int) -> None:
         if tuple(point.shape) in self.checked:
             return
-        (_, batch), = self._noise(point, index, Stream.CHECK).stream_chunks((0,), 0)
         reduced = self.device.type == "cuda" and self.provenance.matmul != "highest"
 
         def allowance(scores: torch.Tensor) -> float:
             return rounding_allowance([scores.dtype, self.dtype, self.autocast or self.dtype], reduced)
 
-        with torch.inference_mode():
-            check_rows_independent(lambda rows: self._forward(rows, index), batch, allowance=allowance,
-                                   model=self.model, index=index)
+        with forward_mode(self.device, self.autocast):
+            check_rows_independent(lambda rows: self._forward(rows, index),
+                                   self._noise(point, index, Stream.CHECK).draw(0),
+                                   allowance=allowance, model=self.model, index=index)
         self.checked.add(tuple(point.shape))
 
-    def _votes(self, scores: torch.Tensor) -> torch.Tensor:
-        # Rows without a vote go to an extra cell, read later: asking for them now would wait for the device.
-        classes = scores.shape[1]
-        vote = torch.where(unusable_rows(scores), classes, scores.argmax(dim=1))
-        cells = torch.zeros(classes + 1, dtype=torch.int64, device=scores.device)
-        return cells.scatter_add_(0, vote, torch.ones_like(vote))
 
-    def _collect(self, waiting: list[tuple[int, int, torch.Tensor]],
-                 index: int) -> Generator[ChunkCounts, None, None]:
-        if not waiting:
-            return
-        cells = torch.stack([votes for _, _, votes in waiting]).cpu().numpy()
-        for (number, rows, _), row in zip(waiting, cells, strict=True):
-            if row[-1]:
-                raise ModelError(unusable_text(index, int(row[-1]), number))
-            yield ChunkCounts(number, rows, row[:-1].copy())
+def _votes(scores: torch.Tensor) -> torch.Tensor:
+    # Rows without a vote go to an extra cell, read later: asking for them now would wait for the device.
+    classes = scores.shape[1]
+    vote = torch.where(unusable_rows(scores), classes, scores.argmax(dim=1))
+    cells = torch.zeros(classes + 1, dtype=torch.int64, device=scores.device)
+    return cells.scatter_add_(0, vote, torch.ones_like(vote))
 
-    def _simplex_rows(self, scores: torch.Tensor, simplex: SimplexMap) -> tuple[torch.Tensor, torch.Tensor]:
-        exact = scores if scores.dtype in (torch.float32, torch.float64) else scores.float()
-        rows = simplex(exact)
-        off = torch.maximum((rows.sum(dim=1) - 1.0).abs(), -rows.amin(dim=1))
-        off = torch.where(unusable_rows(scores), math.nan, off)
-        rows = rows.clamp_min(0.0)
-        return (rows / rows.sum(dim=1, keepdim=True)).float().clamp_max(1.0), off
 
-    def _blocks(self, waiting: list[tuple[int, torch.Tensor, torch.Tensor]],
-                index: int) -> Generator[ScoreBlock, None, None]:
-        for number, rows, off in waiting:
-            distance = off.cpu().numpy()
-            if unusable := int(np.isnan(distance).sum()):
-                raise ModelError(unusable_text(index, unusable, number))
-            if distance.max() > SIMPLEX_TOLERANCE:
-                raise ModelError(
-                    f"Input {index}: a row of scores leaves the simplex by {distance.max():.3g} (chunk "
-                    f"{number}); at most {SIMPLEX_TOLERANCE:g} is put down to rounding. Probabilities must be nonnegative "
-                    "and sum to 1; for a model that returns scores use softmax or sparsemax.")
-            yield ScoreBlock(number, rows.cpu().numpy())
+def _simplex_rows(scores: torch.Tensor, simplex: SimplexMap) -> tuple[torch.Tensor, torch.Tensor]:
+    exact = scores if scores.dtype in (torch.float32, torch.float64) else scores.float()
+    rows = simplex(exact)
+    off = torch.maximum((rows.sum(dim=1) - 1.0).abs(), -rows.amin(dim=1))
+    off = torch.where(unusable_rows(scores), math.nan, off)
+    rows = rows.clamp_min(0.0)
+    return (rows / rows.sum(dim=1, keepdim=True)).float().clamp_max(1.0), off
+
+
+def _refuse_off_simplex(off: NDArray[np.floating], index: int, number: int) -> None:
+    if unusable := int(np.isnan(off).sum()):
+        raise ModelError(unusable_text(index, unusable, number))
+    if off.max() > SIMPLEX_TOLERANCE:
+        raise ModelError(
+            f"Input {index}: a row of scores leaves the simplex by {off.max():.3g} (chunk {number}); at most "
+            f"{SIMPLEX_TOLERANCE:g} is put down to rounding. Probabilities must be nonnegative and sum to 1; "
+            "for a model that returns scores use softmax or sparsemax.")
