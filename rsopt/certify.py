@@ -1,258 +1,141 @@
-"""A run: model and data in, a certified table out, every finished chunk stored on the way."""
+"""Model and data in, certified table out: a run with everything it leaves behind."""
 
 from __future__ import annotations
 
+import hashlib
 import zlib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rsopt.errors import InvalidInputError
-from rsopt.policy import LookResult, StoppingPolicy
-from rsopt.records import BoundRow, CertificateRow, Chunk, Look, Outcome, pack_votes
-from rsopt.rows import Row, stored_rows
+import numpy as np
+
+from rsopt.errors import InvalidInputError, StorageError
+from rsopt.records import CertificateRow
+from rsopt.rows import Row, write_table
+from rsopt.run import Run, Task, Watcher
 from rsopt.store import Store
-from rsopt.work import (
-    ESTIMATION,
-    OWN,
-    SELECTION,
-    ChunkDone,
-    Executor,
-    InputFailed,
-    ProofDone,
-    ProofRequest,
-    SampleRequest,
-    summed,
-)
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from rsopt.smoothing import SmoothedClassifier
+
+STORE = "run.sqlite"
+TABLE = "table.tsv"
+CERTIFICATES = "certificates"
+PLOT = "certified_accuracy.png"
 
 
-@dataclass(frozen=True)
-class Task:
-    """What is certified, for every input alike.
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """What is certified.
 
     Attributes:
-        sigma: standard deviation of the noise, in the units of the input.
-        policy: when to stop sampling, and at which error.
-        n0: samples on which the certified class is chosen, separate from those that bound it; None: the certified
-            class is the known label.
-        functional, statistic, solver: names, as in `rsopt.lower_bound`.
+        images: the whole data set: images[i] is input number i, without a batch dimension.
+        labels: its labels, or None for each that is unknown.
+        chosen: the numbers of the inputs to certify. The number keys the noise, so an input gets the same samples
+            whatever else is certified beside it.
 
     Raises:
-        InvalidInputError: n0 below 1.
+        InvalidInputError: numbers of images and labels that differ, no inputs, or a number outside the data set.
     """
 
-    sigma: float
-    policy: StoppingPolicy
-    n0: int | None = None
-    functional: str = "probit"
-    statistic: str = "studentized"
-    solver: str = "scipy"
+    images: Sequence[Tensor] | Tensor
+    labels: Sequence[int | None]
+    chosen: Sequence[int]
 
     def __post_init__(self) -> None:
-        if self.n0 is not None and self.n0 < 1:
-            raise InvalidInputError(f"n0 must be at least 1, the samples on which the class is chosen; found "
-                                    f"{self.n0}. To certify the known label, give no n0.")
+        if len(self.images) != len(self.labels):
+            raise InvalidInputError(f"There are {len(self.images)} images and {len(self.labels)} labels.")
+        if not self.chosen:
+            raise InvalidInputError("There are no inputs to certify.")
+        if outside := [idx for idx in self.chosen if not 0 <= idx < len(self.images)]:
+            raise InvalidInputError(f"Input {outside[0]} was asked for; the data set has {len(self.images)}, numbered "
+                                    "from 0.")
 
-    def facts(self) -> dict[str, object]:
-        """Everything above as JSON values: part of what two sessions of one run must agree on."""
-        return {"sigma": self.sigma, "stopping": self.policy.facts(), "n0": self.n0, "functional": self.functional,
-                "statistic": self.statistic, "solver": self.solver,
-                "certified class": "label" if self.n0 is None else "selection"}
-
-
-class Watcher:
-    """Is told what happens during a run; does nothing by itself."""
-
-    def resumed(self, rows: list[Row], samples: int) -> None:
-        """Rows that an earlier session finished, and samples it drew for unfinished inputs."""
-
-    def sampled(self, samples: int) -> None:
-        """So many samples were drawn and stored."""
-
-    def finished(self, row: Row) -> None:
-        """An input was finished and stored."""
+    def fingerprint(self) -> str:
+        """SHA-256 over the chosen inputs: numbers, labels, dtypes, shapes and bytes."""
+        digest = hashlib.sha256()
+        for idx in self.chosen:
+            image = np.ascontiguousarray(np.asarray(self.images[idx]))
+            digest.update(f"{idx} {self.labels[idx]} {image.dtype.str} {image.shape}\n".encode())
+            digest.update(image.tobytes())
+        return digest.hexdigest()
 
 
-@dataclass
-class _Progress:
-    """Where an input stands. `missing` counts the chunks that the current look still waits for."""
+def certify(classifier: SmoothedClassifier, inputs: Inputs, task: Task, *, seed: int, output: Path,
+            stop_on_failure: bool = True, watcher: Watcher | None = None) -> list[Row]:
+    """Certifies inputs and leaves the store, the table and the certificates in a folder.
 
-    selection: Look | None = None
-    looks: list[Look] = field(default_factory=list)
-    bounds: list[BoundRow] = field(default_factory=list)
-    certificates: dict[int, CertificateRow] = field(default_factory=dict)
-    missing: set[int] = field(default_factory=set)
-    planned: tuple[int, int, float] = (SELECTION, 0, 0.0)
-    proving: float = 0.0
-
-
-class Run:
-    """Certifies inputs under one task, going on from whatever the store holds.
+    The folder may hold the same run, unfinished: it is then continued, and the result is bit for bit that of an
+    uninterrupted one (but for the times).
 
     Args:
-        labels: number of each input -> its known label, or None.
-        task: what is certified.
-        executor: who samples and proves.
-        store: where everything is kept; opened with the facts of this very task, model and data.
-        stop_on_failure: raise when the model cannot take an input; otherwise the input is stored as failed.
+        classifier: the smoothed classifier; its sigma must be the task's.
+        inputs: the data.
+        task: what is certified, and when sampling stops.
+        seed: seed of the noise.
+        output: the folder.
+        stop_on_failure: whether an input that the model cannot take ends the run, or is a row of its own.
+        watcher: is told of the progress.
+
+    Returns:
+        one row an input, in the order of their numbers.
+
+    Raises:
+        InvalidInputError: task and classifier disagree, a label that is no class, or as in `Run`.
+        ModelError, StorageError, RsoptError: as in `Run.rows`.
     """
+    from rsopt.local import LocalExecutor
 
-    def __init__(self, labels: Mapping[int, int | None], task: Task, executor: Executor, store: Store, *,
-                 stop_on_failure: bool = True, watcher: Watcher | None = None) -> None:
-        if task.n0 is None and (missing := [idx for idx, label in labels.items() if label is None]):
-            raise InvalidInputError(f"Input {missing[0]} has no label. Give n0, and the class is chosen on n0 separate "
-                                    "samples.")
-        self._labels = labels
-        self._task = task
-        self._executor = executor
-        self._store = store
-        self._stop_on_failure = stop_on_failure
-        self._watcher = watcher or Watcher()
-        self._active: dict[int, _Progress] = {}
+    if classifier.sigma != task.sigma:
+        raise InvalidInputError(f"The task has sigma {task.sigma} and the classifier {classifier.sigma}.")
+    labels = {idx: _label(inputs.labels[idx], idx, classifier.num_classes) for idx in inputs.chosen}
+    with Store.open(output / STORE, run_facts(classifier, inputs, task, seed)) as store:
+        with classifier.sampler(seed) as sampler:
+            executor = LocalExecutor(sampler, lambda idx: inputs.images[idx])
+            rows = Run(labels, task, executor, store, stop_on_failure=stop_on_failure, watcher=watcher).rows()
+        write_table(output / TABLE, rows)
+        save_certificates(output / CERTIFICATES, stored_certificates(store))
+    return rows
 
-    def rows(self) -> list[Row]:
-        """Works until every input is finished, and returns the table in the order of the inputs.
 
-        Raises:
-            ModelError, InvalidInputError: the model cannot take an input, and the run stops on failures.
-            StorageError: the store cannot be written; what was stored before stays.
-            RsoptError: as raised by `rsopt.lower_bound`.
-        """
-        done = stored_rows(self._store)
-        finished = {row.idx for row in done}
-        waiting = iter([idx for idx in self._labels if idx not in finished])
-        self._watcher.resumed(done, sum(chunk.rows for chunk in self._store.all(Chunk))
-                              + sum(look.n for look in self._store.all(Look) if look.idx not in finished))
-        while self._fill(waiting):
-            self._handle(self._executor.wait())
-        return stored_rows(self._store)
+def run_facts(classifier: SmoothedClassifier, inputs: Inputs, task: Task, seed: int) -> dict[str, object]:
+    """What two sessions must agree on to work on one run: model, data, task, sampling conditions, version."""
+    from rsopt.smoothing import fingerprint
 
-    def _fill(self, waiting: Iterator[int]) -> bool:
-        while len(self._active) < self._executor.capacity:
-            idx = next(waiting, None)
-            if idx is None:
-                break
-            self._active[idx] = self._restored(idx)
-            self._advance(idx)
-        return bool(self._active)
+    sampling = {f"sampling.{name}": value for name, value in classifier.provenance(seed).as_dict().items()}
+    return {"rsopt": metadata.version("rsopt"), "model": fingerprint(classifier.model),
+            "data": inputs.fingerprint(), "inputs": len(inputs.chosen), **task.facts(), **sampling}
 
-    def _restored(self, idx: int) -> _Progress:
-        """Where an earlier session left an input. Bounds are cheap beside samples: they are proven again."""
-        looks = self._store.of_input(Look, idx)
-        return _Progress(selection=next((look for look in looks if look.stream == SELECTION), None),
-                         looks=[look for look in looks if look.stream == ESTIMATION])
 
-    def _handle(self, done: ChunkDone | ProofDone | InputFailed) -> None:
-        if done.idx not in self._active:
-            return
-        if isinstance(done, InputFailed):
-            self._fail(done)
-        elif isinstance(done, ProofDone):
-            self._keep_proof(done)
-            self._advance(done.idx)
-        else:
-            self._keep_chunk(done)
+def stored_certificates(store: Store) -> dict[int, str]:
+    """The certificates of a store as JSON, by the number of the input."""
+    return {row.idx: zlib.decompress(row.body).decode() for row in store.all(CertificateRow)}
 
-    def _advance(self, idx: int) -> None:
-        """Asks for what the input needs next: samples, a proof, or nothing more."""
-        state, task = self._active[idx], self._task
-        if task.n0 is not None and state.selection is None:
-            return self._ask(idx, SELECTION, task.n0, 0.0)
-        proven = [bound for bound in state.bounds if bound.method == OWN]
-        if len(proven) < len(state.looks):
-            look = state.looks[len(proven)]
-            return self._executor.submit(ProofRequest(
-                idx, look.look, tuple(look.counts.tolist()), self._top(idx), look.alpha, task.sigma, task.functional,
-                task.statistic, task.solver))
-        taken = [LookResult(look.n, look.alpha, bound.lower, bound.lower_at_most, bound.radius)
-                 for look, bound in zip(state.looks, proven, strict=True)]
-        planned = task.policy.next_look(taken)
-        if planned is None:
-            return self._finish(idx)
-        if taken and (planned.n <= taken[-1].n or taken[-1].n % self._executor.chunk):
-            raise InvalidInputError(f"The stopping policy planned a look at {planned.n} samples after one at "
-                                    f"{taken[-1].n}; looks must grow, in whole chunks of {self._executor.chunk}.")
-        self._ask(idx, ESTIMATION, planned.n, planned.alpha)
 
-    def _ask(self, idx: int, stream: int, n: int, alpha: float) -> None:
-        """Requests the chunks up to n that are not stored yet, one request for each gap."""
-        state, size = self._active[idx], self._executor.chunk
-        begin = state.looks[-1].n // size if stream == ESTIMATION and state.looks else 0
-        wanted = set(range(begin, -(-n // size)))
-        state.planned = (stream, n, alpha)
-        state.missing = wanted - {chunk.chunk for chunk in self._store.of_input(Chunk, idx) if chunk.stream == stream}
-        if not state.missing:
-            return self._complete_look(idx)
-        for first in sorted(state.missing):
-            if first - 1 not in state.missing:
-                last = first
-                while last + 1 in state.missing:
-                    last += 1
-                self._executor.submit(SampleRequest(idx, stream, first, min(n, (last + 1) * size)))
+def save_certificates(folder: Path, certificates: Mapping[int, str]) -> None:
+    """Writes every certificate as a file of its own, named by its input.
 
-    def _keep_chunk(self, done: ChunkDone) -> None:
-        state = self._active[done.idx]
-        if done.stream != state.planned[0] or done.chunk not in state.missing:
-            return
-        self._store.add(Chunk(done.idx, done.stream, done.chunk, done.rows, done.payload, done.seconds))
-        state.missing.discard(done.chunk)
-        self._watcher.sampled(done.rows)
-        if not state.missing:
-            self._complete_look(done.idx)
+    Raises:
+        StorageError: a file cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for idx, text in certificates.items():
+            target = folder / f"{idx:06d}.json"
+            partial = target.with_name(target.name + ".partial")
+            partial.write_text(text + "\n")
+            partial.replace(target)
+    except OSError as error:
+        raise StorageError(f"The certificates in {folder} cannot be written: {error.strerror or error}.") from error
 
-    def _complete_look(self, idx: int) -> None:
-        state = self._active[idx]
-        stream, n, alpha = state.planned
-        chunks = [chunk for chunk in self._store.of_input(Chunk, idx) if chunk.stream == stream]
-        votes = summed([chunk.payload for chunk in chunks])
-        before = state.looks if stream == ESTIMATION else []
-        if before:
-            votes = votes + before[-1].counts
-        look = Look(idx, stream, len(before), n, alpha, pack_votes(votes), sum(chunk.seconds for chunk in chunks))
-        self._store.add_look(look)
-        if stream == SELECTION:
-            state.selection = look
-        else:
-            state.looks.append(look)
-        self._advance(idx)
 
-    def _top(self, idx: int) -> int:
-        selection, label = self._active[idx].selection, self._labels[idx]
-        if selection is not None:
-            return int(selection.counts.argmax())
-        assert label is not None, "label mode was checked to have labels"
-        return label
-
-    def _keep_proof(self, done: ProofDone) -> None:
-        state = self._active[done.idx]
-        alpha = state.looks[done.look].alpha
-        state.bounds += [BoundRow(done.idx, done.look, bound.method, alpha, bound.lower, bound.lower_at_most,
-                                  bound.radius) for bound in done.bounds]
-        state.certificates[done.look] = CertificateRow(done.idx, done.look, OWN,
-                                                       zlib.compress(done.certificate.encode()))
-        state.proving += done.seconds
-
-    def _finish(self, idx: int) -> None:
-        state = self._active.pop(idx)
-        own = [bound for bound in state.bounds if bound.method == OWN]
-        best = max(own, key=lambda bound: (bound.lower, -bound.look))
-        sampling = sum(look.seconds for look in (*state.looks, *([state.selection] if state.selection else [])))
-        label = self._labels[idx]
-        top = int(state.selection.counts.argmax()) if state.selection is not None else label
-        outcome = Outcome(idx, label, top, "label" if state.selection is None else "selection", len(state.looks),
-                          best.look, len(state.bounds), sampling + state.proving, "")
-        self._store.finish(outcome, state.bounds, [state.certificates[best.look]])
-        self._announce(idx)
-
-    def _fail(self, failed: InputFailed) -> None:
-        if self._stop_on_failure:
-            raise failed.error
-        del self._active[failed.idx]
-        self._executor.forget(failed.idx)
-        self._store.finish(Outcome(failed.idx, self._labels[failed.idx], None, "", 0, 0, 0, 0.0, str(failed.error)),
-                           [], [])
-        self._announce(failed.idx)
-
-    def _announce(self, idx: int) -> None:
-        self._store.checkpoint()
-        (row,) = stored_rows(self._store, idx)
-        self._watcher.finished(row)
+def _label(label: int | None, idx: int, classes: int) -> int | None:
+    if label is not None and not 0 <= label < classes:
+        raise InvalidInputError(f"Input {idx} has label {label}, which is no class: there are {classes}, numbered "
+                                "from 0.")
+    return label

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from rsopt.counts import Counts
 from rsopt.errors import StorageError
 from rsopt.records import BoundRow, Look, Outcome
 from rsopt.store import Store
@@ -16,7 +17,7 @@ from rsopt.work import CLOPPER_PEARSON, COHEN, ESTIMATION, OWN, SELECTION, Metho
 
 COHEN_COLUMNS = ("idx", "label", "predict", "radius", "correct", "time")
 """The columns of Cohen's logs, in their order; -1 as `predict` is an abstention there and here."""
-OWN_COLUMNS = ("top", "chosen", "n0", "n", "lower", "lower_at_most", "cp_lower", "cp_radius", "cohen_lower",
+OWN_COLUMNS = ("top", "chosen", "n0", "n", "x1", "x2", "lower", "lower_at_most", "cp_lower", "cp_radius", "cohen_lower",
                "cohen_radius", "counts", "error")
 
 
@@ -28,11 +29,13 @@ class Row:
         idx: number of the input.
         label: its known label, or None.
         top: the class certified; None for a failed input.
-        chosen: "label" or "selection": how `top` was chosen.
+        chosen: how `top` was chosen: "label", "selection", or "log" where a log says it.
         n0: selection samples; 0 in label mode.
         n: estimation samples.
-        counts: votes per class of the estimation samples.
-        bounds: method -> its bound on those votes.
+        x1: those that voted for `top`.
+        x2: those that voted for its strongest rival.
+        counts: votes per class; empty where only x1 is known and x2 stands for all rivals together.
+        bounds: method -> its bound: ours is the best over the looks, the baselines' are on all votes.
         seconds: sampling and proving time.
         error: why the input failed; "" for a result.
     """
@@ -43,6 +46,8 @@ class Row:
     chosen: str
     n0: int
     n: int
+    x1: int
+    x2: int
     counts: tuple[int, ...]
     bounds: dict[str, MethodBound]
     seconds: float
@@ -73,7 +78,7 @@ class Row:
                 "radius": repr(float(self.radius())), "correct": str(int(self.correct())),
                 "time": str(timedelta(seconds=self.seconds)),
                 "top": "" if self.top is None else str(self.top), "chosen": self.chosen, "n0": str(self.n0),
-                "n": str(self.n), "lower": number(OWN, "lower"), "lower_at_most": number(OWN, "lower_at_most"),
+                "n": str(self.n), "x1": str(self.x1), "x2": str(self.x2), "lower": number(OWN, "lower"), "lower_at_most": number(OWN, "lower_at_most"),
                 "cp_lower": number(CLOPPER_PEARSON, "lower"), "cp_radius": number(CLOPPER_PEARSON, "radius"),
                 "cohen_lower": number(COHEN, "lower"), "cohen_radius": number(COHEN, "radius"),
                 "counts": ",".join(map(str, self.counts)), "error": " ".join(self.error.split())}
@@ -101,11 +106,13 @@ def _row(store: Store, outcome: Outcome, bounds: list[BoundRow], looks: list[Loo
         raise StorageError(f"{store.path} is damaged: the bounds or looks of input {outcome.idx} are incomplete. Delete "
                            "it and run again, or restore it from a backup.")
     counts = tuple(estimation[-1].counts.tolist()) if estimation else ()
+    votes = Counts(counts, outcome.top) if counts and outcome.top is not None else None
     return Row(
         outcome.idx, outcome.label, outcome.top, outcome.chosen,
-        n0=sum(look.n for look in looks if look.stream == SELECTION), n=sum(counts), counts=counts,
+        n0=sum(look.n for look in looks if look.stream == SELECTION), n=sum(counts),
+        x1=0 if votes is None else votes.x1, x2=0 if votes is None else votes.x2, counts=counts,
         bounds={bound.method: MethodBound(bound.method, bound.lower, bound.lower_at_most, bound.radius)
-                for bound in bounds if bound.look == outcome.best},
+                for bound in bounds if bound.look == (outcome.best if bound.method == OWN else outcome.looks - 1)},
         seconds=outcome.seconds, error=outcome.error)
 
 

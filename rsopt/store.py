@@ -179,12 +179,11 @@ class Store:
             yield kind(*values)
 
     def _prepare(self) -> None:
-        (pages,) = self._database.execute("PRAGMA page_count").fetchone()
-        if pages:
+        if not self._is_new():
             self._check()
         self._database.execute("PRAGMA journal_mode = WAL").fetchone()
         self._database.execute("PRAGMA synchronous = NORMAL")
-        if pages:
+        if not self._is_new():
             return
         with self._transaction():
             self._database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
@@ -193,6 +192,12 @@ class Store:
                 columns = ", ".join(f"{field.name} {_COLUMN[str(field.type)]}" for field in fields(kind))
                 self._database.execute(f"CREATE TABLE {kind.TABLE} ({columns}, digest BLOB NOT NULL, "
                                        f"PRIMARY KEY ({', '.join(kind.KEY)})) WITHOUT ROWID")
+
+    def _is_new(self) -> bool:
+        """Whether nothing was ever committed to the file: it may exist, from a process that died at its start."""
+        (tables,) = self._database.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
+        (application,) = self._database.execute("PRAGMA application_id").fetchone()
+        return bool(tables == 0 and application == 0)
 
     def _check(self) -> None:
         (application,) = self._database.execute("PRAGMA application_id").fetchone()
@@ -269,6 +274,7 @@ def _locked(path: Path) -> sqlite3.Connection:
     """A lock that the operating system frees when the process ends, however it ends: SQLite's own, on a second file."""
     lock = sqlite3.connect(f"{path}.lock", isolation_level=None, timeout=0.0)
     try:
+        lock.execute("PRAGMA journal_mode = MEMORY")
         lock.execute("BEGIN EXCLUSIVE")
     except sqlite3.OperationalError as error:
         lock.close()
@@ -292,8 +298,9 @@ def _told_as_storage_error(path: Path) -> Iterator[None]:
         raise
     except sqlite3.Error as error:
         name = getattr(error, "sqlite_errorname", "")
-        if name.startswith(("SQLITE_FULL", "SQLITE_IOERR_WRITE")):
-            text = f"{path} cannot be written: {error}. Free some space; the same command then goes on."
+        if name.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
+            text = (f"{path} cannot be written: {error}. Make sure that the disk has space and works; the same command "
+                    "then goes on.")
         elif name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_FORMAT")):
             raise _damaged(path, str(error)) from error
         elif name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 from typing import Protocol
@@ -55,9 +56,10 @@ class ProofRequest:
         idx, look: which look of which input.
         votes: votes per class.
         top: the certified class.
-        alpha: error of this look.
+        alpha: error of this look, for our bound.
+        total_alpha: error of the whole run on this input, for the baselines: they look once.
         sigma: noise level, for the radius.
-        functional, statistic, solver: names, as in `rsopt.lower_bound`.
+        functional, order, statistic, solver: as in `rsopt.lower_bound`.
     """
 
     idx: int
@@ -65,8 +67,10 @@ class ProofRequest:
     votes: tuple[int, ...]
     top: int
     alpha: float
+    total_alpha: float
     sigma: float
     functional: str
+    order: int | None
     statistic: str
     solver: str
 
@@ -83,7 +87,10 @@ class MethodBound:
 
 @dataclass(frozen=True)
 class ProofDone:
-    """The bounds on one look: ours first, with its certificate as JSON, then the baselines at the same alpha."""
+    """The bounds on one look: ours first, then the baselines.
+
+    `certificate` is ours as JSON; "" where the bound is a closed form, which needs none.
+    """
 
     idx: int
     look: int
@@ -143,15 +150,17 @@ def prove(request: ProofRequest) -> ProofDone:
     import rsopt
 
     start = time.perf_counter()
-    own = rsopt.lower_bound(request.votes, top=request.top, functional=request.functional,
+    own = rsopt.lower_bound(request.votes, top=request.top, functional=request.functional, order=request.order,
                             statistic=request.statistic, alpha=request.alpha, solver=request.solver)
     baselines = {CLOPPER_PEARSON: rsopt.baselines.two_way_clopper_pearson, COHEN: rsopt.baselines.cohen}
-    bounds = [MethodBound(OWN, own.lower, own.lower_at_most, own.radius(sigma=request.sigma))]
+    at_most = own.lower if math.isnan(own.lower_at_most) else own.lower_at_most
+    bounds = [MethodBound(OWN, own.lower, at_most, own.radius(sigma=request.sigma))]
     for name, baseline in baselines.items():
-        other = baseline(request.votes, top=request.top, functional=request.functional, alpha=request.alpha)
+        other = baseline(request.votes, top=request.top, functional=request.functional, order=request.order,
+                         alpha=request.total_alpha)
         bounds.append(MethodBound(name, other.lower, other.lower, other.radius(sigma=request.sigma)))
-    return ProofDone(request.idx, request.look, tuple(bounds), own.certificate.to_json(),
-                     time.perf_counter() - start)
+    certificate = "" if own.certificate is None else own.certificate.to_json()
+    return ProofDone(request.idx, request.look, tuple(bounds), certificate, time.perf_counter() - start)
 
 
 def summed(payloads: list[bytes]) -> npt.NDArray[np.int64]:

@@ -1,0 +1,35 @@
+# Everything runs in a virtual environment that is made here, from a bare Python 3.11 or newer.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV ?= .venv
+RUN ?= runs/digits
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: certify test bench lint clean
+
+certify: $(VENV)/.certify
+	$(BIN)/rsopt certify --preset digits --output $(RUN)
+
+test: $(VENV)/.test
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
+bench: $(VENV)/.test
+	$(BIN)/python -m pytest --benchmark-only --benchmark-columns=min,median,max,rounds tests/bench_*.py
+
+lint: $(VENV)/.test
+	$(BIN)/python -m ruff check rsopt solvers tests examples
+	$(BIN)/python -m mypy rsopt solvers
+
+clean:
+	rm -rf $(VENV) build *.egg-info
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.certify: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(PIP) -e '.[torch,cli,plots,digits,arb]'
+	touch $@
+
+$(VENV)/.test: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(PIP) -e '.[test,lint]'
+	touch $@ $(VENV)/.certify

@@ -1,0 +1,65 @@
+"""The command line. Commands are a table of strings: only the one that was asked for is imported."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from rsopt.errors import MissingDependencyError, RsoptError
+
+try:
+    import typer
+except ImportError as error:
+    raise MissingDependencyError.of("The command line", "typer", "cli") from error
+
+# name: module:function, in the order of the help text
+COMMANDS = {
+    "certify": "rsopt.commands.certify:certify",
+    "bound": "rsopt.commands.bound:bound",
+    "verify": "rsopt.commands.verify:verify",
+    "recertify": "rsopt.commands.recertify:recertify",
+    "export": "rsopt.commands.export:export",
+    "solvers": "rsopt.commands.solvers:solvers",
+    "compare": "rsopt.commands.compare:compare",
+}
+
+
+def application(arguments: Sequence[str]) -> typer.Typer:
+    """The application with the command that `arguments` name, or with all of them for the help text."""
+    app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False,
+                      help="Proven confidence bounds for randomized smoothing.")
+    # Without a callback typer would drop the name of a command that is alone.
+    app.callback()(_no_options)
+    asked = [name for name in arguments[:1] if name in COMMANDS]
+    for name in asked or COMMANDS:
+        path, _, function = COMMANDS[name].partition(":")
+        module = importlib.import_module(path)
+        app.command(name, context_settings=getattr(module, "CONTEXT", None))(
+            told_in_one_line(getattr(module, function)))
+    return app
+
+
+def told_in_one_line(command: Callable[..., Any]) -> Callable[..., Any]:
+    """A command whose errors of ours become one line on stderr and exit status 2."""
+
+    @functools.wraps(command)
+    def wrapped(*arguments: Any, **options: Any) -> Any:
+        try:
+            return command(*arguments, **options)
+        except RsoptError as error:
+            typer.echo(f"rsopt: {' '.join(str(error).split())}", err=True)
+            raise typer.Exit(2) from error
+
+    return wrapped
+
+
+def main() -> None:
+    """Entry point of the command ``rsopt``."""
+    application(sys.argv[1:])()
+
+
+def _no_options() -> None:
+    """Proven confidence bounds for randomized smoothing."""

@@ -1,0 +1,112 @@
+"""``rsopt bound``: the proven bound for one vector of counts."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rsopt.commands.options import Alpha, Functional, Json, MaybeSigma, Order, Solver, Statistic
+
+if TYPE_CHECKING:
+    from rsopt.bound import Bound
+
+# A negative count is to be refused in our own words, not taken for an option.
+CONTEXT = {"ignore_unknown_options": True}
+
+FIRST = "the first count"
+GIVEN = "--top"
+
+
+def bound(
+    counts: Annotated[list[str], typer.Argument(help="Votes per class; the first is the certified class unless --top "
+                                                     "says otherwise.", metavar="COUNT...")],
+    top: Annotated[int | None, typer.Option(help="Number of the certified class among the counts, from 0.")] = None,
+    functional: Functional = "probit",
+    order: Order = None,
+    statistic: Statistic = "studentized",
+    alpha: Alpha = 1e-3,
+    solver: Solver = "scipy",
+    sigma: MaybeSigma = None,
+    json_: Json = False,
+    output: Annotated[Path | None, typer.Option(help="Save the certificate to this file.")] = None,
+) -> None:
+    """Bound the margin of the certified class from its votes, with proof.
+
+    The certified class must be a known label or chosen on other samples, never the winner of these very counts.
+    """
+    from rsopt import lower_bound
+
+    found = lower_bound([_count(text) for text in counts], top=0 if top is None else top, functional=functional,
+                        order=order, statistic=statistic, alpha=alpha, solver=solver)
+    chosen = FIRST if top is None else GIVEN
+    radius = None if sigma is None else found.radius(sigma=sigma)
+    if output is not None:
+        _save(found, output)
+    if json_:
+        print(json.dumps(as_json(found, solver, chosen, sigma, radius)))
+    else:
+        _print(found, chosen, sigma, radius, output)
+
+
+def as_json(found: Bound, solver: str, chosen: str, sigma: float | None, radius: float | None) -> dict[str, Any]:
+    """The bound, how its top was chosen, and the radius if sigma was given, as JSON values."""
+    # The name that was asked for, which a program can compare; its fields beside it.
+    content = {**found.to_dict(), "solver": solver, "solver_fields": found.solver, "top_chosen": chosen}
+    if sigma is not None:
+        content |= {"sigma": sigma, "radius": radius}
+    return content
+
+
+def _count(text: str) -> float | int:
+    if text.startswith("--"):
+        raise typer.BadParameter(f"No such option: {text}.")
+    try:
+        return int(text)
+    except ValueError:
+        pass
+    try:
+        return float(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no number. Counts are whole numbers, one a class, for example: "
+                                 "rsopt bound 9000 600 400") from None
+
+
+def _save(found: Bound, output: Path) -> None:
+    from rsopt.errors import InvalidInputError
+
+    if found.certificate is None:
+        raise InvalidInputError("This bound is a closed form and has no certificate to save; leave out --output.")
+    found.certificate.save(output)
+
+
+def _print(found: Bound, chosen: str, sigma: float | None, radius: float | None, output: Path | None) -> None:
+    from rich.console import Console
+
+    from rsopt.tables import print_facts
+
+    votes = found.counts
+    facts = [("certified class", f"{votes.top} (from {chosen}): {votes.x1:,} of {votes.n:,} votes; runner-up "
+                                 f"{votes.runner_up}: {votes.x2:,}; all others: {votes.n - votes.x1 - votes.x2:,}"),
+             ("quantity", f"{found.functional.name}, statistic {found.statistic}, alpha {found.alpha:g}"),
+             ("lower bound", _lower(found))]
+    if math.isfinite(found.lower_at_most):
+        facts.append(("at most", f"{found.lower_at_most:.6f}: a witness rules out any larger exact bound"))
+    if radius is not None:
+        facts.append(("radius", f"{radius:.6f} (l2, sigma {sigma:g})" if radius > 0 else "0: abstain"))
+    facts.append(("solver", f"{found.solver}; {found.evaluations:,} tail evaluations, {found.seconds * 1e3:.0f} ms"))
+    if output is not None:
+        facts.append(("certificate", f"{output} (check it with: rsopt verify {output})"))
+    if found.message:
+        facts.append(("note", found.message))
+    print_facts(Console(), facts)
+
+
+def _lower(found: Bound) -> str:
+    status = "proven" if found.certified else "not certified"
+    if found.abstain:
+        return f"{found.lower:.6f}, {status}: not positive, so abstain"
+    return f"{found.lower:.6f}, {status}"

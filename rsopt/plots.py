@@ -1,0 +1,117 @@
+"""Pictures of a run: certified accuracy against radius, and what the baselines would have had to pay."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rsopt.errors import MissingDependencyError, StorageError
+from rsopt.rows import Row
+from rsopt.savings import savings
+from rsopt.work import CLOPPER_PEARSON, COHEN, OWN
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+TITLES = {OWN: "rsopt (proven margin)", CLOPPER_PEARSON: "two-way Clopper–Pearson", COHEN: "Cohen et al. 2019"}
+_COLOURS = {OWN: "#0b5cad", CLOPPER_PEARSON: "#d1662b", COHEN: "#6f6f6f"}
+_STYLES = {OWN: "-", CLOPPER_PEARSON: "--", COHEN: "-."}
+
+
+def certified_accuracy(radii: Sequence[float], total: int) -> tuple[list[float], list[float]]:
+    """Certified accuracy against radius as the corners of a falling staircase.
+
+    Args:
+        radii: certified radii of the correct inputs; those that are not correct are left out.
+        total: inputs in all.
+
+    Returns:
+        (r, share): at radii up to and including r[i], share[i] of all inputs are certified and correct.
+    """
+    ordered = sorted(radii)
+    share = [(len(ordered) - rank) / total for rank in range(len(ordered))]
+    return [0.0, *ordered], [len(ordered) / total, *share]
+
+
+def save_plot(path: Path, rows: Sequence[Row], *, sigma: float, alpha: float, functional: str, title: str) -> None:
+    """Draws certified accuracy against radius for our bound and the baselines, and their cost, as a PNG.
+
+    Args:
+        path: the file.
+        rows: the table.
+        sigma: noise level, in the units of the input.
+        alpha: probability that a single row is wrong.
+        functional: name of the quantity that was bounded.
+        title: what was certified, one line.
+
+    Raises:
+        MissingDependencyError: matplotlib is not installed.
+        StorageError: the file cannot be written.
+    """
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingDependencyError.of("The plot", "matplotlib", "plots") from error
+    figure = Figure(figsize=(11.0, 4.6), dpi=140, layout="constrained")
+    FigureCanvasAgg(figure)
+    curve, cost = figure.subplots(1, 2, width_ratios=(3, 2))
+    figure.suptitle(title, x=0.012, ha="left", fontsize=11)
+    _draw_accuracy(curve, rows, sigma)
+    _draw_cost(cost, rows, alpha, functional)
+    partial = path.with_name(path.name + ".partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(partial, format="png")
+        partial.replace(path)
+    except OSError as error:
+        raise StorageError(f"The plot {path} cannot be written: {error.strerror or error}.") from error
+
+
+def _draw_accuracy(axes: Axes, rows: Sequence[Row], sigma: float) -> None:
+    for method in (COHEN, CLOPPER_PEARSON, OWN):
+        radii, share = certified_accuracy([row.radius(method) for row in rows if row.correct(method)], len(rows))
+        label = f"{TITLES[method]}, mean {sum(radii) / len(rows):.4f}"
+        axes.step([*radii, radii[-1]], [*share, 0.0], where="pre", label=label, color=_COLOURS[method],
+                  linestyle=_STYLES[method], linewidth=2.0 if method == OWN else 1.5)
+    axes.set(xlabel=f"certified l2 radius (units of the input; noise sigma = {sigma:g})",
+             ylabel="share of inputs certified and correct", xlim=(0.0, None), ylim=(0.0, 1.02))
+    axes.set_title("Certified accuracy", loc="left", fontsize=10)
+    handles, labels = axes.get_legend_handles_labels()
+    axes.legend(handles[::-1], labels[::-1], loc="lower left", frameon=False, fontsize=8,
+                title="method, mean radius over all inputs", title_fontsize=8, alignment="left")
+    _quiet(axes)
+
+
+def _draw_cost(axes: Axes, rows: Sequence[Row], alpha: float, functional: str) -> None:
+    axes.axhline(1.0, color=_COLOURS[OWN], linewidth=2.0)
+    certified = 0
+    for method in (CLOPPER_PEARSON, COHEN):
+        found = savings(rows, method, alpha, functional)
+        factors = np.sort(np.array(found.factors))
+        certified = len(factors)
+        finite = factors[np.isfinite(factors)]
+        share = (np.arange(len(finite)) + 1.0) / max(len(factors), 1)
+        never = f"; {found.never} of {len(factors)} never reach it" if found.never else ""
+        axes.plot(share, finite, color=_COLOURS[method], linestyle=_STYLES[method], linewidth=1.5,
+                  label=f"{TITLES[method]}: median {found.median:.2f}×{never}")
+    axes.set_yscale("log")
+    low, high = axes.get_ylim()
+    axes.set_ylim(min(low, 0.9), min(max(high, 2.0), 30.0))
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}×")
+    axes.yaxis.set_minor_formatter(lambda value, _: f"{value:g}×" if value in (2, 3, 5, 20) else "")
+    axes.set(xlabel=f"share of the {certified} inputs that rsopt certifies", ylabel="samples needed, relative to rsopt",
+             xlim=(0.0, 1.0))
+    axes.set_title("Samples a baseline needs for the same radius", loc="left", fontsize=10)
+    axes.legend(loc="upper left", frameon=False, fontsize=8)
+    _quiet(axes)
+
+
+def _quiet(axes: Any) -> None:
+    axes.grid(color="#dddddd", linewidth=0.6)
+    axes.set_axisbelow(True)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
