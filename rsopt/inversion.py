@@ -23,9 +23,9 @@ from rsopt.statistics import STATISTICS, clopper_pearson_lower, clopper_pearson_
 
 Array = npt.NDArray[np.float64]
 
-# Share of the width given up at once for the proof. A smaller share means a longer proof: at 0.002 it costs about as
+# Share of the width given up at once for the proof. A smaller share means a longer proof: at 0.0025 it costs about as
 # much as everything before it.
-GAP = 0.002
+GAP = 0.0025
 
 # Above this multiple of alpha the level is too high for certain and the solver may stop (Lemma 1). More than 1, so
 # that the last levels, where the tail is close to alpha, are searched in full and the next step is well aimed.

@@ -28,12 +28,13 @@ from rsopt.links import (
     link_slope,
     rest,
 )
-from rsopt.tail import log_tail
+from rsopt.tail import log_tail, log_tail_above
 
 PROVED, WITNESS, EXHAUSTED = 0, 1, 2
 CORNER, CONVEX = 0, 1
 
 _RTOL = 1e-7
+_LEFT_OUT = math.log(5e-5)  # of alpha, on each side of the window of a proof's tail; added, so it costs slack only
 _SHARE = 0.8  # of the slack at a node that a piece may use up: less means more nodes, more means more failures
 
 
@@ -44,8 +45,9 @@ def rounding_slack(n: int) -> float:
 
 
 @njit(cache=True, error_model="numpy")
-def _upper_log_tail(q1: float, q2: float, q3: float, n: int, stairs: np.ndarray, rule: tuple, top_row: int) -> float:
-    return log_tail(q1, q2, q3, n, stairs, rule, top_row, 0, 0, _RTOL) + rounding_slack(n)
+def _upper_log_tail(q1: float, q2: float, q3: float, n: int, stairs: np.ndarray, rule: tuple, top_row: int,
+                    log_alpha: float) -> float:
+    return log_tail_above(q1, q2, q3, n, stairs, rule, top_row, 0, 0, _RTOL, log_alpha + _LEFT_OUT) + rounding_slack(n)
 
 
 @njit(cache=True, error_model="numpy")
@@ -116,18 +118,19 @@ def _loss(e: tuple, q2: float, r: tuple, n: int) -> float:
 
 
 @njit(cache=True, error_model="numpy")
-def _covered(e: tuple, q2: float, r: tuple, n: int, stairs: np.ndarray, rule: tuple, top_row: int) -> float:
+def _covered(e: tuple, q2: float, r: tuple, n: int, stairs: np.ndarray, rule: tuple, top_row: int,
+             log_alpha: float) -> float:
     """log F_W(e∘r), an upper bound."""
     q1, _, q3, _ = e
-    return (_upper_log_tail(q1 * r[0], q2 * r[1], q3 * r[2], n, stairs, rule, top_row)
+    return (_upper_log_tail(q1 * r[0], q2 * r[1], q3 * r[2], n, stairs, rule, top_row, log_alpha)
             + _loss(e, q2, r, n))
 
 
 @njit(cache=True, error_model="numpy")
-def _corner(b: tuple, a2: float, n: int, stairs: np.ndarray, rule: tuple, top_row: int) -> float:
+def _corner(b: tuple, a2: float, n: int, stairs: np.ndarray, rule: tuple, top_row: int, log_alpha: float) -> float:
     """log P at (q1(b), q2(a)), an upper bound over the piece."""
     q1 = b[0]
-    return _upper_log_tail(q1, a2, rest(q1, a2), n, stairs, rule, top_row)
+    return _upper_log_tail(q1, a2, rest(q1, a2), n, stairs, rule, top_row, log_alpha)
 
 
 @njit(cache=True, error_model="numpy")
@@ -206,7 +209,7 @@ def prove(n: int, stairs: np.ndarray, rule: tuple, top_row: int, kind: int, coef
     q2_before = q2
     r_left = (1.0, 1.0, 1.0)
     left_convex = False
-    estimate = _upper_log_tail(here[0], q2, here[2], n, stairs, rule, top_row)
+    estimate = _upper_log_tail(here[0], q2, here[2], n, stairs, rule, top_row, log_alpha)
     used += 1
     step = 1e-3 * min(q2, 1.0)
     share = _SHARE
@@ -235,7 +238,7 @@ def prove(n: int, stairs: np.ndarray, rule: tuple, top_row: int, kind: int, coef
                 cuts[0] = q2
                 return EXHAUSTED, cuts[:1].copy(), kinds[:0].copy(), used
         r = (max(r_left[0], r_right[0]), max(r_left[1], r_right[1]), max(r_left[2], r_right[2]))
-        value = _covered(here, q2, r, n, stairs, rule, top_row)
+        value = _covered(here, q2, r, n, stairs, rule, top_row, log_alpha)
         used += 1
         loss = _loss(here, q2, r, n)
         estimate = value - loss
@@ -296,7 +299,7 @@ def _longest_corner(n: int, stairs: np.ndarray, rule: tuple, top_row: int, kind:
     span = end - start
     used = 0
     tip = _node(kind, coefficients, level, end)
-    if _corner(tip, start, n, stairs, rule, top_row) <= log_alpha:
+    if _corner(tip, start, n, stairs, rule, top_row, log_alpha) <= log_alpha:
         return 2.0 * span, 1
     bottom = math.log(max(1e-4 / n * min(span, 1e-2 * (1.0 - span) + span), 1e-300))
     top = math.log(span)
@@ -308,9 +311,10 @@ def _longest_corner(n: int, stairs: np.ndarray, rule: tuple, top_row: int, kind:
         length = math.exp(middle)
         used += 1
         if at_start:
-            value = _corner(_node(kind, coefficients, level, start + length), start, n, stairs, rule, top_row)
+            value = _corner(_node(kind, coefficients, level, start + length), start, n, stairs, rule, top_row,
+                            log_alpha)
         else:
-            value = _corner(tip, end - length, n, stairs, rule, top_row)
+            value = _corner(tip, end - length, n, stairs, rule, top_row, log_alpha)
         if value <= log_alpha:
             proven = length
             low = middle

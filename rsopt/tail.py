@@ -43,6 +43,16 @@ def log_tail(q1: float, q2: float, q3: float, n: int, stairs: np.ndarray, rule: 
         d1, d2: fixed draws added to cells 1 and 2.
         rtol: relative size of what the window may leave out (it is added as an upper bound).
     """
+    return log_tail_above(q1, q2, q3, n, stairs, rule, top_row, d1, d2, rtol, -np.inf)
+
+
+@njit(cache=True, error_model="numpy")
+def log_tail_above(q1: float, q2: float, q3: float, n: int, stairs: np.ndarray, rule: tuple, top_row: int,
+                   d1: int, d2: int, rtol: float, log_floor: float) -> float:
+    """As `log_tail`, but the window may also leave out exp(log_floor), absolutely, on each side (added as a bound).
+
+    Below the floor the value is an upper bound only, which is all that a proof needs of small tails.
+    """
     total_q = q1 + q2 + q3
     p2 = q2 / total_q
     v = (q1 + q3) / total_q
@@ -65,12 +75,21 @@ def log_tail(q1: float, q2: float, q3: float, n: int, stairs: np.ndarray, rule: 
     if last < 0:
         return -np.inf
     spread = 2.0 + 0.7 * math.sqrt(-2.0 * math.log(rtol))
+    if log_floor > -np.inf:
+        # The rows far above the mean carry a small inner tail too: start as low as the floor allows.
+        for trial in range(8):
+            start = 1.0 + trial
+            if start >= spread:
+                break
+            high = _window_top(n, p2, v, start, last)
+            if _above(high, last, p2, v, r, rc, n, stairs, rule, d1, d2) <= log_floor:
+                spread = start
+                break
     while True:
-        mean = n * p2
-        high = min(last, int(math.ceil(mean + spread * math.sqrt(mean * v) + 0.4 * spread * spread)))
-        value, missing = _walk(p2, v, r, rc, n, stairs, rule, d1, d2, high, last, rtol)
-        # `missing` is the log of a bound on everything above the window, `value` the log of the rest.
-        if high == last or missing <= value + math.log(rtol) or spread > 1e5:
+        high = _window_top(n, p2, v, spread, last)
+        missing = _above(high, last, p2, v, r, rc, n, stairs, rule, d1, d2)
+        value = _walk(p2, v, r, rc, n, stairs, rule, d1, d2, high, rtol, log_floor)
+        if high == last or missing <= max(value + math.log(rtol), log_floor) or spread > 1e5:
             if missing == -np.inf:
                 return value
             top = max(value, missing)
@@ -79,19 +98,37 @@ def log_tail(q1: float, q2: float, q3: float, n: int, stairs: np.ndarray, rule: 
 
 
 @njit(cache=True, error_model="numpy")
+def _window_top(n: int, p2: float, v: float, spread: float, last: int) -> int:
+    """The row `spread` standard deviations above the mean, with room for the skewness of small means."""
+    mean = n * p2
+    return min(last, int(math.ceil(mean + spread * math.sqrt(mean * v) + 0.4 * spread * spread)))
+
+
+@njit(cache=True, error_model="numpy")
+def _above(high: int, last: int, p2: float, v: float, r: float, rc: float, n: int, stairs: np.ndarray, rule: tuple,
+           d1: int, d2: int) -> float:
+    """log of a bound on the rows above `high`: the inner tail falls with x2, and the row weights at least
+    geometrically."""
+    if high >= last:
+        return -np.inf
+    s = max(stair(stairs, rule, high + d2) - d1, 0)
+    scale, inner = upper_tail(s, n - high, r, rc, 0.1)
+    if inner <= 0.0:
+        return -np.inf
+    ratio = (n - high) / (high + 1.0) * p2 / v
+    above = ratio / (1.0 - ratio) if ratio < 1.0 else 1e300
+    return log_pmf(high, n, p2, v) + math.log(above) + scale + math.log(inner)
+
+
+@njit(cache=True, error_model="numpy")
 def _walk(p2: float, v: float, r: float, rc: float, n: int, stairs: np.ndarray, rule: tuple, d1: int, d2: int,
-          high: int, last: int, rtol: float) -> tuple[float, float]:
-    """Sum the rows high, high - 1, …; returns (log of the sum, log of a bound on the rows above high)."""
+          high: int, rtol: float, log_floor: float) -> float:
+    """log of the sum over the rows high, high - 1, …, with a bound on what is left out below."""
     _fill(stairs, rule, high + d2, high + d2)
     s = max(stairs[high + d2] - 1 - d1, 0)
     scale, inner = upper_tail(s, n - high, r, rc, 0.01 * rtol)
     # The sum is kept relative to two exponents that move when the numbers grow: rows (log_w), inner tail (scale).
     log_w = log_pmf(high, n, p2, v)
-    missing = -np.inf
-    if high < last and inner > 0.0:
-        ratio = (n - high) / (high + 1.0) * p2 / v
-        above = ratio / (1.0 - ratio) if ratio < 1.0 else 1e300
-        missing = log_w + math.log(above) + scale + math.log(inner)
     # No row below can have an inner tail above that of row 0.
     _fill(stairs, rule, d2, d2)
     s0 = max(stairs[d2] - 1 - d1, 0)
@@ -109,7 +146,7 @@ def _walk(p2: float, v: float, r: float, rc: float, n: int, stairs: np.ndarray, 
         ratio = x2 / (n - x2 + 1.0) * w_step
         if ratio < 1.0 and total > 0.0 and scale0 - scale < 690.0:
             bound = w * ratio / (1.0 - ratio) * inner0 * math.exp(scale0 - scale)
-            if bound <= rtol * total:
+            if bound <= rtol * total or math.log(bound) + log_w + scale <= log_floor:
                 total += bound
                 break
         stop = max(x2 - _BLOCK, 0)
@@ -139,8 +176,8 @@ def _walk(p2: float, v: float, r: float, rc: float, n: int, stairs: np.ndarray, 
             total /= _BIG
             log_w += _LOG_BIG
     if total <= 0.0:
-        return -np.inf, missing
-    return math.log(total) + log_w + scale, missing
+        return -np.inf
+    return math.log(total) + log_w + scale
 
 
 @njit(cache=True, error_model="numpy")
