@@ -94,10 +94,11 @@ class CheckedLink:
         return float(self.f(q1) - self.f(q2))
 
     def segment(self, level: float, third_cell: bool, least_q1: float) -> tuple[float, float] | None:
-        """(smallest, largest) q2 of the level curve in the domain, rounded inwards by 1e-13; None if it is empty.
+        """(smallest, largest) q2 of the level curve in the domain; None if it is empty.
 
-        Rounded inwards because a proof that starts an ulp later than this arithmetic would is still a proof: the
-        tail moves by less than the slack over such a distance.
+        The ends are rounded inwards by 1e-13, because a proof that starts an ulp later than this arithmetic would is
+        still a proof: the tail moves by less than the slack over such a distance. With two classes the curve is a
+        point, given by an interval around it.
         """
         top = float(self.inverse(-0.5 * level)) if self.functional != "margin" else 0.5 * (1.0 - level)
         low = 0.0
@@ -106,10 +107,11 @@ class CheckedLink:
         if least_q1 > 0.0:
             low = max(low, float(self.inverse(self.f(least_q1) - level)))
         if not third_cell:
-            low = top
+            error = 8.0 * _EPS * (1.0 + level * level)
+            return top * (1.0 - error), min(top * (1.0 + error), 1.0)
         if low > top * (1.0 + 1e-12):
             return None
-        return min(low * (1.0 + 1e-13), top), top * (1.0 - 1e-13 * (third_cell is True))
+        return min(low * (1.0 + 1e-13), top), top * (1.0 - 1e-13)
 
     def nodes(self, level: float, cuts: Array) -> tuple[Array, Array, Array, Array]:
         """(q1 low, q1 high, q3 low, q3 high) on the curve at the cuts, each of shape (k + 1,), with rounding bounds."""
