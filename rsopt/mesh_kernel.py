@@ -214,6 +214,7 @@ def prove(n: int, stairs: np.ndarray, rule: tuple, top_row: int, kind: int, coef
     step = 1e-3 * min(q2, 1.0)
     share = _SHARE
     failed = False
+    tries = 0
     while True:
         if used > limit:
             cuts[0] = q2
@@ -245,7 +246,8 @@ def prove(n: int, stairs: np.ndarray, rule: tuple, top_row: int, kind: int, coef
         if value > log_alpha:
             failed = estimate >= log_alpha
             left_loss = _loss(here, q2, r_left, n)
-            if left_convex and (left_loss > _SHARE * slack or share < 0.2):
+            tries += 1
+            if left_convex and (left_loss > _SHARE * slack or tries > 3):
                 # The piece behind is too long for the slack found here: move this node back towards the last one.
                 shrink = max(min(math.sqrt(0.7 * _SHARE * slack / left_loss), 0.8), 0.1)
                 q2 = q2_before + (q2 - q2_before) * shrink
@@ -253,10 +255,10 @@ def prove(n: int, stairs: np.ndarray, rule: tuple, top_row: int, kind: int, coef
                 r_left = _factors(kind, coefficients, before, here, q2_before, q2)
                 cuts[pieces] = q2
                 step = q2 - q2_before
-                share = _SHARE
-            else:
-                # The two pieces together need more than each alone: leave the next one a smaller share.
-                share *= 0.5
+                tries = 0
+            # The factors cost more than their sum says, because they also shift the point: leave the next piece less.
+            # What was learned here is kept for the nodes to come and forgotten slowly.
+            share = max(0.5 * share, 1e-4)
             continue
         if at_end:
             break
@@ -277,7 +279,8 @@ def prove(n: int, stairs: np.ndarray, rule: tuple, top_row: int, kind: int, coef
         here = there
         r_left = r_right
         left_convex = True
-        share = _SHARE
+        tries = 0
+        share = min(1.25 * share, _SHARE)
     kinds[pieces] = CORNER
     pieces += 1
     cuts[pieces] = end
