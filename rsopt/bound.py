@@ -69,8 +69,8 @@ class Bound:
     def radius(self, sigma: float | None = None, *, lipschitz: float | None = None) -> float:
         """The certified l2 radius, in the units of the input and of sigma; 0 for an abstention.
 
-        R2 = sigma/2 · lower for the probit functionals; R1 = lower · sigma sqrt(pi/2) for the margin, with the Lipschitz
-        constant 1/(sigma sqrt(pi)) of the smoothed hard classifier (DESIGN section 2).
+        R2 = sigma/2 · lower for the probit functionals; R1 = lower · sigma sqrt(pi/2) for the margin, with the
+        Lipschitz constant 1/(sigma sqrt(pi)) of the smoothed hard classifier (`rsopt.radius`).
 
         Args:
             sigma: standard deviation of the noise under which the votes were cast.

@@ -50,7 +50,7 @@ class CheckedLink:
             return values - 0.5
         if self.functional == "probit":
             return np.asarray(special.ndtri(values))
-        return np.polynomial.polynomial.polyval(values - 0.5, self.derivatives_at_half)
+        return np.asarray(np.polynomial.polynomial.polyval(values - 0.5, self.derivatives_at_half), dtype=float)
 
     def slope(self, q: npt.ArrayLike) -> Array:
         """f'(q), elementwise."""
@@ -59,7 +59,8 @@ class CheckedLink:
             return np.ones_like(values)
         if self.functional == "probit":
             with np.errstate(over="ignore"):
-                return np.sqrt(2.0 * math.pi) * np.exp(0.5 * special.ndtri(values) ** 2)
+                steep: Array = math.sqrt(2.0 * math.pi) * np.exp(0.5 * special.ndtri(values) ** 2)
+                return steep
         poly = np.polynomial.polynomial
         return np.asarray(poly.polyval(values - 0.5, poly.polyder(self.derivatives_at_half)))
 
@@ -77,7 +78,7 @@ class CheckedLink:
         """f^{-1}(y), elementwise, clamped to [0, 1]."""
         values = np.asarray(y, dtype=float)
         if self.functional == "margin":
-            return np.clip(values + 0.5, 0.0, 1.0)
+            return np.asarray(np.clip(values + 0.5, 0.0, 1.0))
         if self.functional == "probit":
             return np.asarray(special.ndtr(values))
         low, high = np.zeros_like(values), np.ones_like(values)
@@ -85,7 +86,7 @@ class CheckedLink:
             middle = 0.5 * (low + high)
             below = self.f(middle) < values
             low, high = np.where(below, middle, low), np.where(below, high, middle)
-        return 0.5 * (low + high)
+        return np.asarray(0.5 * (low + high), dtype=float)
 
     def value(self, q1: float, q2: float) -> float:
         """g(q1, q2)."""

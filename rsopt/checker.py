@@ -82,8 +82,8 @@ def check_certificate(certificate: Certificate | Mapping[str, Any] | str | os.Pa
     recorded = certificate.observed
     if (recorded is None) != math.isinf(observed) or (
             recorded is not None and abs(recorded - observed) > 1e-9 * (1.0 + abs(observed))):
-        raise CertificateError(f"The statistic at the counts is {observed!r}, but the certificate says {recorded!r}: the "
-                               "counts or alpha are not those of the proof.")
+        raise CertificateError(f"The statistic at the counts is {observed!r}, but the certificate says {recorded!r}: "
+                               "the counts or alpha are not those of the proof.")
     worst = -math.inf
     if math.isfinite(certificate.lower):
         worst = _check_pieces(certificate, link, stairs, tail)
@@ -183,8 +183,8 @@ def _check_pieces(c: Certificate, link: CheckedLink, stairs: npt.NDArray[np.int6
                                    f"{float(cuts[0])!r}.")
         cuts = np.array(segment)
     elif cuts[0] > segment[0] or cuts[-1] < segment[1]:
-        raise CertificateError(f"The pieces cover q2 from {float(cuts[0])!r} to {float(cuts[-1])!r}, but the level curve runs from "
-                               f"{segment[0]!r} to {segment[1]!r}.")
+        raise CertificateError(f"The pieces cover q2 from {float(cuts[0])!r} to {float(cuts[-1])!r}, but the level "
+                               f"curve runs from {segment[0]!r} to {segment[1]!r}.")
     cuts = np.clip(cuts, segment[0], segment[1])
     slack = _SLACK + 32.0 * c.n * np.finfo(float).eps
     limit = math.log(c.alpha)
@@ -220,7 +220,8 @@ def _below(value: float, limit: float, piece: int) -> float:
 
 def _check_witness(c: Certificate, link: CheckedLink, stairs: npt.NDArray[np.int64], tail: LogTail) -> None:
     """The witness lies in the domain at level lower_at_most, and its tail meets alpha there."""
-    assert c.witness is not None and c.lower_at_most is not None
+    assert c.witness is not None
+    assert c.lower_at_most is not None
     q = np.array(c.witness)
     if q.shape != (3,) or not np.all(np.isfinite(q)) or np.any(q < 0.0) or abs(q.sum() - 1.0) > 1e-12 \
             or q[0] < c.least_q1 - 1e-12 or (not c.third_cell and q[2] > 1e-12):
@@ -233,7 +234,8 @@ def _check_witness(c: Certificate, link: CheckedLink, stairs: npt.NDArray[np.int
     value = tail(q, stairs, c.n, c.alpha) - math.log(c.alpha)
     slack = _SLACK + 32.0 * c.n * np.finfo(float).eps
     if value < -slack:
-        raise CertificateError("The tail at the witness is below alpha: the counts or alpha are not those of the proof.")
+        raise CertificateError("The tail at the witness is below alpha: the counts or alpha are not those of the "
+                               "proof.")
     if math.isfinite(c.lower) and value > _TIGHT:
-        raise CertificateError("The tail at the witness exceeds alpha by more than rounding: the counts or alpha are not "
-                               "those of the proof.")
+        raise CertificateError("The tail at the witness exceeds alpha by more than rounding: the counts or alpha are "
+                               "not those of the proof.")

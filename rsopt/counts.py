@@ -135,4 +135,4 @@ def as_counts(counts: Counts | Sequence[int], top: int | None) -> Counts:
     if top is None:
         raise InvalidInputError("Say which class is certified: top=…. It is a known label or was chosen on separate "
                                 "samples; choosing it on the counts themselves voids the bound.")
-    return Counts(votes=tuple(counts) if not hasattr(counts, "tolist") else counts, top=top)
+    return Counts(_whole(counts), top)

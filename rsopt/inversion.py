@@ -188,7 +188,8 @@ def _worst_case(outer: _Outer, level: float, start: Array | None) -> tuple[Array
         # No q of the domain has this level: the tail over the empty set is 0.
         return (start if start is not None else np.array([1.0, 0.0, 0.0])), 0.0
     try:
-        result = worst.solve(outer.solver, outer.budget, stop_at=EARLY * outer.problem.alpha, start=start, rng=outer.rng)
+        result = worst.solve(outer.solver, outer.budget, stop_at=EARLY * outer.problem.alpha, start=start,
+                             rng=outer.rng)
     except SolverFailedError as error:
         if outer.throw:
             raise

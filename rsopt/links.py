@@ -11,8 +11,6 @@ polynomial, and holds the coefficients of (2q - 1)^1, (2q - 1)^3, … otherwise.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numba import njit
 

@@ -28,7 +28,11 @@ from rsopt.links import (
     link_slope,
     rest,
 )
+from rsopt.statistics_kernel import Rule
 from rsopt.tail import log_tail, log_tail_above
+
+Node = tuple[float, float, float, float]  # q1 rounded up, q1 rounded down, q3 rounded up, q3 rounded down
+Factors = tuple[float, float, float]
 
 PROVED, WITNESS, EXHAUSTED = 0, 1, 2
 CORNER, CONVEX = 0, 1
@@ -45,7 +49,7 @@ def rounding_slack(n: int) -> float:
 
 
 @njit(cache=True, error_model="numpy")
-def _upper_log_tail(q1: float, q2: float, q3: float, n: int, stairs: np.ndarray, rule: tuple, top_row: int,
+def _upper_log_tail(q1: float, q2: float, q3: float, n: int, stairs: np.ndarray, rule: Rule, top_row: int,
                     log_alpha: float) -> float:
     return log_tail_above(q1, q2, q3, n, stairs, rule, top_row, 0, 0, _RTOL, log_alpha + _LEFT_OUT) + rounding_slack(n)
 
@@ -93,11 +97,11 @@ def _node(kind: int, coefficients: np.ndarray, level: float, q2: float) -> tuple
 
 
 @njit(cache=True, error_model="numpy")
-def _factors(kind: int, coefficients: np.ndarray, a: tuple, b: tuple, a2: float, b2: float
+def _factors(kind: int, coefficients: np.ndarray, a: Node, b: Node, a2: float, b2: float
              ) -> tuple[float, float, float]:
     """(r1, r2, r3) of a convex piece; infinite where an end has a zero coordinate."""
-    a1_up, a1_down, a3_up, a3_down = a
-    b1_up, b1_down, b3_up, b3_down = b
+    _, a1_down, a3_up, _ = a
+    b1_up, _, _, b3_down = b
     if a1_down <= 0.0 or a2 <= 0.0 or b3_down <= 0.0:
         return np.inf, np.inf, np.inf
     up, down = chord_gaps(kind, coefficients, a1_down, b1_up, a2, b2)
@@ -111,14 +115,14 @@ def _factors(kind: int, coefficients: np.ndarray, a: tuple, b: tuple, a2: float,
 
 
 @njit(cache=True, error_model="numpy")
-def _loss(e: tuple, q2: float, r: tuple, n: int) -> float:
+def _loss(e: Node, q2: float, r: Factors, n: int) -> float:
     """n log sum(e∘r): what the convex bound loses at the end e."""
     q1, _, q3, _ = e
     return n * math.log(q1 * r[0] + q2 * r[1] + q3 * r[2])
 
 
 @njit(cache=True, error_model="numpy")
-def _covered(e: tuple, q2: float, r: tuple, n: int, stairs: np.ndarray, rule: tuple, top_row: int,
+def _covered(e: Node, q2: float, r: Factors, n: int, stairs: np.ndarray, rule: Rule, top_row: int,
              log_alpha: float) -> float:
     """log F_W(e∘r), an upper bound."""
     q1, _, q3, _ = e
@@ -127,15 +131,15 @@ def _covered(e: tuple, q2: float, r: tuple, n: int, stairs: np.ndarray, rule: tu
 
 
 @njit(cache=True, error_model="numpy")
-def _corner(b: tuple, a2: float, n: int, stairs: np.ndarray, rule: tuple, top_row: int, log_alpha: float) -> float:
+def _corner(b: Node, a2: float, n: int, stairs: np.ndarray, rule: Rule, top_row: int, log_alpha: float) -> float:
     """log P at (q1(b), q2(a)), an upper bound over the piece."""
     q1 = b[0]
     return _upper_log_tail(q1, a2, rest(q1, a2), n, stairs, rule, top_row, log_alpha)
 
 
 @njit(cache=True, error_model="numpy")
-def _next(kind: int, coefficients: np.ndarray, level: float, here: tuple, q2: float, end: float, step: float,
-          target: float, n: int) -> tuple[float, tuple, tuple, float]:
+def _next(kind: int, coefficients: np.ndarray, level: float, here: Node, q2: float, end: float, step: float,
+          target: float, n: int) -> tuple[float, Node, Factors, float]:
     """The next node so that the convex piece loses about `target`; (q2, node, factors, loss)."""
     there = here
     r = (np.inf, np.inf, np.inf)
@@ -158,7 +162,7 @@ def _next(kind: int, coefficients: np.ndarray, level: float, here: tuple, q2: fl
 
 
 @njit(cache=True, error_model="numpy")
-def prove(n: int, stairs: np.ndarray, rule: tuple, top_row: int, kind: int, coefficients: np.ndarray, level: float,
+def prove(n: int, stairs: np.ndarray, rule: Rule, top_row: int, kind: int, coefficients: np.ndarray, level: float,
           start: float, end: float, log_alpha: float, limit: int) -> tuple[int, np.ndarray, np.ndarray, int]:
     """Prove sup P <= alpha over the curve from q2 = start to q2 = end.
 
@@ -288,7 +292,7 @@ def prove(n: int, stairs: np.ndarray, rule: tuple, top_row: int, kind: int, coef
 
 
 @njit(cache=True, error_model="numpy")
-def _plain(n: int, stairs: np.ndarray, rule: tuple, top_row: int, kind: int, coefficients: np.ndarray, level: float,
+def _plain(n: int, stairs: np.ndarray, rule: Rule, top_row: int, kind: int, coefficients: np.ndarray, level: float,
            q2: float) -> float:
     """log P on the curve at q2, as computed."""
     q1 = curve_q1(kind, coefficients, level, q2)
@@ -296,7 +300,7 @@ def _plain(n: int, stairs: np.ndarray, rule: tuple, top_row: int, kind: int, coe
 
 
 @njit(cache=True, error_model="numpy")
-def _longest_corner(n: int, stairs: np.ndarray, rule: tuple, top_row: int, kind: int, coefficients: np.ndarray,
+def _longest_corner(n: int, stairs: np.ndarray, rule: Rule, top_row: int, kind: int, coefficients: np.ndarray,
                     level: float, start: float, end: float, log_alpha: float, at_start: bool) -> tuple[float, int]:
     """Length in q2 of the longest corner piece from one end that the corner bound proves; 0 if there is none."""
     span = end - start

@@ -11,11 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from rsopt.errors import InvalidInputError
-from rsopt.statistics_kernel import last_row, stair
+from rsopt.statistics_kernel import Rule, last_row, stair
 from rsopt.tail import log_tail
 
 Array = npt.NDArray[np.float64]
-Rule = tuple[int, int, int, Array, float, float]
 
 ACCURATE = 1e-14
 

@@ -16,6 +16,8 @@ from rsopt.normal import density, ndtri
 
 PLUG_IN, STUDENTIZED, TABULATED = 0, 1, 2
 
+Rule = tuple[int, int, int, np.ndarray, float, float]
+
 
 @njit(cache=True, error_model="numpy")
 def pseudo_count(z: float) -> float:
@@ -64,13 +66,13 @@ def _polynomial(coefficients: np.ndarray, q: float) -> tuple[float, float]:
 
 
 @njit(cache=True, error_model="numpy")
-def _inside(rule: tuple, x1: int, x2: int) -> bool:
+def _inside(rule: Rule, x1: int, x2: int) -> bool:
     n, statistic, kind, coefficients, z, threshold = rule
     return raw_statistic(n, statistic, kind, coefficients, z, x1, x2) >= threshold
 
 
 @njit(cache=True, error_model="numpy")
-def stair(stairs: np.ndarray, rule: tuple, x2: int) -> int:
+def stair(stairs: np.ndarray, rule: Rule, x2: int) -> int:
     """s(x2), the least x1 with (x1, x2) in W; n - x2 + 1 or more where the row is empty."""
     known = stairs[x2]
     if known > 0:
@@ -103,7 +105,7 @@ def stair(stairs: np.ndarray, rule: tuple, x2: int) -> int:
 
 
 @njit(cache=True, error_model="numpy")
-def last_row(stairs: np.ndarray, rule: tuple) -> int:
+def last_row(stairs: np.ndarray, rule: Rule) -> int:
     """The largest x2 whose row is not empty; -1 if the set is empty."""
     n = rule[0]
     low = -1

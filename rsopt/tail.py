@@ -22,7 +22,7 @@ import numpy as np
 from numba import njit
 
 from rsopt.binomial import log_pmf, upper_tail
-from rsopt.statistics_kernel import stair
+from rsopt.statistics_kernel import Rule, stair
 
 _BIG = 1e120
 _LOG_BIG = math.log(_BIG)
@@ -32,7 +32,7 @@ _BLOCK = 32
 
 
 @njit(cache=True, error_model="numpy")
-def log_tail(q1: float, q2: float, q3: float, n: int, stairs: np.ndarray, rule: tuple, top_row: int,
+def log_tail(q1: float, q2: float, q3: float, n: int, stairs: np.ndarray, rule: Rule, top_row: int,
              d1: int, d2: int, rtol: float) -> float:
     """log P_q(X + d1 e1 + d2 e2 + … in W) for n draws; q is normalised by its sum.
 
@@ -47,7 +47,7 @@ def log_tail(q1: float, q2: float, q3: float, n: int, stairs: np.ndarray, rule: 
 
 
 @njit(cache=True, error_model="numpy")
-def log_tail_above(q1: float, q2: float, q3: float, n: int, stairs: np.ndarray, rule: tuple, top_row: int,
+def log_tail_above(q1: float, q2: float, q3: float, n: int, stairs: np.ndarray, rule: Rule, top_row: int,
                    d1: int, d2: int, rtol: float, log_floor: float) -> float:
     """As `log_tail`, but the window may also leave out exp(log_floor), absolutely, on each side (added as a bound).
 
@@ -101,11 +101,11 @@ def log_tail_above(q1: float, q2: float, q3: float, n: int, stairs: np.ndarray, 
 def _window_top(n: int, p2: float, v: float, spread: float, last: int) -> int:
     """The row `spread` standard deviations above the mean, with room for the skewness of small means."""
     mean = n * p2
-    return min(last, int(math.ceil(mean + spread * math.sqrt(mean * v) + 0.4 * spread * spread)))
+    return min(last, math.ceil(mean + spread * math.sqrt(mean * v) + 0.4 * spread * spread))
 
 
 @njit(cache=True, error_model="numpy")
-def _above(high: int, last: int, p2: float, v: float, r: float, rc: float, n: int, stairs: np.ndarray, rule: tuple,
+def _above(high: int, last: int, p2: float, v: float, r: float, rc: float, n: int, stairs: np.ndarray, rule: Rule,
            d1: int, d2: int) -> float:
     """log of a bound on the rows above `high`: the inner tail falls with x2, and the row weights at least
     geometrically."""
@@ -121,13 +121,13 @@ def _above(high: int, last: int, p2: float, v: float, r: float, rc: float, n: in
 
 
 @njit(cache=True, error_model="numpy")
-def _walk(p2: float, v: float, r: float, rc: float, n: int, stairs: np.ndarray, rule: tuple, d1: int, d2: int,
+def _walk(p2: float, v: float, r: float, rc: float, n: int, stairs: np.ndarray, rule: Rule, d1: int, d2: int,
           high: int, rtol: float, log_floor: float) -> float:
     """log of the sum over the rows high, high - 1, …, with a bound on what is left out below."""
     _fill(stairs, rule, high + d2, high + d2)
     s = max(stairs[high + d2] - 1 - d1, 0)
     scale, inner = upper_tail(s, n - high, r, rc, 0.01 * rtol)
-    # The sum is kept relative to two exponents that move when the numbers grow: rows (log_w), inner tail (scale).
+    # Two exponents move when the numbers leave their range: of the row's weight (log_w) and its inner tail (scale).
     log_w = log_pmf(high, n, p2, v)
     # No row below can have an inner tail above that of row 0.
     _fill(stairs, rule, d2, d2)
@@ -140,53 +140,68 @@ def _walk(p2: float, v: float, r: float, rc: float, n: int, stairs: np.ndarray, 
     below = math.exp(log_pmf(s - 1, n - high, r, rc) - scale) if s > 0 and not degenerate else 0.0
     x2 = high
     w = 1.0
-    total = inner
     w_step = v / p2 if p2 > 0.0 else 0.0
+    # The sum is total · exp(base): it keeps its own exponent, since a row's weight and its inner tail may move by
+    # thousands of orders of magnitude against each other before the largest product is reached.
+    total = inner
+    base = log_w + scale
     while x2 > 0:
         ratio = x2 / (n - x2 + 1.0) * w_step
-        if ratio < 1.0 and total > 0.0 and scale0 - scale < 690.0:
-            bound = w * ratio / (1.0 - ratio) * inner0 * math.exp(scale0 - scale)
-            if bound <= rtol * total or math.log(bound) + log_w + scale <= log_floor:
+        ahead = scale0 + log_w - base
+        if ratio < 1.0 and total > 0.0 and ahead < 690.0:
+            bound = w * ratio / (1.0 - ratio) * inner0 * math.exp(ahead)
+            if bound <= rtol * total or math.log(bound) + base <= log_floor:
                 total += bound
                 break
         stop = max(x2 - _BLOCK, 0)
         _fill(stairs, rule, stop + d2, x2 - 1 + d2)
-        if degenerate:
-            x2, w, total = _degenerate_rows(stairs, x2, stop, n, rc, w_step, d1, d2, w, total)
-        else:
-            x2, s, w, inner, below, total = _rows(stairs, x2, stop, s, n, r, rc, w_step, d1, d2, w, inner, below,
-                                                  total)
-            if x2 > stop:
-                # The stairs drop by more here than is worth walking: start the inner tail afresh.
-                w *= x2 / (n - x2 + 1.0) * w_step
-                x2 -= 1
-                s = max(stairs[x2 + d2] - 1 - d1, 0)
-                new_scale, inner = upper_tail(s, n - x2, r, rc, 0.01 * rtol)
-                total *= math.exp(max(scale - new_scale, -745.0))
-                scale = new_scale
-                below = math.exp(log_pmf(s - 1, n - x2, r, rc) - scale) if s > 0 else 0.0
-                total += w * inner
-        if below > _BIG or inner > _BIG:
+        while below > _BIG or inner > _BIG:
             inner /= _BIG
             below /= _BIG
-            total /= _BIG
             scale += _LOG_BIG
-        while w > _BIG or total > _BIG:
+        while w > _BIG:
             w /= _BIG
-            total /= _BIG
             log_w += _LOG_BIG
+        while 0.0 < w < 1.0 / _BIG:
+            w *= _BIG
+            log_w -= _LOG_BIG
+        shift = log_w + scale - base
+        if shift > 200.0 or total > _BIG:
+            total *= math.exp(max(-shift, -745.0))
+            base += shift
+            shift = 0.0
+        factor = math.exp(max(shift, -745.0))
+        if degenerate:
+            x2, w, total = _degenerate_rows(stairs, x2, stop, n, rc, w_step, d1, d2, w, factor, total)
+            continue
+        x2, s, w, inner, below, total = _rows(stairs, x2, stop, s, n, r, rc, w_step, d1, d2, w, inner, below, factor,
+                                              total)
+        if x2 > stop and below <= _BIG and 1.0 / _BIG <= w <= _BIG:
+            # The stairs drop by more here than is worth walking: start the inner tail afresh.
+            w *= x2 / (n - x2 + 1.0) * w_step
+            x2 -= 1
+            s = max(stairs[x2 + d2] - 1 - d1, 0)
+            scale, inner = upper_tail(s, n - x2, r, rc, 0.01 * rtol)
+            below = math.exp(log_pmf(s - 1, n - x2, r, rc) - scale) if s > 0 else 0.0
+            shift = log_w + scale - base
+            if shift > 0.0:
+                total *= math.exp(max(-shift, -745.0))
+                base += shift
+                shift = 0.0
+            total += w * inner * math.exp(max(shift, -745.0))
     if total <= 0.0:
         return -np.inf
-    return math.log(total) + log_w + scale
+    return math.log(total) + base
 
 
 @njit(cache=True, error_model="numpy")
 def _rows(stairs: np.ndarray, x2: int, stop: int, s: int, n: int, r: float, rc: float, w_step: float, d1: int,
-          d2: int, w: float, inner: float, below: float, total: float
+          d2: int, w: float, inner: float, below: float, factor: float, total: float
           ) -> tuple[int, int, float, float, float, float]:
-    """Add the rows x2 - 1 … stop by the recurrences; returns early before a long drop or when numbers grow.
+    """Add the rows x2 - 1 … stop by the recurrences; returns early before a long drop or when numbers leave their range.
 
-    `inner` is P(Bin(n - x2, r) >= s) and `below` is P(Bin(n - x2, r) = s - 1), both relative to the caller's scale.
+    `inner` is P(Bin(n - x2, r) >= s) and `below` is P(Bin(n - x2, r) = s - 1), both relative to the caller's scale;
+    `factor` takes w · inner to the scale of `total`.
     """
     odds = rc / r
     long_drop = 30 + int(2.0 * math.sqrt(n * r * rc))
@@ -195,7 +210,7 @@ def _rows(stairs: np.ndarray, x2: int, stop: int, s: int, n: int, r: float, rc: 
         drop = s - lower
         # `below` grows by at most (1 + growth)^drop <= exp(drop · growth) in this row.
         growth = s * odds / (n - x2 + 2.0 - s) - 1.0
-        if drop > long_drop or drop * growth > 200.0 or below > _BIG or w > _BIG:
+        if drop > long_drop or drop * growth > 200.0 or below > _BIG or not 1.0 / _BIG <= w <= _BIG:
             break
         w *= x2 / (n - x2 + 1.0) * w_step
         x2 -= 1
@@ -207,25 +222,25 @@ def _rows(stairs: np.ndarray, x2: int, stop: int, s: int, n: int, r: float, rc: 
             inner += below
             s -= 1
             below *= s * odds / (m - s + 1.0)
-        total += w * inner
+        total += factor * w * inner
     return x2, s, w, inner, below, total
 
 
 @njit(cache=True, error_model="numpy")
 def _degenerate_rows(stairs: np.ndarray, x2: int, stop: int, n: int, rc: float, w_step: float, d1: int, d2: int,
-                     w: float, total: float) -> tuple[int, float, float]:
+                     w: float, factor: float, total: float) -> tuple[int, float, float]:
     """The rows when cell 1 or cell 3 is impossible: the inner tail is 0 or 1."""
-    while x2 > stop and w < _BIG:
+    while x2 > stop and 1.0 / _BIG <= w <= _BIG:
         w *= x2 / (n - x2 + 1.0) * w_step
         x2 -= 1
         s = max(stairs[x2 + d2] - 1 - d1, 0)
         if s == 0 or (rc <= 0.0 and s <= n - x2):
-            total += w
+            total += factor * w
     return x2, w, total
 
 
 @njit(cache=True, error_model="numpy")
-def _fill(stairs: np.ndarray, rule: tuple, low: int, high: int) -> None:
+def _fill(stairs: np.ndarray, rule: Rule, low: int, high: int) -> None:
     for x2 in range(high, low - 1, -1):
         if stairs[x2] == 0:
             stair(stairs, rule, x2)

@@ -12,6 +12,7 @@ import numpy as np
 from numba import njit
 
 from rsopt.links import curve_q1, curve_start, level_to_end, rest
+from rsopt.statistics_kernel import Rule
 from rsopt.tail import log_tail
 
 _GOLDEN = 0.3819660112501051
@@ -19,7 +20,7 @@ _RTOL = 1e-10
 
 
 @njit(cache=True, error_model="numpy")
-def _log_tail_at(n: int, stairs: np.ndarray, rule: tuple, top_row: int, kind: int, coefficients: np.ndarray,
+def _log_tail_at(n: int, stairs: np.ndarray, rule: Rule, top_row: int, kind: int, coefficients: np.ndarray,
                  level: float, q2: float) -> float:
     q1 = curve_q1(kind, coefficients, level, q2)
     return log_tail(q1, q2, rest(q1, q2), n, stairs, rule, top_row, 0, 0, _RTOL)
@@ -34,7 +35,7 @@ def _q2_at(u: float, low: float, high: float) -> float:
 
 
 @njit(cache=True, error_model="numpy")
-def _level_at(n: int, stairs: np.ndarray, rule: tuple, top_row: int, kind: int, coefficients: np.ndarray,
+def _level_at(n: int, stairs: np.ndarray, rule: Rule, top_row: int, kind: int, coefficients: np.ndarray,
               level: float, u: float, least_q1: float, aim: float, scale: float) -> tuple[float, float]:
     """(level, q2) where log P = aim along the family of points with log-odds u on their curves; secant steps.
 
@@ -99,14 +100,14 @@ def _floor_q2(kind: int, coefficients: np.ndarray, level: float, least_q1: float
 
 
 @njit(cache=True, error_model="numpy")
-def _tail_of(n: int, stairs: np.ndarray, rule: tuple, top_row: int, kind: int, coefficients: np.ndarray, level: float,
+def _tail_of(n: int, stairs: np.ndarray, rule: Rule, top_row: int, kind: int, coefficients: np.ndarray, level: float,
              u: float, least_q1: float) -> float:
     low, high = _ends(kind, coefficients, level, least_q1)
     return _log_tail_at(n, stairs, rule, top_row, kind, coefficients, level, _q2_at(u, low, high))
 
 
 @njit(cache=True, error_model="numpy")
-def descend(n: int, stairs: np.ndarray, rule: tuple, top_row: int, kind: int, coefficients: np.ndarray, level: float,
+def descend(n: int, stairs: np.ndarray, rule: Rule, top_row: int, kind: int, coefficients: np.ndarray, level: float,
             q2: float, least_q1: float, edge: bool, aim: float, scale: float) -> tuple[float, float, float, int]:
     """From (level, q2), the locally least level with log P >= aim; returns (level, q1, q2, evaluations).
 
