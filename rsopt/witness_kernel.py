@@ -37,51 +37,58 @@ def _q2_at(u: float, low: float, high: float) -> float:
 @njit(cache=True, error_model="numpy")
 def _level_at(n: int, stairs: np.ndarray, rule: Rule, top_row: int, kind: int, coefficients: np.ndarray,
               level: float, u: float, least_q1: float, aim: float, scale: float) -> tuple[float, float]:
-    """(level, q2) where log P = aim along the family of points with log-odds u on their curves; secant steps.
+    """(level, q2) where log P reaches `aim` along the family of points with log-odds u on their curves.
 
-    `scale` is a first step in the level. The tail grows with the level at fixed u, so the root is unique.
+    The tail grows with the level at fixed u. The root is bracketed by steps that start at `scale` and double, then
+    closed in by false position with halved ends (Illinois); the returned level is on the reaching side.
+    Infinite and NaN if no level within 100 of 0 reaches the aim.
     """
-    low = -np.inf
-    high = np.inf
-    step = -scale
-    here = level
-    value = _tail_of(n, stairs, rule, top_row, kind, coefficients, here, u, least_q1) - aim
-    for _ in range(200):
+    high = level
+    above = _tail_of(n, stairs, rule, top_row, kind, coefficients, high, u, least_q1) - aim
+    low = high
+    below = above
+    step = scale
+    while above < 0.0 and high < 100.0:
+        low = high
+        below = above
+        high += step
+        step *= 2.0
+        above = _tail_of(n, stairs, rule, top_row, kind, coefficients, high, u, least_q1) - aim
+    if not above >= 0.0:
+        return np.inf, np.nan
+    while below >= 0.0 and low > -100.0:
+        high = low
+        above = below
+        low -= step
+        step *= 2.0
+        below = _tail_of(n, stairs, rule, top_row, kind, coefficients, low, u, least_q1) - aim
+    kept = 0
+    weight_low = below
+    weight_high = above
+    for _ in range(100):
+        if above <= 1e-9 or high - low <= 1e-15 * (1.0 + abs(high)):
+            break
+        middle = 0.5 * (low + high)
+        if weight_low > -np.inf:
+            # Aim a little above the root, so that the last step lands on the side that reaches it.
+            secant = high - (weight_high - 5e-10) * (high - low) / (weight_high - weight_low)
+            if low < secant < high:
+                middle = secant
+        value = _tail_of(n, stairs, rule, top_row, kind, coefficients, middle, u, least_q1) - aim
         if value >= 0.0:
-            high = here
-            if value < 1e-9:
-                break
+            high = middle
+            above = value
+            weight_high = value
+            weight_low = 0.5 * weight_low if kept == 1 else below
+            kept = 1
         else:
-            low = here
-        if low == -np.inf or high == np.inf:
-            step = -abs(step) if value >= 0.0 else abs(step)
-            there = here + step
-            step *= 2.0
-        else:
-            there = 0.5 * (low + high)
-        # A secant step where it stays inside the bracket.
-        if low > -np.inf and high < np.inf and high - low <= 1e-15 * (1.0 + abs(high)):
-            break
-        before, value_before = here, value
-        here = there
-        value = _tail_of(n, stairs, rule, top_row, kind, coefficients, here, u, least_q1) - aim
-        if value != value_before and value > -np.inf and value_before > -np.inf:
-            guess = here - (value - 5e-10) * (here - before) / (value - value_before)
-            inside = (guess > low or low == -np.inf) and (guess < high or high == np.inf)
-            if inside and abs(guess - here) < 8.0 * abs(scale):
-                if value >= 0.0:
-                    high = min(high, here)
-                else:
-                    low = max(low, here)
-                before, value_before = here, value
-                here = guess
-                value = _tail_of(n, stairs, rule, top_row, kind, coefficients, here, u, least_q1) - aim
-        if abs(here) > 100.0:
-            break
-    if value < 0.0:
-        here = high
-    q2 = _q2_at(u, *_ends(kind, coefficients, here, least_q1)) if here < np.inf else np.nan
-    return here, q2
+            low = middle
+            below = value
+            weight_low = value
+            weight_high = 0.5 * weight_high if kept == -1 else above
+            kept = -1
+    start, end = _ends(kind, coefficients, high, least_q1)
+    return high, _q2_at(u, start, end)
 
 
 @njit(cache=True, error_model="numpy")
