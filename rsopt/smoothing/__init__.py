@@ -1,17 +1,21 @@
-"""The torch side: votes and scores of a model under Gaussian noise, and Lipschitz constants."""
+"""The torch side: votes and scores of a model under Gaussian noise, and Lipschitz constants of networks."""
 
 from rsopt.errors import MissingDependencyError
 
 try:
-    import torch as _torch  # noqa: F401  (only to say in our own words that it is missing)
+    import torch as _torch  # noqa: F401  (imported here to say in our own words that it is missing)
 except ImportError as error:
     raise MissingDependencyError.of("rsopt.smoothing", "torch", "torch") from error
 
 from rsopt.smoothing.certified import CertifiedInput
 from rsopt.smoothing.classifier import SmoothedClassifier
+from rsopt.smoothing.digits import DigitsRecipe, digits_data, digits_model
 from rsopt.smoothing.keys import Stream
+from rsopt.smoothing.lipschitz import lipschitz_constant
+from rsopt.smoothing.loading import Dataset, load_data, load_model, load_weights
 from rsopt.smoothing.provenance import Provenance, fingerprint
 from rsopt.smoothing.sampler import ChunkCounts, Sampler, ScoreBlock
+from rsopt.smoothing.score_file import score_file_bytes, write_score_file
 from rsopt.smoothing.simplex import (
     Hardmax,
     Identity,
@@ -23,7 +27,8 @@ from rsopt.smoothing.simplex import (
 )
 
 __all__ = [
-    "CertifiedInput", "ChunkCounts", "Hardmax", "Identity", "Provenance", "Sampler", "ScoreBlock",
-    "SimplexMap", "SmoothedClassifier", "Softmax", "Sparsemax", "Stream", "fingerprint", "simplex_map",
-    "simplex_map_names",
+    "CertifiedInput", "ChunkCounts", "Dataset", "DigitsRecipe", "Hardmax", "Identity", "Provenance", "Sampler",
+    "ScoreBlock", "SimplexMap", "SmoothedClassifier", "Softmax", "Sparsemax", "Stream", "digits_data", "digits_model",
+    "fingerprint", "lipschitz_constant", "load_data", "load_model", "load_weights", "score_file_bytes", "simplex_map",
+    "simplex_map_names", "write_score_file",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass, field
 
@@ -24,7 +24,8 @@ from rsopt.smoothing.keys import Stream
 from rsopt.smoothing.noise import noise_source
 from rsopt.smoothing.progress import LongRun
 from rsopt.smoothing.provenance import Provenance, record
-from rsopt.smoothing.sampler import Sampler
+from rsopt.smoothing.sampler import Sampler, ScoreBlock
+from rsopt.smoothing.simplex import SimplexMap, simplex_map
 from rsopt.solver import Solver
 from rsopt.statistics import Statistic
 
@@ -193,12 +194,41 @@ class SmoothedClassifier:
                     "Give either n0 (the class is chosen on n0 separate samples) or label (the class is "
                     f"known), got n0={n0}, label={label}.")
             counts = self._counts(sampler, x, n, index, Stream.ESTIMATION)
-        bound = lower_bound(counts.tolist(), top, functional=functional, statistic=statistic, alpha=alpha, solver=solver)
+        bound = lower_bound(counts.tolist(), top, functional=functional, statistic=statistic, alpha=alpha,
+                            solver=solver)
         return CertifiedInput(
             index=index, predict=top, chosen="label" if selection is None else "selection",
             selection_counts=selection, counts=counts, alpha=alpha, bound=bound,
             radius=bound.radius(sigma=self.sigma), seconds=time.perf_counter() - start,
             provenance=sampler.provenance)
+
+    def scores(self, x: torch.Tensor | ArrayLike, n: int, seed: int, *, simplex: str | SimplexMap = "softmax",
+               index: int = 0, stream: Stream = Stream.ESTIMATION) -> Generator[ScoreBlock, None, None]:
+        """Yields the score rows of n noisy copies of x, a chunk at a time, on the same noise as `counts`.
+
+        Memory does not grow with n. The model stays in eval mode until the generator is exhausted or closed. Rows that
+        are read twice go to a file: `write_score_file`.
+
+        Args:
+            x: the input, without a batch dimension.
+            n: samples, at least 1.
+            seed: any nonnegative integer.
+            simplex: map from scores into the simplex, a name or an instance (`Softmax(temperature)`).
+            index: number of the input.
+            stream: what the samples are for.
+
+        Raises:
+            UnknownNameError: nobody registered the simplex map.
+            InvalidInputError: x is not finite, or an argument outside its range.
+            ModelError: the model returned NaN, a wrong shape or rows off the simplex, or mixes the rows of a batch.
+        """
+        chosen = simplex_map(simplex)
+        with self.sampler(seed) as sampler, LongRun(f"input {index}", n, self.progress) as bar:
+            blocks = sampler.iter_scores(x, index, n, chosen, stream=stream)
+            with closing(blocks):
+                for block in blocks:
+                    yield block
+                    bar.advance(len(block.rows))
 
     def _forward(self) -> Callable[[torch.Tensor], object]:
         if self.compile_backend is None:

@@ -1,0 +1,167 @@
+"""The preset: scikit-learn's handwritten digits and a small convolutional network trained on them with noise."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from pickle import UnpicklingError
+
+import numpy as np
+import torch
+from torch import nn
+
+from rsopt.errors import InvalidInputError, MissingDependencyError
+from rsopt.smoothing.loading import Dataset
+
+__all__ = ["DigitsRecipe", "cache_folder", "digits_data", "digits_model", "digits_network"]
+
+TEST_IMAGES = 500
+
+
+@dataclass(frozen=True)
+class DigitsRecipe:
+    """How the network is trained. Equal recipes give equal weights on one machine and version of torch.
+
+    Attributes:
+        sigma: standard deviation of the training noise, in the units of the images (0 to 1).
+        epochs: passes over the training images.
+        batch: images per step.
+        peak_rate: largest learning rate of the one-cycle schedule (Adam).
+        seed: of the initial weights, the order of the images and the noise.
+
+    Raises:
+        InvalidInputError: sigma negative or not finite, or no epochs.
+    """
+
+    sigma: float = 0.25
+    epochs: int = 30
+    batch: int = 64
+    peak_rate: float = 4e-3
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.sigma) and self.sigma >= 0.0):
+            raise InvalidInputError(f"sigma must be finite and not negative, got {self.sigma}.")
+        if self.epochs < 1:
+            raise InvalidInputError(f"epochs must be at least 1, got {self.epochs}.")
+
+    def fingerprint(self) -> str:
+        """Names the cached weights: recipe, architecture and version of torch, hashed."""
+        text = f"{self!r} {digits_network()!r} {torch.__version__}"
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def digits_data(train: bool = False) -> Dataset:
+    """The digits: images float32 (n, 1, 8, 8) in [0, 1], labels 0 to 9; a fixed split, 500 for the test, 1297 to train.
+
+    Args:
+        train: the training part instead of the test part.
+
+    Raises:
+        MissingDependencyError: scikit-learn is not installed.
+    """
+    try:
+        from sklearn.datasets import load_digits
+    except ImportError as error:
+        raise MissingDependencyError.of("The preset 'digits'", "scikit-learn", "digits") from error
+    bunch = load_digits()
+    # Neighbours in the file were written by one hand, so the split is drawn at random, once and for all.
+    order = np.random.Generator(np.random.PCG64(0)).permutation(len(bunch.target))
+    part = order[TEST_IMAGES:] if train else order[:TEST_IMAGES]
+    images = torch.from_numpy(bunch.images[part].astype(np.float32) / 16.0)[:, None]
+    return Dataset(images, torch.from_numpy(bunch.target[part].astype(np.int64)))
+
+
+def digits_network() -> nn.Sequential:
+    """The architecture, with random weights: two convolutions and two linear layers."""
+    return nn.Sequential(
+        nn.Conv2d(1, 32, 3, padding=1), nn.ReLU(), nn.Conv2d(32, 64, 3, padding=1, stride=2), nn.ReLU(), nn.Flatten(),
+        nn.Linear(1024, 128), nn.ReLU(), nn.Linear(128, 10))
+
+
+def digits_model(recipe: DigitsRecipe | None = None, *, folder: Path | None = None) -> nn.Sequential:
+    """The trained network, in eval mode on the CPU: from the cache, or trained in a few seconds and cached.
+
+    Args:
+        recipe: how it is trained; None for the default.
+        folder: where weights are kept; None for `cache_folder()`. A folder that cannot be written costs the
+            training each time, nothing else; a damaged file is trained anew.
+
+    Raises:
+        MissingDependencyError: scikit-learn is not installed.
+    """
+    recipe = recipe or DigitsRecipe()
+    path = (folder or cache_folder()) / f"digits-{recipe.fingerprint()}.pt"
+    network = digits_network()
+    try:
+        network.load_state_dict(torch.load(path, weights_only=True))
+    except (OSError, RuntimeError, UnpicklingError, EOFError, TypeError):
+        _train(network, recipe)
+        with contextlib.suppress(OSError):
+            _save(network, path)
+    return network.eval()
+
+
+def cache_folder() -> Path:
+    """Where weights are cached: $RSOPT_CACHE, or the folder `rsopt` in the user's cache folder."""
+    if own := os.environ.get("RSOPT_CACHE"):
+        return Path(own)
+    home = Path.home()
+    if sys.platform == "darwin":
+        return home / "Library" / "Caches" / "rsopt"
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local") / "rsopt"
+    return Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache") / "rsopt"
+
+
+def _save(network: nn.Module, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Written beside and moved into place: two processes may train at the same time.
+    handle, partial = tempfile.mkstemp(dir=path.parent, suffix=".partial")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            torch.save(network.state_dict(), file)
+        os.replace(partial, path)
+    finally:
+        Path(partial).unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    # Sums split over another number of threads round differently, and training would magnify it.
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _train(network: nn.Sequential, recipe: DigitsRecipe) -> None:
+    data = digits_data(train=True)
+    source = torch.Generator().manual_seed(recipe.seed)
+    with _one_thread(), torch.random.fork_rng(devices=[]), torch.enable_grad():
+        torch.manual_seed(recipe.seed)
+        for layer in network:
+            if isinstance(layer, nn.Conv2d | nn.Linear):
+                layer.reset_parameters()
+        steps = len(data.labels) // recipe.batch
+        optimizer = torch.optim.Adam(network.parameters(), lr=recipe.peak_rate)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.peak_rate, total_steps=recipe.epochs * steps)
+        network.train()
+        for _ in range(recipe.epochs):
+            order = torch.randperm(len(data.labels), generator=source)
+            for step in range(steps):
+                part = order[step * recipe.batch:(step + 1) * recipe.batch]
+                clean = data.images[part]
+                noisy = clean + recipe.sigma * torch.randn(clean.shape, generator=source)
+                optimizer.zero_grad()
+                torch.autograd.backward(nn.functional.cross_entropy(network(noisy), data.labels[part]))
+                optimizer.step()
+                schedule.step()

@@ -1,0 +1,188 @@
+"""Models and data named on a command line: ``module:callable``, ``.npz`` files and weights files."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import os
+import sys
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from pickle import UnpicklingError
+
+import numpy as np
+import torch
+from torch import nn
+
+from rsopt.errors import InvalidInputError, StorageError
+
+__all__ = ["Dataset", "load_data", "load_model", "load_named", "load_weights"]
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Labelled inputs.
+
+    Attributes:
+        images: float32 (n, *shape), finite, in the units of sigma.
+        labels: int64 (n,), 0 for the first class.
+
+    Raises:
+        InvalidInputError: another shape, dtype or number of labels, NaN, or negative labels.
+    """
+
+    images: torch.Tensor
+    labels: torch.Tensor
+
+    def __post_init__(self) -> None:
+        if self.images.ndim < 2 or len(self.images) == 0:
+            raise InvalidInputError("images must have shape (n, *shape) with n >= 1, found "
+                                    f"{tuple(self.images.shape)}.")
+        if not self.images.is_floating_point():
+            raise InvalidInputError(f"images must be floating point, found {self.images.dtype}. Scale them to the "
+                                    "units in which sigma is given, for bytes usually images / 255.")
+        if self.labels.shape != self.images.shape[:1]:
+            raise InvalidInputError(f"labels must have shape ({len(self.images)},), one per image, "
+                                    f"found {tuple(self.labels.shape)}.")
+        if self.labels.is_floating_point() or self.labels.is_complex() or self.labels.dtype == torch.bool:
+            raise InvalidInputError(f"labels must be integers, found {self.labels.dtype}.")
+        if int(self.labels.min()) < 0:
+            raise InvalidInputError(f"labels must not be negative, found {int(self.labels.min())}.")
+        bad = (~torch.isfinite(self.images)).flatten(1).any(dim=1)
+        if bool(bad.any()):
+            raise InvalidInputError(f"image {int(bad.int().argmax())} holds NaN or infinite values.")
+        object.__setattr__(self, "images", self.images.float())
+        object.__setattr__(self, "labels", self.labels.long())
+
+
+def load_named(name: str) -> object:
+    """The object that ``module:attribute`` names; modules of the working folder are found too.
+
+    Raises:
+        InvalidInputError: not of that form, no such module, or no such attribute.
+    """
+    module_name, colon, attribute = name.partition(":")
+    if not (colon and module_name and attribute):
+        raise InvalidInputError(f"{name!r} does not name an object. Write module:callable, for example "
+                                "mymodels:resnet.")
+    here = os.getcwd()
+    added = here not in sys.path
+    if added:
+        sys.path.insert(0, here)
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        # A module that exists but misses one of its own imports is another problem, and keeps its own error.
+        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
+            raise
+        raise InvalidInputError(f"There is no module {module_name!r} (for {name!r}), neither installed nor in the "
+                                "working folder.") from error
+    finally:
+        if added:
+            sys.path.remove(here)
+    found: object = module
+    for part in attribute.split("."):
+        if not hasattr(found, part):
+            near = difflib.get_close_matches(part, dir(found), n=1, cutoff=0.5)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise InvalidInputError(f"{module_name!r} has no {part!r} (for {name!r}).{hint}")
+        found = getattr(found, part)
+    return found
+
+
+def load_model(name: str, *, weights: Path | None = None, device: torch.device | str | None = None) -> nn.Module:
+    """The model that ``module:callable`` makes, or that ``module:model`` is.
+
+    Args:
+        name: a callable without required arguments that returns an `nn.Module`, or an `nn.Module`.
+        weights: file of its weights, see `load_weights`.
+        device: where to put it; None leaves it where it is.
+
+    Raises:
+        InvalidInputError: no such object, not a model, or weights that do not fit.
+        StorageError: the weights file cannot be read.
+    """
+    found = load_named(name)
+    if not isinstance(found, nn.Module) and callable(found):
+        found = found()
+    if not isinstance(found, nn.Module):
+        raise InvalidInputError(f"{name!r} gives a {type(found).__name__}, not a torch.nn.Module.")
+    if weights is not None:
+        load_weights(found, weights)
+    return found if device is None else found.to(device)
+
+
+def load_weights(model: nn.Module, path: Path) -> None:
+    """Loads a state dict into a model: tensors only (``weights_only=True``), never code.
+
+    A checkpoint that keeps the state dict under the key ``state_dict`` is understood too.
+
+    Raises:
+        StorageError: the file cannot be read, or holds more than tensors.
+        InvalidInputError: the weights do not fit the model.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise StorageError(f"The weights file {path} cannot be read: {error.strerror or error}.") from error
+    except (UnpicklingError, RuntimeError, EOFError) as error:
+        raise StorageError(f"The weights file {path} is damaged or holds more than tensors, and only files of "
+                           f"tensors are loaded (weights_only=True): {error}") from error
+    if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
+        state = state["state_dict"]
+    if not isinstance(state, dict):
+        raise InvalidInputError(f"The weights file {path} holds a {type(state).__name__}, not a state dict.")
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        raise InvalidInputError(f"The weights in {path} do not fit the model: {error}") from error
+
+
+def load_data(name: str) -> Dataset:
+    """Data from an ``.npz`` file with the arrays ``images`` and ``labels``, or from ``module:callable``.
+
+    Args:
+        name: path of the file, or a callable without required arguments (or a pair) giving (images, labels),
+            arrays or tensors.
+
+    Raises:
+        InvalidInputError: no such object, arrays that are missing or have no meaning.
+        StorageError: the file cannot be read.
+    """
+    if name.endswith(".npz"):
+        return _from_file(Path(name))
+    found = load_named(name)
+    if callable(found) and not isinstance(found, Dataset):
+        found = found()
+    if isinstance(found, Dataset):
+        return found
+    if not isinstance(found, tuple | list) or len(found) != 2:
+        raise InvalidInputError(f"{name!r} gives a {type(found).__name__}, not a pair (images, labels).")
+    return Dataset(_tensor(found[0], "images"), _tensor(found[1], "labels"))
+
+
+def _from_file(path: Path) -> Dataset:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            if missing := [key for key in ("images", "labels") if key not in file]:
+                raise InvalidInputError(f"{path} has no array {missing[0]!r}; it has "
+                                        f"{', '.join(file.files) or 'none'}.")
+            return Dataset(_tensor(file["images"], "images"), _tensor(file["labels"], "labels"))
+    except OSError as error:
+        raise StorageError(f"The data file {path} cannot be read: {error.strerror or error}.") from error
+    except zipfile.BadZipFile as error:
+        raise StorageError(f"The data file {path} is damaged: {error}.") from error
+    except ValueError as error:
+        if isinstance(error, InvalidInputError):
+            raise
+        raise StorageError(f"The data file {path} is damaged or holds Python objects: {error}") from error
+
+
+def _tensor(values: object, name: str) -> torch.Tensor:
+    if isinstance(values, torch.Tensor):
+        return values.detach().cpu()
+    array = np.asarray(values)
+    if array.dtype.kind not in "fiub":
+        raise InvalidInputError(f"{name} must be an array of numbers of one shape, found dtype {array.dtype}.")
+    return torch.from_numpy(np.ascontiguousarray(array))
