@@ -151,10 +151,10 @@ def digital_bet(moments: tuple[float, float, float], rows: int, n: int, first_st
     skewness = skewed / spread**1.5
     # The roots of s² - skewness s - 1, the smaller one from their product where the difference would cancel.
     larger = np.sqrt(spread) * (np.sqrt(1.0 + skewness**2 / 4.0) + np.abs(skewness) / 2.0)
+    # No row steps further than its range: `floor` down, 1 - `floor` up.
+    larger = np.minimum(larger, np.where(skewness >= 0.0, 1.0 - floor, floor))
     up = np.where(skewness >= 0.0, larger, spread / larger)
-    down = np.where(skewness >= 0.0, spread / larger, larger)
-    deep = down > floor
-    up, down = np.where(deep, spread / floor, up), np.where(deep, floor, down)
+    down = spread / up
     price = np.exp(capital - log_level) / (1.02 + 1.0 / n)
     d = ndtri(price) * np.sqrt(spread * left)
     later = np.sqrt(spread * max(left - 1.0, 0.5))

@@ -88,10 +88,10 @@ class Run:
         if self.sloped and stage == 0:
             slope_used = 1.0
         elif self.sloped:
-            choice, value = rules.slope_choice(sums, stage, self.n, z, 0.0)
+            choice, value = rules.slope_choice(sums, stage, self.n, z, self.log_level)
             # Near-ties between slopes may fall either way by rounding; both then promise the same.
             log_slope = math.log(max(slope, 1.0))
-            promised = rules.slope_value(log_slope, sums, stage, self.n, z, 0.0)
+            promised = rules.slope_value(log_slope, sums, stage, self.n, z, self.log_level)
             tied = abs(promised - value) <= 1e-9 * (1.0 + abs(value))
             centre, slope_used = max(value, 0.0), slope if tied else math.exp(choice)
         mean, variance, _ = rules.moments_of_x(sums, stage, slope_used)

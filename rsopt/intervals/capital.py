@@ -56,19 +56,21 @@ def null_mean(level: float, b: float) -> float:
 
 @njit(cache=True)
 def _two_points(variance: float, third: float, floor: float) -> tuple[float, float]:
-    """Up- and down-step of the two-point law with these moments; the down-step is at most `floor`."""
+    """Up- and down-step of the two-point law with these moments.
+
+    Steps of more than the row's range, `floor` down or 1 - `floor` up, are cut, keeping the variance: far
+    from the data the null's small variance would otherwise turn the data's skewness into steps that no row
+    can make.
+    """
     s = math.sqrt(variance)
     half = 0.5 * third / (variance * s)
     root = math.sqrt(1.0 + half * half)
     if half >= 0.0:
-        up = s * (root + half)
+        up = min(s * (root + half), 1.0 - floor)
         down = variance / up
     else:
-        down = s * (root - half)
+        down = min(s * (root - half), floor)
         up = variance / down
-    if down > floor:
-        down = floor
-        up = variance / floor
     return up, down
 
 
@@ -173,7 +175,9 @@ def scan(records: np.ndarray, kept: np.ndarray, kept_ends: np.ndarray, nulls: np
 def replay(records: np.ndarray, kept: np.ndarray, kept_ends: np.ndarray, null: float, n: int,
            first_stage: int, log_level: float, slack: float, bets: np.ndarray,
            log_capital: np.ndarray) -> int:
-    """Bets and log capital after each block for one null, until it is rejected; return the blocks played."""
+    """Bets and log capital after each block for one null, until it is rejected or given up; return the blocks
+    played.
+    """
     log_w, lam, product, m = np.zeros(1), np.empty(1), np.empty(1), np.empty(1)
     start = 0
     for k in range(records.shape[0]):
@@ -182,7 +186,7 @@ def replay(records: np.ndarray, kept: np.ndarray, kept_ends: np.ndarray, null: f
         play(records[k], kept[start:kept_ends[k]], lam, m, log_w, product)
         start = kept_ends[k]
         bets[k], log_capital[k] = lam[0], log_w[0]
-        if log_w[0] >= log_level + slack:
+        if log_w[0] >= log_level + slack or log_w[0] < GIVE_UP:
             return k + 1
     return len(records)
 

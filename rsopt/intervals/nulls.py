@@ -33,7 +33,7 @@ def predict(record: PairRecord) -> Prediction:
     sums, t = record.first_stage_sums(), plan.first_stage
     slope, centre = 0.0, 0.0
     if plan.sloped:
-        slope, centre = best_slope(sums, t, plan.n, plan.z, 0.0) if t > 0 else (1.0, 0.0)
+        slope, centre = best_slope(sums, t, plan.n, plan.z, plan.log_level) if t > 0 else (1.0, 0.0)
         centre = max(centre, 0.0)
     mean, variance, _ = moments(sums, t, slope)
     error = math.sqrt((1.0 + t * variance) / (4.0 + t) / plan.n)
