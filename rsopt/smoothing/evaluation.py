@@ -97,7 +97,7 @@ def unusable_rows(scores: torch.Tensor) -> torch.Tensor:
     return ~torch.isfinite(scores.amax(dim=1))
 
 
-def unusable_text(index: int, rows: int, chunk: int) -> str:
-    """The sentence for a chunk with `rows` unusable rows."""
+def unusable_text(index: int, rows: int, where: str) -> str:
+    """The sentence for a batch with `rows` unusable rows; `where` says which batch."""
     return (f"Input {index}: the model returned NaN or infinite scores for {rows} noisy "
-            f"cop{'y' if rows == 1 else 'ies'} (chunk {chunk}).")
+            f"cop{'y' if rows == 1 else 'ies'} ({where}).")

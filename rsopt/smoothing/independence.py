@@ -52,7 +52,7 @@ def check_rows_independent(forward: Callable[[torch.Tensor], torch.Tensor], batc
     rows = batch.shape[0]
     first = forward(batch)
     if unusable := int(unusable_rows(first).sum()):
-        raise ModelError(unusable_text(index, unusable, 0))
+        raise ModelError(unusable_text(index, unusable, "in the check before sampling"))
     # Other mean, other variance, other order: what statistics over the batch or neighbours in it react to.
     companions = batch.clone()
     companions[1::2] = 3.0 - 4.0 * batch[1::2].flip(0)

@@ -141,7 +141,7 @@ class Sampler:
                 cells = torch.stack([_votes(block) for block in scores]).cpu().numpy()
             for (number, rows), row in zip(window, cells, strict=True):
                 if row[-1]:
-                    raise ModelError(unusable_text(index, int(row[-1]), number))
+                    raise ModelError(unusable_text(index, int(row[-1]), f"chunk {number}"))
                 yield ChunkCounts(number, rows, row[:-1].copy())
 
     def iter_scores(self, x: torch.Tensor | ArrayLike, index: int, n: int, simplex: SimplexMap, *,
@@ -256,7 +256,7 @@ def _simplex_rows(scores: torch.Tensor, simplex: SimplexMap) -> tuple[torch.Tens
 
 def _refuse_off_simplex(off: NDArray[np.floating], index: int, number: int) -> None:
     if unusable := int(np.isnan(off).sum()):
-        raise ModelError(unusable_text(index, unusable, number))
+        raise ModelError(unusable_text(index, unusable, f"chunk {number}"))
     if off.max() > SIMPLEX_TOLERANCE:
         raise ModelError(
             f"Input {index}: a row of scores leaves the simplex by {off.max():.3g} (chunk {number}); at most "

@@ -77,13 +77,13 @@ class Sparsemax:
 
     def __call__(self, scores: torch.Tensor) -> torch.Tensor:
         """Scores (rows, classes) -> probabilities (rows, classes), many of them exactly zero."""
-        # The projection does not change with a common shift; without it large scores lose the digits that
-        # matter.
+        # The projection does not change with a common shift; without it large scores lose the digits that matter.
         shifted = scores - scores.amax(dim=1, keepdim=True)
         descending = shifted.sort(dim=1, descending=True).values
         excess = descending.cumsum(dim=1) - 1.0
         count = torch.arange(1, scores.shape[1] + 1, device=scores.device, dtype=scores.dtype)
-        support = (count * descending > excess).sum(dim=1, keepdim=True)
+        # At least one: a row with NaN supports nothing, and must come out as NaN rather than be looked up at -1.
+        support = (count * descending > excess).sum(dim=1, keepdim=True).clamp_min(1)
         threshold = excess.gather(1, support - 1) / support.to(scores.dtype)
         return (shifted - threshold).clamp_min(0.0)
 
