@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -19,7 +18,8 @@ from rsopt.staircase import TailSet
 
 Array = npt.NDArray[np.float64]
 
-# Relative size of what a tail sum may leave out while searching; a reported value is computed afresh to full accuracy.
+# Relative size of what a tail sum may leave out while searching; a reported value is computed afresh to full
+# accuracy.
 SEARCH_RTOL = 1e-12
 
 
@@ -27,8 +27,8 @@ SEARCH_RTOL = 1e-12
 class LevelCurve:
     """The points of the domain with g(q) = level, walked by s from s = 0 (where q3 = 0) to `extent`.
 
-    For f(q1) - f(q2) the coordinate is s = -L/2 - f(q2) (see `rsopt.curve_kernel`); for other functionals it is the
-    distance in q2 from the end with q3 = 0.
+    For f(q1) - f(q2) the coordinate is s = -L/2 - f(q2) (see `rsopt.curve_kernel`); for other functionals it
+    is the distance in q2 from the end with q3 = 0.
 
     Attributes:
         tail_set: W.
@@ -117,8 +117,8 @@ class LevelCurve:
     def grid(self, size: int) -> Array:
         """About `size` values of s from 0 to `extent`, increasing: geometric towards the ends.
 
-        The optimum often lies where a cell has probability of order 1/n. On the probit curve the far end needs no
-        refinement, since s is logarithmic there already.
+        The optimum often lies where a cell has probability of order 1/n. On the probit curve the far end
+        needs no refinement, since s is logarithmic there already.
         """
         half = size // 2
         near = 0.5 * np.geomspace(0.05 / self.tail_set.n, 1.0, half)
@@ -153,8 +153,10 @@ class LevelCurve:
         second = (float(g.link_curvature(at)) - float(g.link_curvature(q1)) * first * first) / slope1
         return float(q1), first, second
 
-    def basins(self) -> Sequence[Array]:
-        """One point in each place where a maximum is usually found: q3 near 0, the middle, the far corner."""
-        n = self.tail_set.n
-        shares = (min(0.5 / n, 0.25), 0.5, 0.95)
-        return [self.points([share * self.extent])[0] for share in shares]
+    def with_q1(self, q2: float, least: float) -> float:
+        """q2, or the q2 at which q1 = `least` on the curve if that is larger: logs of q1 end at 0."""
+        g = self.functional
+        if not isinstance(g, LinkFunctional):
+            return q2
+        # f(q2) = f(q1) - L, so the inverse of h is h itself with the level negated.
+        return min(max(q2, float(g.curve(-self.level, np.array(least)))), self.segment[1])

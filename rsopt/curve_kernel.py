@@ -1,7 +1,7 @@
 """Compiled tail probabilities along a level curve g(q) = f(q1) - f(q2) = L.
 
-The curve is walked in s = -L/2 - f(q2) >= 0. Links are odd about 1/2, so f(q1) = L/2 - s and f(q2) = -L/2 - s, and
-s = 0 is the end where q3 = 0.
+The curve is walked in s = -L/2 - f(q2) >= 0. Links are odd about 1/2, so f(q1) = L/2 - s and f(q2) = -L/2 -
+s, and s = 0 is the end where q3 = 0.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import numpy as np
 from numba import njit
 
 from rsopt.links import curve_q1, level_to_end, link_inverse, rest
+from rsopt.statistics_kernel import Rule
 from rsopt.tail import log_tail
 
 
@@ -25,7 +26,7 @@ def curve_point(kind: int, coefficients: np.ndarray, level: float, low: float, h
 
 @njit(cache=True, error_model="numpy")
 def curve_log_tails(kind: int, coefficients: np.ndarray, level: float, low: float, high: float, s: np.ndarray,
-                    n: int, stairs: np.ndarray, rule: tuple, top_row: int, rtol: float) -> np.ndarray:
+                    n: int, stairs: np.ndarray, rule: Rule, top_row: int, rtol: float) -> np.ndarray:
     """log P_q(W) at each s, shape (b,) -> (b,)."""
     values = np.empty(s.size)
     for i in range(s.size):

@@ -1,7 +1,8 @@
 """The forms a problem is offered in. Each is a type that says what a solver may know.
 
-All forms pose the same task: maximise log P_q(W) over the q of the domain with g(q) <= L. From the top down they
-tell less: `TermList` tells all coefficients, `SmoothOracle` values and derivatives, `BlackBox` values only.
+All forms pose the same task: maximise log P_q(W) over the q of the domain with g(q) <= L. From the top down
+they tell less: `TermList` tells all coefficients, `SmoothOracle` values and derivatives, `BlackBox` values
+only.
 """
 
 from __future__ import annotations
@@ -54,7 +55,8 @@ class BlackBox:
 
     def point(self, t: npt.ArrayLike) -> Array:
         """q at one coordinate, shape (1,) -> (3,)."""
-        return self.curve.points(self.curve.from_unit(np.asarray(t, dtype=float).reshape(-1)))[0]
+        q: Array = self.curve.points(self.curve.from_unit(np.asarray(t, dtype=float).reshape(-1)))[0]
+        return q
 
     def coordinate(self, q: npt.ArrayLike) -> float:
         """The coordinate t of the point of the curve with the q2 of q, shape (3,)."""
@@ -63,10 +65,11 @@ class BlackBox:
 
 @dataclass(frozen=True, eq=False)
 class SmoothOracle:
-    """Value, gradient and Hessian of log F at q on the simplex, F(q) being homogeneous and equal to P_q(W) there.
+    """Value, gradient and Hessian of log F at q on the simplex, F(q) being homogeneous and equal to P_q(W)
+    there.
 
-    The constraints are q1 <= h(q2) with `curve.tangent` for h and its derivatives, sum q = 1, q >= 0 and the domain's
-    `least_q1`.
+    The constraints are q1 <= h(q2) with `curve.tangent` for h and its derivatives, sum q = 1, q >= 0 and the
+    domain's `least_q1`.
 
     Attributes:
         curve: the level curve q1 = h(q2).
@@ -99,10 +102,11 @@ class SmoothOracle:
 
 @dataclass(frozen=True, eq=False)
 class TermList:
-    """Maximise the posynomial F(q) = sum_k exp(log_coefficients[k]) q^exponents[k] (equal to P_q(W) on the simplex).
+    """Maximise the posynomial F(q) = sum_k exp(log_coefficients[k]) q^exponents[k] (equal to P_q(W) on the
+    simplex).
 
-    Equivalently minimise t subject to t·F(q) >= 1. Monomials whose mass is below `negligible` / m at every point of a
-    grid of the curve are left out; F then only becomes smaller.
+    Equivalently minimise t subject to t·F(q) >= 1. Monomials whose mass is below `negligible` / m at every
+    point of a grid of the curve are left out; F then only becomes smaller.
 
     Attributes:
         curve: the level curve.
@@ -157,10 +161,11 @@ Form = TermList | SmoothOracle | BlackBox
 
 
 def weaken(form: Form, target: type[Form]) -> Form:
-    """The same problem in a form that tells no more than `form`. EXACT, save that left out monomials stay counted.
+    """The same problem in a form that tells no more than `form`. EXACT, save that left out monomials stay
+    counted.
 
-    A term list turns into the oracle of the whole tail and an oracle into the black box of its level curve: by fact 3
-    the supremum lies on that curve.
+    A term list turns into the oracle of the whole tail and an oracle into the black box of its level curve:
+    by fact 3 the supremum lies on that curve.
 
     Raises:
         RefusedError: `target` tells more than `form` knows.

@@ -35,8 +35,8 @@ class Guarded(Generic[T]):
 def guarded(call: Callable[[], T], deadline: float) -> Guarded[T]:
     """Run `call` in a thread until `deadline` (time.perf_counter) and a short grace.
 
-    A call that overruns gets an exception raised inside it, which ends loops in Python. One that hangs in compiled
-    code is left to its daemon thread: nothing in Python can stop that.
+    A call that overruns gets an exception raised inside it, which ends loops in Python. One that hangs in
+    compiled code is left to its daemon thread: nothing in Python can stop that.
 
     Args:
         call: takes nothing.

@@ -14,7 +14,7 @@ from rsopt.solver import Budget, Stop
 Array = npt.NDArray[np.float64]
 
 
-class SearchEnded(Exception):  # noqa: N818 - control flow, like StopIteration
+class SearchEnded(Exception):
     """Raised inside a solver when the search is decided or the budget is spent; a solver need not catch it."""
 
     def __init__(self, stop: Stop) -> None:
@@ -36,6 +36,7 @@ class Meter:
         self.evaluations = 0
         self.best = -math.inf
         self.best_s: float | None = None
+        self.at_start = math.nan
         self.started = time.perf_counter()
         self.deadline = self.started + budget.seconds
         self._most = budget.evaluations
@@ -66,7 +67,8 @@ class Meter:
         return values
 
     def witness(self, q: npt.ArrayLike) -> float:
-        """log P_q(W) at the point of the curve with the q2 of q, (3,) -> float: what q is worth as a proposal.
+        """log P_q(W) at the point of the curve with the q2 of q, (3,) -> float: what q is worth as a
+        proposal.
 
         Raises:
             SearchEnded: as in `log_tails`.

@@ -13,8 +13,8 @@ import numpy.typing as npt
 from rsopt.counts import Counts, checked_alpha
 from rsopt.curve import LevelCurve
 from rsopt.domain import Domain, Edge, Simplex
-from rsopt.errors import InvalidInputError, RefusedError
-from rsopt.forms import BlackBox, Form, SmoothOracle, TermList
+from rsopt.errors import RefusedError
+from rsopt.forms import BlackBox, Form, TermList
 from rsopt.functionals import Functional, LinkFunctional, Margin, ProbitMargin, TaylorProbitMargin
 from rsopt.meter import Meter
 from rsopt.search import Search
@@ -38,8 +38,8 @@ _EQUATIONS: dict[type[LinkFunctional], tuple[str, str]] = {
 class LowerBoundProblem:
     """Equation 8: the largest level that the observation rejects, LCB = sup { L : Pi(L) <= alpha }.
 
-    Pi(L) = sup { P_q(X in W) : q in the domain, g(q) <= L } with W = {x : T(x) >= T(x_obs)} (equation 7, with the
-    observed value in W: without it Pi is no confidence bound).
+    Pi(L) = sup { P_q(X in W) : q in the domain, g(q) <= L } with W = {x : T(x) >= T(x_obs)} (equation 7, with
+    the observed value in W: without it Pi is no confidence bound).
 
     Attributes:
         counts: the observation and the certified class.
@@ -69,7 +69,8 @@ class LowerBoundProblem:
         return self.statistic.tail_set(self.counts, self.functional, self.alpha)
 
     def worst_case(self, level: float) -> WorstCaseProblem:
-        """The inner problem at `level`: the q with g(q) <= level under which the observation is least surprising.
+        """The inner problem at `level`: the q with g(q) <= level under which the observation is least
+        surprising.
 
         Raises:
             InvalidInputError: a level that no q of the domain has.
@@ -77,21 +78,21 @@ class LowerBoundProblem:
         assert self.domain is not None  # filled in at construction
         return WorstCaseProblem(self.tail_set, self.functional, self.domain, float(level), self.alpha)
 
-    def solve(self, solver: str | Solver = "scipy", budget: Budget = Budget()) -> Bound:  # noqa: B008 - immutable
+    def solve(self, solver: str | Solver = "scipy", budget: Budget = Budget(), throw: bool = True) -> Bound:  # noqa: B008
         """The proven lower bound (see `rsopt.lower_bound`); any solver may propose, rsopt proves."""
         from rsopt.inversion import solve_lower_bound
 
-        return solve_lower_bound(self, solver=solver, budget=budget)
+        return solve_lower_bound(self, solver=solver, budget=budget, throw=throw)
 
     def __str__(self) -> str:
-        counts = self.counts
+        counts, size = self.counts, self.tail_set.size()
         assert self.domain is not None
         return "\n".join([
             f"Lower confidence bound (equation 8) for class {counts.top} against its runner-up {counts.runner_up}",
             f"  find        LCB = sup {{ L : Pi(L) <= {self.alpha:g} }}",
             f"  with        Pi(L) = sup {{ P_q(X in W) : {_lhs(self.functional)} <= L, q in the {self.domain.name} }}",
             f"  functional  {_named(self.functional)}",
-            f"  statistic   {self.statistic.name}: W = {{ x : T(x) >= T(x_obs) }} has {self.tail_set.size():,} outcomes",
+            f"  statistic   {self.statistic.name}: W = {{ x : T(x) >= T(x_obs) }} has {size:,} outcomes",
             f"  observed    x1 = {counts.x1:,}, x2 = {counts.x2:,}, other = {counts.n - counts.x1 - counts.x2:,}, "
             f"n = {counts.n:,}, {len(counts.votes)} classes"])
 
@@ -100,7 +101,8 @@ class LowerBoundProblem:
 class WorstCaseProblem:
     """Equation 7 at a level L, with g the margin (9), the probit margin (10) or its Taylor polynomial (11).
 
-    Maximise P_q(X in W) over the q of the domain with g(q) <= level. The supremum lies on the curve g(q) = level.
+    Maximise P_q(X in W) over the q of the domain with g(q) <= level. The supremum lies on the curve g(q) =
+    level.
 
     Attributes:
         tail_set: W.
@@ -168,8 +170,8 @@ class WorstCaseProblem:
             stop_at: stop as soon as a feasible q has P_q(W) >= stop_at (Lemma 1).
             start: a point near the expected optimum, shape (3,), tried beside the solver's own starts.
             rng: source of randomness; seeded with 0 by default.
-            throw: whether a failing solver raises; otherwise the failure is a Result with Stop.FAILED, claim NOTHING
-                and the best point that was evaluated.
+            throw: whether a failing solver raises; otherwise the failure is a Result with Stop.FAILED, claim
+                NOTHING and the best point that was evaluated.
 
         Raises:
             UnknownNameError, MissingDependencyError: the solver cannot be had.

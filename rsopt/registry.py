@@ -16,7 +16,16 @@ GROUP = "rsopt.solvers"
 # name: (module:class, extra that installs what it needs, packages it imports)
 _BUILT_IN: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "scipy": ("rsopt.solvers.scipy_:SciPy", "", ()),
+    "branch-and-bound": ("rsopt.solvers.branch_and_bound_:BranchAndBound", "", ()),
+    "ipopt": ("rsopt.solvers.ipopt_:Ipopt", "ipopt", ("casadi",)),
+    "pyomo": ("rsopt.solvers.pyomo_:Pyomo", "pyomo", ("pyomo", "casadi")),
+    "gpkit": ("rsopt.solvers.gpkit_:GPkit", "gpkit", ("gpkit",)),
+    "cvxpy": ("rsopt.solvers.cvxpy_:Cvxpy", "cvxpy", ("cvxpy", "clarabel")),
+    "botorch": ("rsopt.solvers.botorch_:BoTorch", "botorch", ("botorch",)),
 }
+
+# Where the distribution on PyPI is called otherwise than the package it holds.
+_DISTRIBUTIONS = {"gpkit": "gpkit-core"}
 
 
 @dataclass(frozen=True)
@@ -42,7 +51,8 @@ class SolverState:
 @cache
 def _entry_points() -> dict[str, metadata.EntryPoint]:
     found = metadata.entry_points(group=GROUP)
-    # A third party can add a name but not replace one of ours: a bound must not change with what else is installed.
+    # A third party can add a name but not replace one of ours: a bound must not change with what else is
+    # installed.
     return {point.name: point for point in found if point.name not in _BUILT_IN}
 
 
@@ -56,7 +66,8 @@ def get_solver(name: str, **fields_of_solver: Any) -> Solver:
 
     Args:
         name: one of `solver_names()`.
-        fields_of_solver: fields of the solver's dataclass, for example ``get_solver("scipy", method="slsqp")``.
+        fields_of_solver: fields of the solver's dataclass, for example ``get_solver("scipy",
+            method="slsqp")``.
 
     Raises:
         UnknownNameError: nobody registered that name.
@@ -119,7 +130,8 @@ def _load(name: str) -> Any:
         target, extra, packages = _BUILT_IN[name]
         for package in packages:
             if util.find_spec(package) is None:
-                raise MissingDependencyError.of(f"The solver {name!r}", package, extra)
+                raise MissingDependencyError.of(f"The solver {name!r}", _DISTRIBUTIONS.get(package, package),
+                                                extra)
         return _class_of(target)
     if name not in _entry_points():
         raise UnknownNameError.of("solver", name, solver_names())

@@ -14,6 +14,7 @@ from rsopt.errors import InvalidInputError, RefusedError, RsoptError, SolverFail
 from rsopt.forms import Form
 from rsopt.guard import guarded
 from rsopt.meter import Meter, SearchEnded
+from rsopt.prover import HEADROOM, ProofStatus, prove_level
 from rsopt.registry import as_solver, get_solver, solver_names
 from rsopt.solver import Budget, Claim, Proposal, Result, Solver, Stop
 
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
     from rsopt.problem import WorstCaseProblem
 
 Array = npt.NDArray[np.float64]
+
+# A point counts as GLOBAL if no point can be better by more than this share.
+GLOBAL_GAP = 1e-3
+
+# Most tail evaluations for repeating a solver's proof.
+MOST_PROOF = 200_000
 
 
 @dataclass
@@ -91,17 +98,16 @@ class Search:
             if s is None or float(curve.log_tails([at])[0]) >= meter.best:
                 s = at
             violation = violation_of(self.problem, proposal.point)
-            claim, proven, message = _allowed_claim(self.problem, solver, proposal)
             build += proposal.build_seconds
-        if s is None:
-            s = 0.5 * curve.extent
-        point = curve.points([s])[0]
+        point = curve.points([0.5 * curve.extent if s is None else s])[0]
         attained = math.exp(min(float(self.problem.tail_set.log_probability(point)), 0.0))
+        if proposal is not None:
+            claim, proven, message = _allowed_claim(self.problem, solver, proposal, attained)
         seconds = time.perf_counter() - began
         return Result(point, attained, max(proven, attained), violation, stop, claim, evaluations, build,
                       max(seconds - build, 0.0), repr(solver), message, form,
                       None if proposal is None else np.array(proposal.point, dtype=float),
-                      None if proposal is None else proposal.log_tail)
+                      None if proposal is None else proposal.log_tail, math.exp(min(meter.at_start, 0.0)))
 
 
 def chosen_form(problem: WorstCaseProblem, solver: Solver, meter: Meter) -> Form:
@@ -179,12 +185,18 @@ def _checked_proposal(value: object, solver: Solver) -> tuple[Proposal | None, s
     return value, value.message
 
 
-def _allowed_claim(problem: WorstCaseProblem, solver: Solver, proposal: Proposal) -> tuple[Claim, float, str]:
+def _allowed_claim(problem: WorstCaseProblem, solver: Solver, proposal: Proposal, attained: float
+                   ) -> tuple[Claim, float, str]:
     """The claim that stands, the proven tail, and the message with what was taken back."""
-    claim, message = min(proposal.claim, solver.proves), proposal.message
+    claim, message, proven = min(proposal.claim, solver.proves), proposal.message, 1.0
     if claim < proposal.claim:
         message += f" (claimed {proposal.claim.name}; this solver can prove {solver.proves.name} at most)"
-    if claim == Claim.GLOBAL:
+    if proposal.tail_at_most is not None and 0.0 < proposal.tail_at_most < 1.0:
+        proof = prove_level(problem.tail_set, problem.functional, problem.domain, problem.level,
+                            proposal.tail_at_most * math.exp(HEADROOM), MOST_PROOF)
+        if proof.status is ProofStatus.PROVED:
+            proven = proposal.tail_at_most
+    if claim == Claim.GLOBAL and proven > attained * (1.0 + GLOBAL_GAP):
         claim = Claim.LOCAL
-        message += " (claimed GLOBAL without a proof that rsopt could check: counted as LOCAL)"
-    return claim, 1.0, message.strip()
+        message += " (claimed GLOBAL without a proof that rsopt could repeat: counted as LOCAL)"
+    return claim, proven, message.strip()

@@ -5,6 +5,7 @@ A solver proposes a point; everything that is reported about the point is comput
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import Enum, IntEnum
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -35,7 +36,11 @@ class Stop(Enum):
 
 
 class Claim(IntEnum):
-    """What a point is said to be, in increasing order. GLOBAL stands only with a proof that rsopt has checked."""
+    """What a point is said to be, in increasing order.
+
+    GLOBAL stands only where rsopt itself has proved that no point is better by more than one part in a
+    thousand.
+    """
 
     NOTHING = 0
     FEASIBLE = 1
@@ -75,8 +80,8 @@ class Proposal:
         log_tail: log P_q(W) by the solver's own reckoning, None if it has none. Reported, never used.
         build_seconds: seconds spent on building the solver's own model, out of the time of the call.
         message: the backend's own words.
-        proof: partition of the level curve for rsopt to prove an upper bound on: an increasing array of q2, shape
-            (pieces + 1,); None if the solver proves nothing.
+        tail_at_most: an upper bound on sup P_q(W) that the solver says it proved; it counts after rsopt's own
+            prover has proved it too. None if the solver proves nothing.
     """
 
     point: Array
@@ -85,7 +90,7 @@ class Proposal:
     log_tail: float | None = None
     build_seconds: float = 0.0
     message: str = ""
-    proof: Array | None = None
+    tail_at_most: float | None = None
 
 
 @dataclass(frozen=True)
@@ -93,8 +98,8 @@ class Result:
     """A solver's proposal after rsopt has looked at it: tail_attained <= sup P_q(W) <= tail_proven.
 
     Attributes:
-        point: q on the level curve inside the domain, shape (3,): the projected proposal, or a better point that
-            the solver evaluated on its way.
+        point: q on the level curve inside the domain, shape (3,): the projected proposal, or a better point
+            that the solver evaluated on its way.
         tail_attained: P_q(W) at `point`, by rsopt's kernel.
         tail_proven: proven upper bound on sup P_q(W); 1.0 without a proof.
         violation: largest violation of a constraint by the proposal as it was returned (before projection).
@@ -108,6 +113,8 @@ class Result:
         form: name of the form that the solver was given; empty where none was needed.
         proposal: the point as the solver returned it; None where it returned none.
         proposed_log_tail: the solver's own value; None where it has none.
+        tail_at_start: the best tail among rsopt's starting points, before the solver did anything; NaN where
+            it asked for none.
     """
 
     point: Array
@@ -124,6 +131,7 @@ class Result:
     form: str
     proposal: Array | None = None
     proposed_log_tail: float | None = None
+    tail_at_start: float = math.nan
 
 
 @runtime_checkable

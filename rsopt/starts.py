@@ -1,8 +1,8 @@
 """Surveying the level curve: a walk along all of it, then a closer look around its highest points.
 
-Local maxima lie near q3 = 0, in the middle and in the corner q1, q2 = O(1/n), and from n = 1000 on the steps of the
-staircase put ripples of about one part in a thousand on top, dozens of them. A local solver started in one maximum
-misses the others, and a smaller supremum errs in the unsafe direction until the proof catches it.
+Local maxima lie near q3 = 0, in the middle and in the corner q1, q2 = O(1/n), and from n = 1000 on the steps
+of the staircase put ripples of about one part in a thousand on top, dozens of them. A local solver started in
+one maximum misses the others, and a smaller supremum errs in the unsafe direction until the proof catches it.
 """
 
 from __future__ import annotations
@@ -58,10 +58,12 @@ def bracket(s: Array, index: int) -> tuple[float, float]:
 
 
 def starting_points(curve: LevelCurve, meter: Meter, start: Array | None, most: int) -> list[Array]:
-    """Up to `most` starting points for a local solver, each of shape (3,), the one with the largest tail first.
+    """Up to `most` starting points for a local solver, each of shape (3,), the one with the largest tail
+    first.
 
     Raises:
         SearchEnded: the survey itself decided the search.
     """
     s, values = survey(curve, meter, start, 48, 64, 3)
+    meter.at_start = meter.best
     return list(curve.points(s[peaks(values)[:most]]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,7 +63,8 @@ class LevelSignomials:
     """g(q) <= L as signomials.
 
     Attributes:
-        variables: names of the columns: q1, q2, q3 and, for the Taylor functional, y1 = q1 - 1/2 and y2 = 1/2 - q2.
+        variables: names of the columns: q1, q2, q3 and, for the Taylor functional, y1 = q1 - 1/2 and y2 = 1/2
+            - q2.
         constraints: each <= 0.
     """
 
@@ -74,9 +75,9 @@ class LevelSignomials:
 def level_signomials(functional: Functional, domain: Domain, level: float) -> LevelSignomials | None:
     """g(q) <= level as signomials, where it is one.
 
-    The margin is linear: q1 - q2 <= L. The Taylor functional with q1 >= 1/2 and L > 0 is a posynomial in y1 and y2
-    (fact 10), tied to q by q1 <= 1/2 + y1 and 1/2 <= q2 + y2; expanded in q itself its coefficients alternate and
-    reach 10^40 at order 101. The probit margin is none.
+    The margin is linear: q1 - q2 <= L. The Taylor functional with q1 >= 1/2 and L > 0 is a posynomial in y1
+    and y2 (fact 10), tied to q by q1 <= 1/2 + y1 and 1/2 <= q2 + y2; expanded in q itself its coefficients
+    alternate and reach 10^40 at order 101. The probit margin is none.
     """
     if isinstance(functional, Margin):
         terms = [(1.0, (1, 0, 0)), (-1.0, (0, 1, 0))] + ([(-level, (0, 0, 0))] if level != 0.0 else [])
@@ -91,5 +92,5 @@ def level_signomials(functional: Functional, domain: Domain, level: float) -> Le
     return None
 
 
-def _signomial(terms: list[tuple[float, tuple[int, ...]]]) -> Signomial:
+def _signomial(terms: Sequence[tuple[float, tuple[int, ...]]]) -> Signomial:
     return Signomial(np.array([c for c, _ in terms]), np.array([powers for _, powers in terms], dtype=float))

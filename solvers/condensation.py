@@ -1,8 +1,9 @@
 """Sequential condensation: what the geometric (gpkit) and the convex (cvxpy) backend have in common.
 
-F(q) = P_q(W) is a posynomial, so the monomial that touches it at an iterate lies below it everywhere (arithmetic–
-geometric mean). Maximising that monomial instead is a geometric program; each solution is the next iterate. Close to
-the optimum the plain steps converge slowly, like an EM algorithm, so pairs of them are extrapolated (SQUAREM).
+F(q) = P_q(W) is a posynomial, so the monomial that touches it at an iterate lies below it everywhere
+(arithmetic– geometric mean). Maximising that monomial instead is a geometric program; each solution is the
+next iterate. Close to the optimum the plain steps converge slowly, like an EM algorithm, so pairs of them are
+extrapolated (SQUAREM).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy.typing as npt
 
 from rsopt.curve import LevelCurve
 from rsopt.forms import SmoothOracle
-from rsopt.functionals import Margin
+from rsopt.functionals import Margin, TaylorProbitMargin
 from rsopt.solver import Stop
 
 Array = npt.NDArray[np.float64]
@@ -71,8 +72,7 @@ def condense(form: SmoothOracle, start: Array, step: Callable[[Condensed], Array
         SearchEnded: the search is decided or the budget is spent.
     """
     meter, curve = form.meter, form.curve
-    floor = min(1e-6, 1e-3 / curve.tail_set.n)
-    q = interior(curve, start, floor)
+    q = interior(curve, start)
     value = meter.witness(q)
     radius, taken = 4.0, 0
     for _ in range(iterations):
@@ -81,9 +81,9 @@ def condense(form: SmoothOracle, start: Array, step: Callable[[Condensed], Array
             share = path[-1] * form.gradient(path[-1]) / curve.tail_set.n
             v = step(_condensed(curve, path[-1], share, radius))
             taken += 1
-            path.append(interior(curve, path[-1] * v, floor))
+            path.append(interior(curve, path[-1] * v))
             values.append(meter.witness(path[-1]))
-        path.append(interior(curve, _extrapolated(*np.log(path)), floor))
+        path.append(interior(curve, _extrapolated(*np.log(path))))
         values.append(meter.witness(path[-1]))
         best = int(np.argmax(values))
         if values[best] - value <= tolerance:
@@ -94,10 +94,14 @@ def condense(form: SmoothOracle, start: Array, step: Callable[[Condensed], Array
     return Run(q, value, taken, Stop.ITERATIONS)
 
 
-def interior(curve: LevelCurve, q: Array, floor: float) -> Array:
-    """The point of the curve with the q2 of q, kept `floor` away from the faces, where logs end."""
+def interior(curve: LevelCurve, q: Array) -> Array:
+    """The point of the curve with the q2 of q, moved off the faces, where logs end: n·q3 >= 1e-4, q1 > 0."""
+    tiny = 1e-4 / curve.tail_set.n
     point = curve.points([curve.coordinate(q)])[0]
-    point = np.maximum(point, floor)
+    if isinstance(curve.functional, Margin | TaylorProbitMargin) and point[0] < tiny:
+        q2 = curve.with_q1(float(point[1]), tiny)
+        point = np.array([curve.tangent(q2)[0], q2, 1.0 - tiny - q2])
+    point = np.maximum(point, [0.0, 0.0, min(1e-6, tiny)])
     return np.asarray(point / point.sum())
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +13,9 @@ import numpy.typing as npt
 from rsopt.domain import Domain
 from rsopt.forms import Form, SmoothOracle
 from rsopt.solver import Budget, Claim, Proposal
-from rsopt.solvers.condensation import Condensed, condense, level_gap
 from rsopt.starts import starting_points
+
+from .condensation import Condensed, condense, level_gap
 
 Array = npt.NDArray[np.float64]
 
@@ -79,7 +81,11 @@ class _Program:
         self.log_radius.value = math.log(condensed.radius)
         self.tangent.value = np.array([math.log(condensed.bend) if condensed.gap is None else 0.0, condensed.power])
         try:
-            self.problem.solve(solver=cvxpy.CLARABEL)
+            with warnings.catch_warnings():
+                # Inaccurate near convergence is expected, and whatever the step is worth is computed by
+                # rsopt.
+                warnings.filterwarnings("ignore", message="Solution may be inaccurate", category=UserWarning)
+                self.problem.solve(solver=cvxpy.CLARABEL)
         except cvxpy.SolverError:
             return np.ones(3)
         return np.ones(3) if self.y.value is None else np.exp(np.asarray(self.y.value))

@@ -12,21 +12,26 @@ import numpy.typing as npt
 
 from rsopt.domain import Domain
 from rsopt.forms import Form, SmoothOracle
+from rsopt.log_program import LogProgram
 from rsopt.meter import SearchEnded
 from rsopt.solver import Budget, Claim, Proposal, Stop
 from rsopt.starts import starting_points
 
 Array = npt.NDArray[np.float64]
 
-_SMALLEST = 1e-16
+# A large first barrier would push the iterates out of the basin that they were started in. Relaxed bounds
+# would make q infeasible by about 1e-8.
+STAY_NEAR_START: dict[str, float | str] = {
+    "mu_init": 1e-5, "bound_push": 1e-8, "bound_frac": 1e-8, "bound_relax_factor": 0.0,
+    "honor_original_bounds": "yes"}
 
 
 @dataclass(frozen=True)
 class Ipopt:
     """Interior-point search in y = log q, started in each basin of the level curve.
 
-    In logs the corners, where the optimum often lies, are as smooth as the middle: minimise -log F(e^y) subject to
-    log sum e^y = 0 and y1 <= log h(e^y2).
+    In logs the corners, where the optimum often lies, are as smooth as the middle: minimise -log F(e^y)
+    subject to log sum e^y = 0 and y1 <= log h(e^y2).
 
     Attributes:
         starts: how many basins are tried, the best at their starting points first.
@@ -47,38 +52,34 @@ class Ipopt:
     def propose(self, form: SmoothOracle, domain: Domain, budget: Budget, *, stop_at: float | None,
                 start: Array | None, rng: np.random.Generator) -> Proposal:
         """Run IPOPT from each start; after every iteration the iterate is tried as a witness (Lemma 1)."""
-        meter = form.meter
-        best: Proposal | None = None
-        words = []
-        for point in starting_points(form.curve, meter, start, self.starts):
-            run = _Run(form, self.iterations, self.tolerance)
-            y, status = run.solve(np.log(np.maximum(point, 0.01 / form.curve.tail_set.n)))
-            words.append(status)
-            q = np.exp(y)
-            value = meter.witness(q)
-            if best is None or best.log_tail is None or value > best.log_tail:
-                stop = Stop.ITERATIONS if "Iterations" in status else Stop.CONVERGED
-                best = Proposal(q, stop, Claim.LOCAL, -run.value(y))
-        assert best is not None
-        return Proposal(best.point, best.stop, best.claim, best.log_tail, message="IPOPT: " + ", ".join(words))
+        found = [_Run(form, self.iterations, self.tolerance).solve(point)
+                 for point in starting_points(form.curve, form.meter, start, self.starts)]
+        best, value, status = max(found, key=lambda run: form.meter.witness(run[0]))
+        return Proposal(best, Stop.ITERATIONS if "Iterations" in status else Stop.CONVERGED, Claim.LOCAL, value,
+                        message="IPOPT: " + ", ".join(run[2] for run in found))
 
 
 class _Run:
-    """One nonlinear program; keeps casadi's callbacks alive as long as it is used."""
+    """The nonlinear program in casadi's IPOPT; keeps casadi's callbacks alive as long as it is used."""
 
     def __init__(self, form: SmoothOracle, iterations: int, tolerance: float) -> None:
         import casadi
 
-        self.form = form
+        self.program, self.meter = LogProgram(form), form.meter
         self.ended: SearchEnded | None = None
-        self.last = np.full(3, math.log(1.0 / 3.0))
-        nlp = _callback(casadi, "nlp", [3, 0], [1, 2], lambda x, p: (self.value(x), self.constraints(x)))
-        gradient = _callback(casadi, "grad_f", [3, 0], [1, 3], lambda x, p: (self.value(x), self.slope(x)))
+        held, program, nothing = self.held, self.program, np.zeros
+
+        def value(y: Array) -> float:
+            return float(held(lambda: program.value(y), 1e20))
+
+        nlp = _callback(casadi, "nlp", [3, 0], [1, 2], lambda y, p: (value(y), program.constraints(y)))
+        gradient = _callback(casadi, "grad_f", [3, 0], [1, 3],
+                             lambda y, p: (value(y), held(lambda: program.slope(y), nothing(3))))
         jacobian = _callback(casadi, "jac_g", [3, 0], [2, (2, 3)],
-                             lambda x, p: (self.constraints(x), self.jacobian(x)))
-        hessian = _callback(casadi, "hess_lag", [3, 0, 1, 2], [(3, 3)],
-                            lambda x, p, f, g: (self.curvature(x, f[0], g),))
-        watch = _callback(casadi, "watch", [3, 1, 2, 3, 2, 0], [1], lambda x, *rest: (self.watch(x),))
+                             lambda y, p: (program.constraints(y), program.jacobian(y)))
+        hessian = _callback(casadi, "hess_lag", [3, 0, 1, 2], [(3, 3)], lambda y, p, f, g: (
+            np.triu(held(lambda: program.curvature(y, float(f[0]), g), nothing((3, 3)))),))
+        watch = _callback(casadi, "watch", [3, 1, 2, 3, 2, 0], [1], lambda y, *others: (self.watch(y),))
         self._alive = (nlp, gradient, jacobian, hessian, watch)
         x, p = casadi.MX.sym("x", 3), casadi.MX.sym("p", 0)
         f, g = nlp(x, p)
@@ -86,22 +87,18 @@ class _Run:
             "grad_f": gradient, "jac_g": jacobian, "hess_lag": hessian, "iteration_callback": watch,
             "no_nlp_grad": True, "print_time": False, "error_on_fail": False, "show_eval_warnings": False,
             "ipopt.print_level": 0, "ipopt.sb": "yes", "ipopt.max_iter": iterations, "ipopt.tol": tolerance,
-            # Relaxed bounds would make q infeasible by about 1e-8.
-            "ipopt.bound_relax_factor": 0.0, "ipopt.honor_original_bounds": "yes"})
-        low, high = form.curve.segment
-        least = form.curve.domain.least_q1
-        floor = math.log(_SMALLEST)
-        self.bounds = {"lbx": [math.log(max(least, _SMALLEST)), math.log(max(low, _SMALLEST)), floor],
-                       "ubx": [0.0, math.log(high), 0.0], "lbg": [0.0, -math.inf], "ubg": [0.0, 0.0]}
+            **{f"ipopt.{name}": value for name, value in STAY_NEAR_START.items()}})
 
-    def solve(self, y: Array) -> tuple[Array, str]:
-        """Run from y; returns (y, IPOPT's status). Raises SearchEnded when the search is decided."""
-        found = self.solver(x0=np.clip(y, self.bounds["lbx"], self.bounds["ubx"]), **self.bounds)
+    def solve(self, q: Array) -> tuple[Array, float, str]:
+        """Run from q; returns (q, log P_q(W), IPOPT's status). Raises SearchEnded when the search is decided."""
+        low, high = self.program.low, self.program.high
+        y = np.clip(np.log(np.maximum(q, 0.01 / self.program.form.curve.tail_set.n)), low, high)
+        found = self.solver(x0=y, lbx=low, ubx=high, lbg=[0.0, -math.inf], ubg=[0.0, 0.0])
         if self.ended is not None:
             raise self.ended
-        return np.asarray(found["x"]).ravel(), str(self.solver.stats()["return_status"])
+        return np.exp(np.asarray(found["x"]).ravel()), -float(found["f"]), str(self.solver.stats()["return_status"])
 
-    def guarded(self, compute: Callable[[], Any], otherwise: Any) -> Any:
+    def held(self, compute: Callable[[], Any], otherwise: Any) -> Any:
         """An exception must not cross IPOPT: remember it, and let the iteration callback stop the run."""
         if self.ended is None:
             try:
@@ -110,53 +107,9 @@ class _Run:
                 self.ended = ended
         return otherwise
 
-    def normalised(self, y: Array) -> Array:
-        """q = e^y / sum e^y."""
-        q = np.exp(y - y.max())
-        return np.asarray(q / q.sum())
-
-    def value(self, y: Array) -> float:
-        """-log F(e^y)."""
-        total = math.log(float(np.exp(y).sum()))
-        return float(self.guarded(lambda: -self.form.log_tail(self.normalised(y)) - self.n * total, 1e20))
-
-    @property
-    def n(self) -> int:
-        return self.form.curve.tail_set.n
-
-    def slope(self, y: Array) -> Array:
-        """Gradient of -log F(e^y) in y: -q_i dlog F/dq_i, which does not depend on the scale of q."""
-        q = self.normalised(y)
-        return np.asarray(self.guarded(lambda: -q * self.form.gradient(q), np.zeros(3)))
-
-    def curvature(self, y: Array, weight: float, multipliers: Array) -> Array:
-        """Hessian of the Lagrangian in y."""
-        q = self.normalised(y)
-        hessian = self.guarded(
-            lambda: -np.outer(q, q) * self.form.hessian(q) - np.diag(q * self.form.gradient(q)), np.zeros((3, 3)))
-        total = weight * np.asarray(hessian) + multipliers[0] * (np.diag(q) - np.outer(q, q))
-        total[1, 1] -= multipliers[1] * self.log_curve(y[1])[2]
-        return np.asarray(np.triu(total))
-
-    def log_curve(self, y2: float) -> tuple[float, float, float]:
-        """H(y2) = log h(e^y2) with its first two derivatives."""
-        q2 = math.exp(y2)
-        h, first, second = self.form.curve.tangent(q2)
-        h = max(h, 1e-300)
-        slope = q2 * first / h
-        return math.log(h), slope, slope + q2 * q2 * second / h - slope * slope
-
-    def constraints(self, y: Array) -> Array:
-        """(log sum e^y, y1 - H(y2))."""
-        return np.array([math.log(float(np.exp(y).sum())), y[0] - self.log_curve(y[1])[0]])
-
-    def jacobian(self, y: Array) -> Array:
-        """Jacobian of the constraints, shape (2, 3)."""
-        return np.array([self.normalised(y), [1.0, -self.log_curve(y[1])[1], 0.0]])
-
     def watch(self, y: Array) -> float:
-        """Called after every iteration: 1 stops IPOPT."""
-        self.guarded(lambda: self.form.meter.witness(np.exp(y)), None)
+        """Called after every iteration: tries the iterate as a witness; 1 stops IPOPT."""
+        self.held(lambda: self.meter.witness(np.exp(y)), None)
         return 0.0 if self.ended is None else 1.0
 
 

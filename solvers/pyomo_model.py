@@ -1,0 +1,108 @@
+"""The worst case as a Pyomo model: the declarative problem, monomial by monomial, as a Pyomo user would write it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from numpy.polynomial import chebyshev
+from scipy import special
+
+from rsopt.errors import RefusedError
+from rsopt.forms import TermList
+from rsopt.functionals import Margin, ProbitMargin, TaylorProbitMargin
+
+if TYPE_CHECKING:
+    from pyomo.core import ConcreteModel
+
+Array = npt.NDArray[np.float64]
+
+# e^-37 = 1e-16: no cell probability below it changes a tail in double precision.
+_LEAST_LOG = -37.0
+
+
+def build_model(form: TermList) -> ConcreteModel:
+    """minimise -log sum_k c_k q1^a_k q2^b_k q3^d_k over the level set of the functional.
+
+    The variables are log q_i, in which the corners of the simplex are as smooth as its middle. The probit
+    margin uses one more variable s with ndtri(q1) <= L/2 - s and ndtri(q2) >= -L/2 - s: algebraic modelling
+    languages have no normal distribution function, so ndtr enters as its Chebyshev series on the range that
+    matters, which is good to 1e-13.
+
+    Args:
+        form: the monomials and the level curve.
+
+    Returns:
+        a ConcreteModel with log_q[1..3], q[1..3] (expressions), objective `worst_case`, constraints `total`,
+        `level`.
+
+    Raises:
+        RefusedError: a functional that has no algebraic form.
+    """
+    import pyomo.environ as pyo
+
+    curve = form.curve
+    low, high = curve.segment
+    model = pyo.ConcreteModel(name=f"worst case of {curve.functional.name} at level {curve.level:.10g}")
+    model.cell = pyo.RangeSet(3)
+    model.log_q = pyo.Var(model.cell, bounds=(_LEAST_LOG, 0.0), initialize=-1.0,
+                          doc="logs of the cell probabilities: class A, rival, rest")
+    model.q = pyo.Expression(model.cell, rule=lambda m, i: pyo.exp(m.log_q[i]))
+    model.log_q[2].setlb(max(np.log(max(low, 1e-300)), _LEAST_LOG))
+    model.log_q[2].setub(np.log(high))
+    if curve.domain.least_q1 > 0.0:
+        model.log_q[1].setlb(np.log(curve.domain.least_q1))
+    y1, y2, y3 = (model.log_q[i] for i in model.cell)
+    model.tail = pyo.Expression(expr=sum(
+        pyo.exp(float(c) + int(a) * y1 + int(b) * y2 + int(d) * y3)
+        for c, (a, b, d) in zip(form.log_coefficients, form.exponents, strict=True)))
+    model.worst_case = pyo.Objective(expr=-pyo.log(model.tail), sense=pyo.minimize)
+    model.total = pyo.Constraint(expr=sum(model.q[i] for i in model.cell) == 1.0)
+    _add_level(model, form)
+    return model
+
+
+def _add_level(model: Any, form: TermList) -> None:
+    """g(q) <= L in the algebra of the modelling language."""
+    import pyomo.environ as pyo
+
+    curve, functional = form.curve, form.curve.functional
+    if isinstance(functional, Margin):
+        model.level = pyo.Constraint(expr=model.q[1] - model.q[2] <= curve.level)
+    elif isinstance(functional, TaylorProbitMargin):
+        sides = []
+        for i in (1, 2):
+            u = 2.0 * model.q[i] - 1.0
+            series: Any = 0.0
+            for coefficient in reversed(functional.coefficients):
+                series = float(coefficient) + u * u * series
+            sides.append(u * series)
+        model.level = pyo.Constraint(expr=sides[0] - sides[1] <= curve.level)
+    elif isinstance(functional, ProbitMargin):
+        model.s = pyo.Var(bounds=(0.0, curve.extent), initialize=0.5 * curve.extent,
+                          doc="ndtri(q1) = L/2 - s, ndtri(q2) = -L/2 - s; q3 = 0 at s = 0")
+        model.level = pyo.ConstraintList()
+        for i, middle, sign in ((1, 0.5 * curve.level, 1.0), (2, -0.5 * curve.level, -1.0)):
+            at_s = _ndtr_of(model, f"ndtr_{i}", middle - curve.extent, middle)
+            model.level.add(sign * (model.q[i] - at_s) <= 0.0)
+    else:
+        raise RefusedError(f"The functional {functional.name!r} has no algebraic form for a Pyomo model.")
+
+
+def _ndtr_of(model: Any, name: str, low: float, high: float) -> Any:
+    """ndtr(high - s) for s in [0, high - low], by Clenshaw's recurrence on its Chebyshev series."""
+    import pyomo.environ as pyo
+
+    half, centre = 0.5 * (high - low), 0.5 * (high + low)
+    series = chebyshev.chebinterpolate(lambda x: special.ndtr(centre + half * x), 80)
+    series = series[: int(np.flatnonzero(np.abs(series) > 1e-17).max()) + 1]
+    x = (high - model.s - centre) / half
+    steps = pyo.Expression(range(1, series.size + 2))
+    # Each step is an expression of its own: written out they would double at every step.
+    model.add_component(name, steps)
+    steps[series.size + 1] = 0.0
+    steps[series.size] = 0.0
+    for k in range(series.size - 1, 0, -1):
+        steps[k] = float(series[k]) + 2.0 * x * steps[k + 1] - steps[k + 2]
+    return float(series[0]) + x * steps[1] - steps[2]
