@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 .PHONY: certify test bench lint clean
 
 certify: $(VENV)/.certify
-	$(BIN)/rsopt certify --preset digits --output $(RUN)
+	$(BIN)/rsopt certify --preset digits --scores softmax --temperature 0.2 --output $(RUN)
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rsopt.errors import InvalidInputError, StorageError
-from rsopt.records import CertificateRow
+from rsopt.records import CertificateRow, Outcome
 from rsopt.rows import Row, write_table
 from rsopt.run import Run, Task, Watcher
 from rsopt.store import Store
+from rsopt.work import OWN
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from rsopt.smoothing import SmoothedClassifier
+    from rsopt.smoothing import SimplexMap, SmoothedClassifier
 
 STORE = "run.sqlite"
 TABLE = "table.tsv"
@@ -96,11 +97,25 @@ def certify(classifier: SmoothedClassifier, inputs: Inputs, task: Task, *, seed:
     labels = {idx: _label(inputs.labels[idx], idx, classifier.num_classes) for idx in inputs.chosen}
     with Store.open(output / STORE, run_facts(classifier, inputs, task, seed)) as store:
         with classifier.sampler(seed) as sampler:
-            executor = LocalExecutor(sampler, lambda idx: inputs.images[idx])
+            executor = LocalExecutor(sampler, lambda idx: inputs.images[idx], simplex_of(task))
             rows = Run(labels, task, executor, store, stop_on_failure=stop_on_failure, watcher=watcher).rows()
         write_table(output / TABLE, rows)
         save_certificates(output / CERTIFICATES, stored_certificates(store))
     return rows
+
+
+def simplex_of(task: Task) -> SimplexMap | None:
+    """The map of a run on soft outputs, None for votes alone.
+
+    Raises:
+        UnknownNameError: no such map.
+        InvalidInputError: a temperature that the map does not have, or one that is not positive.
+    """
+    if task.soft is None:
+        return None
+    from rsopt.smoothing import simplex_map
+
+    return simplex_map(task.soft.simplex, task.soft.temperature)
 
 
 def run_facts(classifier: SmoothedClassifier, inputs: Inputs, task: Task, seed: int) -> dict[str, object]:
@@ -112,26 +127,37 @@ def run_facts(classifier: SmoothedClassifier, inputs: Inputs, task: Task, seed: 
             "data": inputs.fingerprint(), "inputs": len(inputs.chosen), **task.facts(), **sampling}
 
 
-def stored_certificates(store: Store) -> dict[int, str]:
-    """The certificates of a store as JSON, by the number of the input."""
-    return {row.idx: zlib.decompress(row.body).decode() for row in store.all(CertificateRow)}
+def stored_proofs(store: Store) -> Iterator[tuple[str, str]]:
+    """(name, JSON) of every proof in a store, one at a time: the input's number and, for soft bounds, the kind."""
+    for outcome in store.all(Outcome):
+        for row in store.of_input(CertificateRow, outcome.idx):
+            name = f"{row.idx:06d}" if row.method == OWN else f"{row.idx:06d}-{row.method}"
+            yield name, zlib.decompress(row.body).decode()
 
 
-def save_certificates(folder: Path, certificates: Mapping[int, str]) -> None:
-    """Writes every certificate as a file of its own, named by its input.
+def stored_certificates(store: Store) -> dict[str, str]:
+    """The certificates of the bounds on votes as JSON, by the input's number in six digits."""
+    return {name: text for name, text in stored_proofs(store) if "-" not in name}
+
+
+def save_certificates(folder: Path, proofs: Iterable[tuple[str, str]] | Mapping[str, str]) -> int:
+    """Writes every proof as a file NAME.json of its own, and says how many there were.
 
     Raises:
         StorageError: a file cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for idx, text in certificates.items():
-            target = folder / f"{idx:06d}.json"
+        count = 0
+        for name, text in proofs.items() if isinstance(proofs, Mapping) else proofs:
+            target = folder / f"{name}.json"
             partial = target.with_name(target.name + ".partial")
             partial.write_text(text + "\n")
             partial.replace(target)
+            count += 1
     except OSError as error:
-        raise StorageError(f"The certificates in {folder} cannot be written: {error.strerror or error}.") from error
+        raise StorageError(f"The proofs in {folder} cannot be written: {error.strerror or error}.") from error
+    return count
 
 
 def _label(label: int | None, idx: int, classes: int) -> int | None:

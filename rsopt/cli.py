@@ -22,8 +22,6 @@ COMMANDS = {
     "verify": "rsopt.commands.verify:verify",
     "recertify": "rsopt.commands.recertify:recertify",
     "export": "rsopt.commands.export:export",
-    "solvers": "rsopt.commands.solvers:solvers",
-    "compare": "rsopt.commands.compare:compare",
 }
 
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING
 
 from rsopt.errors import InvalidInputError, ModelError
-from rsopt.records import pack_votes
+from rsopt.records import pack_scores, pack_votes
 from rsopt.work import ChunkDone, Done, InputFailed, ProofRequest, Request, SampleRequest, prove
 
 if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
     from torch import Tensor
 
-    from rsopt.smoothing import Sampler
+    from rsopt.smoothing import Sampler, SimplexMap
 
 
 class LocalExecutor:
@@ -23,11 +24,13 @@ class LocalExecutor:
     Args:
         sampler: an open sampler (inside its ``with`` block).
         image: number of an input -> the input, without a batch dimension.
+        simplex: for a run on soft outputs, the map from the model's outputs into the simplex.
     """
 
     capacity = 1
 
-    def __init__(self, sampler: Sampler, image: Callable[[int], Tensor]) -> None:
+    def __init__(self, sampler: Sampler, image: Callable[[int], Tensor], simplex: SimplexMap | None = None) -> None:
+        self._simplex = simplex
         self._sampler = sampler
         self._image = image
         self._queue: deque[Request] = deque()
@@ -66,13 +69,30 @@ class LocalExecutor:
                 return InputFailed(self._current_idx, error)
 
     def _chunks(self, request: SampleRequest) -> Generator[ChunkDone, None, None]:
-        from rsopt.smoothing import Stream
+        yield from drawn(self._sampler, request, self._image(request.idx), self._simplex)
 
-        started = time.perf_counter()
-        chunks = self._sampler.iter_counts(self._image(request.idx), request.idx, request.n,
-                                           stream=Stream(request.stream), first_chunk=request.first)
-        for done in chunks:
-            now = time.perf_counter()
-            yield ChunkDone(request.idx, request.stream, done.chunk, done.rows, pack_votes(done.counts),
-                            now - started)
-            started = now
+
+def drawn(sampler: Sampler, request: SampleRequest, image: ArrayLike | Tensor,
+          simplex: SimplexMap | None = None) -> Generator[ChunkDone, None, None]:
+    """The chunks of a request in their order, by an open sampler: votes, or score rows with a `simplex` map.
+
+    Errors as in `Sampler.iter_counts` and `Sampler.iter_scores`.
+    """
+    started = time.perf_counter()
+    for chunk, rows, payload in _payloads(sampler, request, image, simplex):
+        now = time.perf_counter()
+        yield ChunkDone(request.idx, request.stream, chunk, rows, payload, now - started)
+        started = now
+
+
+def _payloads(sampler: Sampler, request: SampleRequest, image: ArrayLike | Tensor,
+              simplex: SimplexMap | None) -> Iterator[tuple[int, int, bytes]]:
+    from rsopt.smoothing import Stream
+
+    stream = Stream(request.stream)
+    if simplex is None:
+        for done in sampler.iter_counts(image, request.idx, request.n, stream=stream, first_chunk=request.first):
+            yield done.chunk, done.rows, pack_votes(done.counts)
+        return
+    for block in sampler.iter_scores(image, request.idx, request.n, simplex, stream=stream, first_chunk=request.first):
+        yield block.chunk, len(block.rows), pack_scores(block.rows)

@@ -75,8 +75,8 @@ class CohenLog:
         radii = self.sigma * special.ndtri(clopper_pearson_lower(counts, self.n, self.alpha))
         fits = counts[abs(radii - float(printed)) <= half]
         if not fits.size:
-            raise InvalidInputError(f"No count of {self.n:,} gives the radius {radius} at sigma {self.sigma:g} and alpha "
-                                    f"{self.alpha:g}. Give the sigma, n and alpha that the log was made with.")
+            raise InvalidInputError(f"No count of {self.n:,} gives the radius {radius} at sigma {self.sigma:g} and "
+                                    f"alpha {self.alpha:g}. Give the sigma, n and alpha that the log was made with.")
         return int(fits[0])
 
 
@@ -133,8 +133,8 @@ def _reader(path: Path, columns: Sequence[str], top: str | None,
         raise InvalidInputError(f"{path} has neither count columns (c0, c1, …) nor {' and '.join(missing)} of Cohen's "
                                 f"format; it has {', '.join(columns)}.")
     if cohen is None:
-        raise InvalidInputError(f"{path} is in Cohen's format, which has no counts. Give --sigma and --n of the log, so "
-                                "that the top count can be recovered from the radius.")
+        raise InvalidInputError(f"{path} is in Cohen's format, which has no counts. Give --sigma and --n of the log, "
+                                "so that the top count can be recovered from the radius.")
     return lambda line, number: _of_cohen(line, number, cohen)
 
 

@@ -11,14 +11,16 @@ import numpy as np
 from rsopt.errors import MissingDependencyError, StorageError
 from rsopt.rows import Row
 from rsopt.savings import savings
-from rsopt.work import CLOPPER_PEARSON, COHEN, OWN
+from rsopt.work import CLOPPER_PEARSON, COHEN, OWN, SOFT_MARGIN, SOFT_PROBIT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-TITLES = {OWN: "rsopt (proven margin)", CLOPPER_PEARSON: "two-way Clopper–Pearson", COHEN: "Cohen et al. 2019"}
-_COLOURS = {OWN: "#0b5cad", CLOPPER_PEARSON: "#d1662b", COHEN: "#6f6f6f"}
-_STYLES = {OWN: "-", CLOPPER_PEARSON: "--", COHEN: "-."}
+TITLES = {OWN: "rsopt", CLOPPER_PEARSON: "Clopper–Pearson", COHEN: "Cohen 2019", SOFT_PROBIT: "rsopt soft, R2",
+          SOFT_MARGIN: "rsopt soft, R1"}
+_COLOURS = {OWN: "#0b5cad", CLOPPER_PEARSON: "#d1662b", COHEN: "#6f6f6f", SOFT_PROBIT: "#1b8a5a",
+            SOFT_MARGIN: "#7fc29b"}
+_STYLES = {OWN: "-", CLOPPER_PEARSON: "--", COHEN: "-.", SOFT_PROBIT: "-", SOFT_MARGIN: "-"}
 
 
 def certified_accuracy(radii: Sequence[float], total: int) -> tuple[list[float], list[float]]:
@@ -72,7 +74,8 @@ def save_plot(path: Path, rows: Sequence[Row], *, sigma: float, alpha: float, fu
 
 
 def _draw_accuracy(axes: Axes, rows: Sequence[Row], sigma: float) -> None:
-    for method in (COHEN, CLOPPER_PEARSON, OWN):
+    for method in [name for name in (SOFT_MARGIN, SOFT_PROBIT, COHEN, CLOPPER_PEARSON, OWN)
+                   if any(name in row.bounds for row in rows)]:
         radii, share = certified_accuracy([row.radius(method) for row in rows if row.correct(method)], len(rows))
         label = f"{TITLES[method]}, mean {sum(radii) / len(rows):.4f}"
         axes.step([*radii, radii[-1]], [*share, 0.0], where="pre", label=label, color=_COLOURS[method],
@@ -106,7 +109,7 @@ def _draw_cost(axes: Axes, rows: Sequence[Row], alpha: float, functional: str) -
     axes.set(xlabel=f"share of the {certified} inputs that rsopt certifies", ylabel="samples needed, relative to rsopt",
              xlim=(0.0, 1.0))
     axes.set_title("Samples a baseline needs for the same radius", loc="left", fontsize=10)
-    axes.legend(loc="upper left", frameon=False, fontsize=8)
+    axes.legend(loc="upper left", framealpha=0.9, edgecolor="none", fontsize=8)
     _quiet(axes)
 
 

@@ -11,7 +11,7 @@ from multiprocessing import get_context
 from rsopt.counts import Counts
 from rsopt.logs import LoggedInput
 from rsopt.rows import Row
-from rsopt.work import ProofDone, ProofRequest, prove
+from rsopt.work import OWN, ProofDone, ProofRequest, prove
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Question:
 
 
 def recertify(inputs: Sequence[LoggedInput], question: Question, *, jobs: int = 1,
-              advanced: Callable[[int], None] = lambda lines: None) -> tuple[list[Row], dict[int, str]]:
+              advanced: Callable[[int], None] = lambda lines: None) -> tuple[list[Row], dict[str, str]]:
     """Proves the bounds of a log's lines; equal votes are proven once.
 
     Args:
@@ -37,7 +37,7 @@ def recertify(inputs: Sequence[LoggedInput], question: Question, *, jobs: int = 
         advanced: is told how many lines were finished.
 
     Returns:
-        (rows, certificates): one row a line, in their order, and the certificates by the input's number.
+        (rows, certificates): one row a line, in their order, and the certificates by the input's number in six digits.
 
     Raises:
         InvalidInputError: votes without meaning.
@@ -58,8 +58,8 @@ def recertify(inputs: Sequence[LoggedInput], question: Question, *, jobs: int = 
     for key, proof in zip(requests, _proven(list(requests.values()), jobs), strict=True):
         proofs[key] = proof
         advanced(waiting[key])
-    certificates = {line.idx: proofs[key].certificate for line, key in zip(inputs, keys, strict=True)
-                    if key is not None and proofs[key].certificate}
+    certificates = {f"{line.idx:06d}": proofs[key].proofs[OWN] for line, key in zip(inputs, keys, strict=True)
+                    if key is not None and OWN in proofs[key].proofs}
     rows = [_row(line, None if key is None else proofs[key]) for line, key in zip(inputs, keys, strict=True)]
     return rows, certificates
 
@@ -76,6 +76,7 @@ def _proven(requests: list[ProofRequest], jobs: int) -> Iterator[ProofDone]:
 def _row(line: LoggedInput, proof: ProofDone | None) -> Row:
     bounds = {} if proof is None else {bound.method: bound for bound in proof.bounds}
     votes = Counts(line.counts, line.top) if line.counts else None
-    return Row(line.idx, line.label, line.predicted, "log", n0=0, n=0 if votes is None else votes.n,
-               x1=0 if votes is None else votes.x1, x2=0 if votes is None else votes.x2,
-               counts=() if line.merged else line.counts, bounds=bounds, seconds=0.0 if proof is None else proof.seconds)
+    return Row(
+        line.idx, line.label, line.predicted, "log", n0=0, n=0 if votes is None else votes.n,
+        x1=0 if votes is None else votes.x1, x2=0 if votes is None else votes.x2,
+        counts=() if line.merged else line.counts, bounds=bounds, seconds=0.0 if proof is None else proof.seconds)

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 Votes = npt.NDArray[np.int64]
+Scores = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Session:
 
 @dataclass(frozen=True)
 class Chunk:
-    """One finished chunk of an input whose look is not complete yet.
+    """One finished chunk of an unfinished input. Votes are kept until their look is complete, score rows longer.
 
     Attributes:
         idx: number of the input.
@@ -160,7 +161,18 @@ class Outcome:
     error: str
 
 
-RECORDS: tuple[type, ...] = (Fact, Session, Chunk, Look, BoundRow, CertificateRow, Outcome)
+RECORDS: tuple[type[Fact | Session | Chunk | Look | BoundRow | CertificateRow | Outcome], ...] = (
+    Fact, Session, Chunk, Look, BoundRow, CertificateRow, Outcome)
+
+
+def pack_scores(rows: Scores) -> bytes:
+    """Score rows (rows, K) as little-endian float32."""
+    return np.ascontiguousarray(rows, dtype="<f4").tobytes()
+
+
+def unpack_scores(payload: bytes, rows: int) -> Scores:
+    """Score rows from little-endian float32, float32 (rows, K)."""
+    return np.frombuffer(payload, dtype="<f4").reshape(rows, -1).astype(np.float32)
 
 
 def pack_votes(votes: Votes) -> bytes:

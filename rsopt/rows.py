@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -13,12 +13,16 @@ from rsopt.counts import Counts
 from rsopt.errors import StorageError
 from rsopt.records import BoundRow, Look, Outcome
 from rsopt.store import Store
-from rsopt.work import CLOPPER_PEARSON, COHEN, ESTIMATION, OWN, SELECTION, MethodBound
+from rsopt.work import CLOPPER_PEARSON, COHEN, ESTIMATION, OWN, SELECTION, SOFT_MARGIN, SOFT_PROBIT, MethodBound
 
 COHEN_COLUMNS = ("idx", "label", "predict", "radius", "correct", "time")
 """The columns of Cohen's logs, in their order; -1 as `predict` is an abstention there and here."""
 OWN_COLUMNS = ("top", "chosen", "n0", "n", "x1", "x2", "lower", "lower_at_most", "cp_lower", "cp_radius", "cohen_lower",
                "cohen_radius", "counts", "error")
+SOFT_COLUMNS = ("soft_probit_lower", "soft_probit_radius", "soft_margin_lower", "soft_margin_radius")
+"""Columns of a run on soft outputs: R2 from the probit margin of the mean scores, R1 from their margin."""
+_PREFIXES = {OWN: "", CLOPPER_PEARSON: "cp_", COHEN: "cohen_", SOFT_PROBIT: "soft_probit_",
+             SOFT_MARGIN: "soft_margin_"}
 
 
 @dataclass(frozen=True)
@@ -70,18 +74,17 @@ class Row:
         """The row as text, by column; floats in full precision."""
         label = -1 if self.label is None else self.label
         predict = -1 if self.abstain or self.top is None else self.top
-        bounds = {name: self.bounds.get(name) for name in (OWN, CLOPPER_PEARSON, COHEN)}
-        def number(name: str, attribute: str) -> str:
-            bound = bounds[name]
-            return "" if bound is None else repr(float(getattr(bound, attribute)))
-        return {"idx": str(self.idx), "label": str(label), "predict": str(predict),
-                "radius": repr(float(self.radius())), "correct": str(int(self.correct())),
-                "time": str(timedelta(seconds=self.seconds)),
+        text = {"idx": str(self.idx), "label": str(label), "predict": str(predict), "radius": repr(self.radius()),
+                "correct": str(int(self.correct())), "time": str(timedelta(seconds=self.seconds)),
                 "top": "" if self.top is None else str(self.top), "chosen": self.chosen, "n0": str(self.n0),
-                "n": str(self.n), "x1": str(self.x1), "x2": str(self.x2), "lower": number(OWN, "lower"), "lower_at_most": number(OWN, "lower_at_most"),
-                "cp_lower": number(CLOPPER_PEARSON, "lower"), "cp_radius": number(CLOPPER_PEARSON, "radius"),
-                "cohen_lower": number(COHEN, "lower"), "cohen_radius": number(COHEN, "radius"),
+                "n": str(self.n), "x1": str(self.x1), "x2": str(self.x2),
                 "counts": ",".join(map(str, self.counts)), "error": " ".join(self.error.split())}
+        for method, prefix in _PREFIXES.items():
+            if bound := self.bounds.get(method):
+                text[f"{prefix}lower"], text[f"{prefix}radius"] = repr(bound.lower), repr(bound.radius)
+        if OWN in self.bounds:
+            text["lower_at_most"] = repr(self.bounds[OWN].lower_at_most)
+        return text
 
 
 def stored_rows(store: Store, idx: int | None = None) -> list[Row]:
@@ -103,8 +106,8 @@ def stored_rows(store: Store, idx: int | None = None) -> list[Row]:
 def _row(store: Store, outcome: Outcome, bounds: list[BoundRow], looks: list[Look]) -> Row:
     estimation = [look for look in looks if look.stream == ESTIMATION]
     if not outcome.error and (len(bounds) != outcome.bounds or len(estimation) != outcome.looks):
-        raise StorageError(f"{store.path} is damaged: the bounds or looks of input {outcome.idx} are incomplete. Delete "
-                           "it and run again, or restore it from a backup.")
+        raise StorageError(f"{store.path} is damaged: the bounds or looks of input {outcome.idx} are incomplete. "
+                           "Delete it and run again, or restore it from a backup.")
     counts = tuple(estimation[-1].counts.tolist()) if estimation else ()
     votes = Counts(counts, outcome.top) if counts and outcome.top is not None else None
     return Row(
@@ -112,21 +115,25 @@ def _row(store: Store, outcome: Outcome, bounds: list[BoundRow], looks: list[Loo
         n0=sum(look.n for look in looks if look.stream == SELECTION), n=sum(counts),
         x1=0 if votes is None else votes.x1, x2=0 if votes is None else votes.x2, counts=counts,
         bounds={bound.method: MethodBound(bound.method, bound.lower, bound.lower_at_most, bound.radius)
-                for bound in bounds if bound.look == (outcome.best if bound.method == OWN else outcome.looks - 1)},
+                for bound in bounds
+                if bound.look == (outcome.best if bound.method == OWN else outcome.looks - 1)},
         seconds=outcome.seconds, error=outcome.error)
 
 
-def write_table(path: Path, rows: Iterable[Row], *, columns: tuple[str, ...] = COHEN_COLUMNS + OWN_COLUMNS) -> None:
-    """Writes rows as TSV; the file appears whole or not at all.
+def write_table(path: Path, rows: Sequence[Row], *, columns: tuple[str, ...] | None = None) -> None:
+    """Writes rows as TSV, by default all columns; the file appears whole or not at all.
 
     Raises:
         StorageError: it cannot be written.
     """
+    if columns is None:
+        soft = any(SOFT_PROBIT in row.bounds for row in rows)
+        columns = COHEN_COLUMNS + OWN_COLUMNS + (SOFT_COLUMNS if soft else ())
     partial = path.with_name(path.name + ".partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with partial.open("w", newline="") as file:
-            writer = csv.DictWriter(file, columns, delimiter="\t", lineterminator="\n", extrasaction="ignore")
+            writer = csv.DictWriter(file, columns, delimiter="\t", lineterminator="\n", extrasaction="ignore", restval="")
             writer.writeheader()
             writer.writerows(row.cells() for row in rows)
         partial.replace(path)

@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
 
 from rsopt.errors import InvalidInputError
 from rsopt.policy import LookResult, StoppingPolicy
-from rsopt.records import BoundRow, CertificateRow, Chunk, Look, Outcome, pack_votes
+from rsopt.records import (
+    BoundRow,
+    CertificateRow,
+    Chunk,
+    Look,
+    Outcome,
+    Votes,
+    pack_votes,
+    unpack_scores,
+    unpack_votes,
+)
 from rsopt.rows import Row, stored_rows
 from rsopt.store import Store
 from rsopt.work import (
@@ -21,8 +33,23 @@ from rsopt.work import (
     ProofDone,
     ProofRequest,
     SampleRequest,
-    summed,
+    ScoreRows,
 )
+
+
+@dataclass(frozen=True)
+class SoftOutputs:
+    """Bounds on score rows beside those on votes.
+
+    Attributes:
+        simplex: name of the map from outputs into the simplex, as in `rsopt.smoothing.simplex_map`.
+        temperature: what the outputs are divided by before it, for softmax; None for 1.
+        method: name of the bound, as in `rsopt.lower_bound_scores`.
+    """
+
+    simplex: str
+    temperature: float | None = None
+    method: str = "digital-hedge"
 
 
 @dataclass(frozen=True)
@@ -35,6 +62,7 @@ class Task:
         n0: samples on which the certified class is chosen, separate from those that bound it; None: the certified
             class is the known label.
         functional, order, statistic, solver: as in `rsopt.lower_bound`.
+        soft: bounds on the scores too; the executor then delivers score rows, whose first largest entry is the vote.
 
     Raises:
         InvalidInputError: n0 below 1.
@@ -47,6 +75,7 @@ class Task:
     order: int | None = None
     statistic: str = "studentized"
     solver: str = "scipy"
+    soft: SoftOutputs | None = None
 
     def __post_init__(self) -> None:
         if self.n0 is not None and self.n0 < 1:
@@ -57,7 +86,8 @@ class Task:
         """Everything above as JSON values: part of what two sessions of one run must agree on."""
         return {"sigma": self.sigma, "stopping": self.policy.facts(), "n0": self.n0, "functional": self.functional,
                 "order": self.order, "statistic": self.statistic, "solver": self.solver,
-                "certified class": "label" if self.n0 is None else "selection"}
+                "certified class": "label" if self.n0 is None else "selection",
+                "scores": None if self.soft is None else asdict(self.soft)}
 
 
 class Watcher:
@@ -80,7 +110,7 @@ class _Progress:
     selection: Look | None = None
     looks: list[Look] = field(default_factory=list)
     bounds: list[BoundRow] = field(default_factory=list)
-    certificates: dict[int, CertificateRow] = field(default_factory=dict)
+    proofs: list[CertificateRow] = field(default_factory=list)
     missing: set[int] = field(default_factory=set)
     planned: tuple[int, int, float] = (SELECTION, 0, 0.0)
     proving: float = 0.0
@@ -163,7 +193,7 @@ class Run:
             look = state.looks[len(proven)]
             return self._executor.submit(ProofRequest(
                 idx, look.look, tuple(look.counts.tolist()), self._top(idx), look.alpha, task.policy.alpha, task.sigma,
-                task.functional, task.order, task.statistic, task.solver))
+                task.functional, task.order, task.statistic, task.solver, self._scores(idx, look.n)))
         taken = [LookResult(look.n, look.alpha, bound.lower, bound.lower_at_most, bound.radius)
                  for look, bound in zip(state.looks, proven, strict=True)]
         planned = task.policy.next_look(taken)
@@ -203,18 +233,35 @@ class Run:
     def _complete_look(self, idx: int) -> None:
         state = self._active[idx]
         stream, n, alpha = state.planned
-        chunks = [chunk for chunk in self._store.of_input(Chunk, idx) if chunk.stream == stream]
-        votes = summed([chunk.payload for chunk in chunks])
         before = state.looks if stream == ESTIMATION else []
+        begin = before[-1].n // self._executor.chunk if before else 0
+        chunks = [chunk for chunk in self._store.of_input(Chunk, idx)
+                  if chunk.stream == stream and chunk.chunk >= begin]
+        votes: Votes = np.stack([self._votes(chunk) for chunk in chunks]).sum(axis=0)
         if before:
-            votes = votes + before[-1].counts
+            votes += before[-1].counts
         look = Look(idx, stream, len(before), n, alpha, pack_votes(votes), sum(chunk.seconds for chunk in chunks))
-        self._store.add_look(look)
+        self._store.add_look(look, keep_chunks=self._task.soft is not None)
         if stream == SELECTION:
             state.selection = look
         else:
             state.looks.append(look)
         self._advance(idx)
+
+    def _votes(self, chunk: Chunk) -> Votes:
+        if self._task.soft is None:
+            return unpack_votes(chunk.payload)
+        rows = unpack_scores(chunk.payload, chunk.rows)
+        return np.bincount(rows.argmax(axis=1), minlength=rows.shape[1])
+
+    def _scores(self, idx: int, n: int) -> ScoreRows | None:
+        if self._task.soft is None:
+            return None
+        chunks = self._store.of_input(Chunk, idx)
+        rows = {stream: np.concatenate([unpack_scores(chunk.payload, chunk.rows) for chunk in chunks
+                                        if chunk.stream == stream])
+                for stream in {chunk.stream for chunk in chunks}}
+        return ScoreRows(rows[ESTIMATION][:n], rows.get(SELECTION), self._task.soft.method)
 
     def _top(self, idx: int) -> int:
         selection, label = self._active[idx].selection, self._labels[idx]
@@ -228,9 +275,8 @@ class Run:
         alpha = {OWN: state.looks[done.look].alpha}
         state.bounds += [BoundRow(done.idx, done.look, bound.method, alpha.get(bound.method, self._task.policy.alpha),
                                   bound.lower, bound.lower_at_most, bound.radius) for bound in done.bounds]
-        if done.certificate:
-            state.certificates[done.look] = CertificateRow(done.idx, done.look, OWN,
-                                                           zlib.compress(done.certificate.encode()))
+        state.proofs += [CertificateRow(done.idx, done.look, method, zlib.compress(text.encode()))
+                         for method, text in done.proofs.items()]
         state.proving += done.seconds
 
     def _finish(self, idx: int) -> None:
@@ -242,8 +288,10 @@ class Run:
         top = int(state.selection.counts.argmax()) if state.selection is not None else label
         outcome = Outcome(idx, label, top, "label" if state.selection is None else "selection", len(state.looks),
                           best.look, len(state.bounds), sampling + state.proving, "")
-        proof = state.certificates.get(best.look)
-        self._store.finish(outcome, state.bounds, [] if proof is None else [proof])
+        # A row shows the best look of ours and the last look of the others; so do its proofs.
+        shown = [proof for proof in state.proofs
+                 if proof.look == (best.look if proof.method == OWN else len(state.looks) - 1)]
+        self._store.finish(outcome, state.bounds, shown)
         self._announce(idx)
 
     def _fail(self, failed: InputFailed) -> None:

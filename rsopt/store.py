@@ -27,7 +27,8 @@ SCHEMA = 1
 _COLUMN = {"int": "INTEGER NOT NULL", "int | None": "INTEGER", "float": "REAL NOT NULL", "str": "TEXT NOT NULL",
            "bytes": "BLOB NOT NULL"}
 
-R = TypeVar("R", Fact, Session, Chunk, Look, BoundRow, CertificateRow, Outcome)
+Record = Fact | Session | Chunk | Look | BoundRow | CertificateRow | Outcome
+R = TypeVar("R", bound=Record)
 
 
 class Store:
@@ -119,11 +120,15 @@ class Store:
             for record in records:
                 self._insert(record)
 
-    def add_look(self, look: Look) -> None:
-        """Stores a complete look in place of its chunks, which are dropped in the same transaction."""
+    def add_look(self, look: Look, *, keep_chunks: bool = False) -> None:
+        """Stores a complete look in place of its chunks, which are dropped in the same transaction.
+
+        With `keep_chunks` they stay until the input is finished, for bounds that need more of them than the votes.
+        """
         with _told_as_storage_error(self.path), self._transaction():
             self._insert(look)
-            self._database.execute("DELETE FROM chunks WHERE idx = ? AND stream = ?", (look.idx, look.stream))
+            if not keep_chunks:
+                self._database.execute("DELETE FROM chunks WHERE idx = ? AND stream = ?", (look.idx, look.stream))
 
     def finish(self, outcome: Outcome, bounds: Iterable[BoundRow], certificates: Iterable[CertificateRow]) -> None:
         """Stores the result of an input: all of it or, if the process dies, nothing.
@@ -131,7 +136,8 @@ class Store:
         A failure also drops the input's chunks: they will not be looked at.
         """
         with _told_as_storage_error(self.path), self._transaction():
-            for record in (*bounds, *certificates, outcome):
+            records: list[Record] = [*bounds, *certificates, outcome]
+            for record in records:
                 self._insert(record)
             self._database.execute("DELETE FROM chunks WHERE idx = ?", (outcome.idx,))
 
@@ -152,7 +158,7 @@ class Store:
         with _told_as_storage_error(self.path):
             self._database.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
-    def _insert(self, record: Any) -> None:
+    def _insert(self, record: Record) -> None:
         values = _values(record)
         names = [field.name for field in fields(record)]
         marks = ", ".join("?" for _ in range(len(names) + 1))
@@ -249,11 +255,11 @@ class Store:
             raise
 
 
-def _values(record: Any) -> tuple[object, ...]:
+def _values(record: Record) -> tuple[object, ...]:
     return astuple(record)
 
 
-def _comparable(record: Any) -> tuple[object, ...]:
+def _comparable(record: Record) -> tuple[object, ...]:
     return tuple(value for field, value in zip(fields(record), astuple(record), strict=True)
                  if field.name != "seconds")
 

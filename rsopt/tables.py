@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rsopt.plots import TITLES
 from rsopt.rows import Row
 from rsopt.savings import DEFINITION, savings
-from rsopt.work import CLOPPER_PEARSON, COHEN, METHODS, OWN
+from rsopt.work import CLOPPER_PEARSON, COHEN, METHODS, OWN, SOFT_METHODS
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -34,20 +34,21 @@ def summary_table(rows: Sequence[Row], *, alpha: float, functional: str) -> Tabl
     """The methods side by side: certified accuracy at some radii, mean radius, and samples for equal radii."""
     from rich.table import Table
 
-    grid = radius_grid(max((row.radius() for row in rows), default=0.0))
-    table = Table(title="Certified accuracy: share of inputs certified as their label, at radius …", title_justify="left",
+    methods = [name for name in (*METHODS, *SOFT_METHODS) if any(name in row.bounds for row in rows)]
+    grid = radius_grid(max((row.radius(name) for row in rows for name in methods), default=0.0))
+    table = Table(title="Share of inputs certified as their label, at radius …", title_justify="left",
                   title_style="bold")
-    table.add_column("method")
+    table.add_column("method", no_wrap=True)
     for radius in grid:
         table.add_column("> 0" if radius == 0.0 else f"≥ {radius:g}", justify="right")
-    table.add_column("mean radius", justify="right")
+    table.add_column("mean\nradius", justify="right")
     table.add_column("samples for\nour radius", justify="right")
-    for method in METHODS:
-        radii = [row.radius(method) for row in rows if row.correct(method)]
+    for name in methods:
+        radii = [row.radius(name) for row in rows if row.correct(name)]
         shares = [sum(radius >= least for radius in radii) / len(rows) for least in grid]
-        cost = "1×" if method == OWN else _cost(rows, method, alpha, functional)
-        table.add_row(TITLES[method], *(f"{share:.1%}" for share in shares), f"{sum(radii) / len(rows):.4f}", cost,
-                      style="bold" if method == OWN else "")
+        table.add_row(TITLES[name], *(f"{share:.1%}" for share in shares), f"{sum(radii) / len(rows):.4f}",
+                      _cost(rows, name, alpha, functional), style="bold" if name == OWN else "",
+                      end_section=name == METHODS[-1])
     return table
 
 
@@ -66,11 +67,17 @@ def cost_notes(rows: Sequence[Row], *, alpha: float, functional: str) -> list[st
         if found.never:
             notes.append(f"{TITLES[method]}: no number of samples is enough for {found.never} of "
                          f"{len(found.factors)} inputs.")
+    if any(method in row.bounds for row in rows for method in SOFT_METHODS):
+        notes.append("Soft rows certify another classifier, the largest mean score: R2 from the probit margin of the "
+                     "means, R1 from their margin and the smoothing constant 1/(sigma sqrt(pi)). Every row stands for "
+                     "itself at alpha; taking the largest of them afterwards would not be proven.")
     return notes
 
 
 def _cost(rows: Sequence[Row], method: str, alpha: float, functional: str) -> str:
-    median = savings(rows, method, alpha, functional).median
+    if method == OWN:
+        return "1×"
+    median = savings(rows, method, alpha, functional).median if method in METHODS else math.nan
     if math.isnan(median):
         return "–"
     return "never enough" if math.isinf(median) else f"{median:.2f}×"

@@ -3,67 +3,82 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from rsopt.certify import CERTIFICATES
+from rsopt.certify import CERTIFICATES, STORE, stored_proofs
 from rsopt.errors import CertificateError, InvalidInputError, StorageError, UnknownNameError
+from rsopt.store import Store
 
 ARITHMETICS = ("double", "arb")
 
 
-def proofs_in(path: Path) -> list[Path]:
-    """The file itself, or the proofs of a run's folder, sorted.
+def proofs_in(path: Path) -> Iterator[tuple[str, str]]:
+    """(name, text) of the proofs in a file, in a run's folder (from its store) or in a folder of files.
 
     Raises:
         InvalidInputError: a folder without any.
+        StorageError: something cannot be read.
     """
     if not path.is_dir():
-        return [path]
+        yield str(path), _text(path)
+        return
+    if (path / STORE).is_file():
+        with Store.read(path / STORE) as store:
+            yield from stored_proofs(store)
+        return
     folder = path / CERTIFICATES
-    found = sorted((folder if folder.is_dir() else path).glob("*.json"))
-    if not found:
-        raise InvalidInputError(f"{path} holds no proofs: neither {CERTIFICATES}/*.json nor *.json.")
-    return found
+    files = sorted((folder if folder.is_dir() else path).glob("*.json"))
+    if not files:
+        raise InvalidInputError(f"{path} holds no proofs: no {STORE}, no {CERTIFICATES}/*.json and no *.json.")
+    for file in files:
+        yield str(file), _text(file)
 
 
-def check_file(path: Path, arithmetic: str = "double") -> str:
-    """Checks one saved proof, and says in a line what it proves.
+def check_text(text: str, arithmetic: str = "double") -> str:
+    """Checks one proof, and says in a line what it proves.
 
     Args:
-        path: a certificate of a bound on votes, or a transcript of a bound on scores.
+        text: JSON of a certificate of a bound on votes, or of a transcript of a bound on scores.
         arithmetic: "double" or "arb", for certificates; a transcript has one arithmetic only.
 
     Raises:
-        CertificateError: the proof does not hold, or the file is none.
-        StorageError: the file cannot be read.
+        CertificateError: the proof does not hold, or the text is none.
         UnknownNameError: an unknown arithmetic.
         MissingDependencyError: "arb" without python-flint.
     """
     if arithmetic not in ARITHMETICS:
         raise UnknownNameError.of("arithmetic", arithmetic, list(ARITHMETICS))
-    content = _content(path)
+    content = _content(text)
     if str(content.get("format")).startswith("rsopt score transcript"):
         from rsopt.transcript_check import check_transcript
 
-        proven = check_transcript(path)
-        return (f"{proven.functional} of class {proven.top} on {proven.n:,} score rows is at least {proven.lower:.6f} at "
-                f"alpha {proven.alpha:g} ({proven.method}, {proven.rivals} rivals)")
+        proven = check_transcript(content)
+        return (f"{proven.functional} of the mean scores of class {proven.top} on {proven.n:,} rows is at least "
+                f"{proven.lower:.6f} at alpha {proven.alpha:g} ({proven.method}, rivals or groups: {proven.rivals})")
     from rsopt.checker import check_certificate
 
     report = check_certificate(content, arithmetic)
     return (f"{content['functional']} at votes {content['x1']:,} against {content['x2']:,} of {content['n']:,} is at "
-            f"least {report.lower:.6f} at alpha {report.alpha:g} ({report.pieces} pieces, tail at most "
+            f"least {report.lower:.6f} at alpha {report.alpha:g} (pieces: {report.pieces}, tail at most "
             f"{report.tail_at_most:.6g}, {report.arithmetic} arithmetic)")
 
 
-def _content(path: Path) -> dict[str, Any]:
+def _content(text: str) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text())
-    except OSError as error:
-        raise StorageError(f"{path} cannot be read: {error.strerror or error}.") from error
+        content = json.loads(text)
     except ValueError as error:
-        raise CertificateError(f"It is no JSON file: {error}.") from error
+        raise CertificateError(f"It is no JSON: {error}.") from error
     if not isinstance(content, dict):
         raise CertificateError("It holds no certificate: expected a JSON object.")
     return content
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError as error:
+        raise StorageError(f"{path} cannot be read: {error.strerror or error}.") from error
+    except UnicodeDecodeError as error:
+        raise CertificateError(f"{path} is no text: {error.reason}.") from error

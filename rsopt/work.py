@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ OWN = "rsopt"
 CLOPPER_PEARSON = "two-way-clopper-pearson"
 COHEN = "cohen"
 METHODS = (OWN, CLOPPER_PEARSON, COHEN)
+SOFT_MARGIN = "soft-margin"
+SOFT_PROBIT = "soft-probit"
+SOFT_METHODS = (SOFT_PROBIT, SOFT_MARGIN)
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,7 @@ class ProofRequest:
         total_alpha: error of the whole run on this input, for the baselines: they look once.
         sigma: noise level, for the radius.
         functional, order, statistic, solver: as in `rsopt.lower_bound`.
+        scores: the score rows, for a run on soft outputs.
     """
 
     idx: int
@@ -73,6 +78,22 @@ class ProofRequest:
     order: int | None
     statistic: str
     solver: str
+    scores: ScoreRows | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class ScoreRows:
+    """The score rows behind the votes of a look, for bounds on soft outputs.
+
+    Attributes:
+        rows: estimation rows, float32 (n, K), in the order they were drawn.
+        selection: selection rows, float32 (n0, K); None in label mode.
+        method: name of the bound, as in `rsopt.lower_bound_scores`.
+    """
+
+    rows: npt.NDArray[np.float32]
+    selection: npt.NDArray[np.float32] | None
+    method: str
 
 
 @dataclass(frozen=True)
@@ -87,15 +108,15 @@ class MethodBound:
 
 @dataclass(frozen=True)
 class ProofDone:
-    """The bounds on one look: ours first, then the baselines.
+    """The bounds on one look: ours first, then the baselines, then those on soft outputs.
 
-    `certificate` is ours as JSON; "" where the bound is a closed form, which needs none.
+    `proofs` are JSON by method: the certificate of ours, unless it is a closed form, and transcripts of soft bounds.
     """
 
     idx: int
     look: int
     bounds: tuple[MethodBound, ...]
-    certificate: str
+    proofs: dict[str, str]
     seconds: float
 
 
@@ -159,10 +180,13 @@ def prove(request: ProofRequest) -> ProofDone:
         other = baseline(request.votes, top=request.top, functional=request.functional, order=request.order,
                          alpha=request.total_alpha)
         bounds.append(MethodBound(name, other.lower, other.lower, other.radius(sigma=request.sigma)))
-    certificate = "" if own.certificate is None else own.certificate.to_json()
-    return ProofDone(request.idx, request.look, tuple(bounds), certificate, time.perf_counter() - start)
-
-
-def summed(payloads: list[bytes]) -> npt.NDArray[np.int64]:
-    """Votes of several chunks added up, int64 (K,)."""
-    return np.sum([np.frombuffer(payload, dtype="<i8") for payload in payloads], axis=0, dtype=np.int64)
+    proofs = {} if own.certificate is None else {OWN: own.certificate.to_json()}
+    if request.scores is not None:
+        for name, functional in ((SOFT_PROBIT, "probit"), (SOFT_MARGIN, "margin")):
+            soft = rsopt.lower_bound_scores(request.scores.rows, top=request.top, functional=functional,
+                                            method=request.scores.method, alpha=request.total_alpha,
+                                            selection=request.scores.selection)
+            bounds.append(MethodBound(name, soft.lower, soft.lower, soft.radius(sigma=request.sigma)))
+            if soft.evidence is not None:
+                proofs[name] = json.dumps(soft.transcript.to_dict(), separators=(",", ":"))
+    return ProofDone(request.idx, request.look, tuple(bounds), proofs, time.perf_counter() - start)

@@ -47,9 +47,9 @@ def test_records_survive_the_round_trip_exactly(tmp_path: Path) -> None:
 
 
 def test_what_is_added_is_there_for_the_next_process_without_a_close(tmp_path: Path) -> None:
-    script = (f"import os, sys\nfrom pathlib import Path\nimport test_store\nfrom rsopt.store import Store\n"
-              f"store = Store.open(Path(sys.argv[1]), test_store.FACTS)\n"
-              f"store.add(test_store.chunk(0, [3, 4]))\nos._exit(0)\n")
+    script = ("import os, sys\nfrom pathlib import Path\nimport test_store\nfrom rsopt.store import Store\n"
+              "store = Store.open(Path(sys.argv[1]), test_store.FACTS)\n"
+              "store.add(test_store.chunk(0, [3, 4]))\nos._exit(0)\n")
     subprocess.run([sys.executable, "-c", script, tmp_path / STORE], check=True, cwd=Path(__file__).parent)
     with Store.open(tmp_path / STORE, FACTS) as store:
         assert store.all(Chunk) == [chunk(0, [3, 4])]
@@ -87,8 +87,8 @@ def test_another_run_is_refused_with_the_difference_named(tmp_path: Path) -> Non
     with pytest.raises(StorageError) as refused:
         Store.open(tmp_path / STORE, {"model": "a", "sigma": 0.5, "order": None, "n0": 100})
     assert str(refused.value) == (
-        f"{tmp_path / STORE} holds another run: n0 is null there and 100 here; sigma is 0.25 there and 0.5 here. Repeat "
-        "the command that began it, or choose another output folder.")
+        f"{tmp_path / STORE} holds another run: n0 is null there and 100 here; sigma is 0.25 there and 0.5 here. "
+        "Repeat the command that began it, or choose another output folder.")
     Store.open(tmp_path / STORE, FACTS).close()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rsopt.commands.options import Alpha, Functional, Json, MaybeSigma, Order, Solver, Statistic
+from rsopt.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from rsopt.bound import Bound
@@ -61,23 +63,16 @@ def as_json(found: Bound, solver: str, chosen: str, sigma: float | None, radius:
     return content
 
 
-def _count(text: str) -> float | int:
+def _count(text: str) -> int:
     if text.startswith("--"):
         raise typer.BadParameter(f"No such option: {text}.")
-    try:
+    with contextlib.suppress(ValueError):
         return int(text)
-    except ValueError:
-        pass
-    try:
-        return float(text)
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is no number. Counts are whole numbers, one a class, for example: "
-                                 "rsopt bound 9000 600 400") from None
+    raise InvalidInputError(f"{text!r} is no count. Counts are whole numbers, one a class, for example: "
+                            "rsopt bound 9000 600 400")
 
 
 def _save(found: Bound, output: Path) -> None:
-    from rsopt.errors import InvalidInputError
-
     if found.certificate is None:
         raise InvalidInputError("This bound is a closed form and has no certificate to save; leave out --output.")
     found.certificate.save(output)

@@ -15,16 +15,18 @@ class Format(StrEnum):
     TSV = "tsv"
     COHEN = "cohen"
     PARQUET = "parquet"
+    PROOFS = "proofs"
 
 
 def export(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run, finished or not.")],
-    output: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write.")],
+    output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="File to write; folder for proofs.")],
     format_: Annotated[Format, typer.Option("--format", help="tsv: all columns; cohen: the six columns of Cohen's "
-                                                             "logs; parquet: all columns, typed.")] = Format.TSV,
+                                                             "logs; parquet: all columns; proofs: every "
+                                                             "certificate and transcript as a file.")] = Format.TSV,
 ) -> None:
-    """Write the finished rows of a run as TSV, in Cohen's format, or as Parquet."""
-    from rsopt.certify import STORE
+    """Write what a run has finished: its rows as TSV, in Cohen's format or as Parquet, or its proofs."""
+    from rsopt.certify import STORE, save_certificates, stored_proofs
     from rsopt.export import write_parquet
     from rsopt.rows import COHEN_COLUMNS, stored_rows, write_table
     from rsopt.store import Store
@@ -32,6 +34,10 @@ def export(
     with Store.read(run / STORE if run.is_dir() else run) as store:
         rows = stored_rows(store)
         facts = store.facts
+        if format_ is Format.PROOFS:
+            proofs = save_certificates(output, stored_proofs(store))
+            typer.echo(f"{output}: {proofs} proofs.")
+            return
     if format_ is Format.PARQUET:
         write_parquet(output, rows, facts)
     elif format_ is Format.COHEN:

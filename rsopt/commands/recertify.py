@@ -53,7 +53,7 @@ def recertify(
     console = Console()
     print_summary(console, rows, alpha=alpha, functional=functional)
     if any(line.merged for line in lines):
-        console.print("This log holds no counts. The top count was recovered from the printed radius, the smallest that "
-                      "fits, and all other votes stand for one rival: on such votes the exact bound is Cohen's own. "
-                      "Whole count vectors certify more.")
+        console.print("This log holds no counts. The top count was recovered from the printed radius, the smallest "
+                      "that fits, and all other votes stand for one rival: on such votes the exact bound is Cohen's "
+                      "own. Whole count vectors certify more.")
     console.print(f"Table, certificates and plot: {folder}", soft_wrap=True, highlight=False)

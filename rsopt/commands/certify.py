@@ -1,0 +1,139 @@
+"""``rsopt certify``: from a model and data to a certified table and its picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rsopt.commands.options import Alpha, Functional, Order, Output, Sigma, Solver, Statistic
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from rsopt.certify import Inputs
+    from rsopt.commands.sources import Source
+    from rsopt.rows import Row
+    from rsopt.run import Task
+
+SELECTION_SAMPLES = 100
+
+
+def certify(
+    preset: Annotated[str | None, typer.Option(help="Ready model and data: digits (default without --model).")] = None,
+    model: Annotated[str | None, typer.Option(help="module:callable that makes a torch model.")] = None,
+    weights: Annotated[Path | None, typer.Option(help="State dict for --model; tensors only are loaded.")] = None,
+    data: Annotated[str | None, typer.Option(help="module:callable giving (images, labels), or FILE.npz with these "
+                                                  "arrays.")] = None,
+    classes: Annotated[int | None, typer.Option(help="Columns of the model's output, if it cannot be asked.")] = None,
+    inputs: Annotated[int | None, typer.Option(min=1, help="Certify so many inputs; by default all.")] = None,
+    skip: Annotated[int, typer.Option(min=1, help="Take every SKIP-th input.")] = 1,
+    sigma: Sigma = 0.25,
+    n: Annotated[int, typer.Option("--n", help="Samples per input for the bound.")] = 2000,
+    n0: Annotated[int | None, typer.Option("--n0", help="Separate samples that choose the certified class; 100 unless "
+                                                        "--label-mode.")] = None,
+    label_mode: Annotated[bool, typer.Option("--label-mode", help="Certify the known label instead of a class chosen "
+                                                                  "on n0 samples.")] = False,
+    alpha: Alpha = 1e-3,
+    functional: Functional = "probit",
+    order: Order = None,
+    statistic: Statistic = "studentized",
+    solver: Solver = "scipy",
+    scores: Annotated[str | None, typer.Option(help="Bound soft outputs too: softmax, sparsemax or hardmax of the "
+                                                    "model's outputs.")] = None,
+    temperature: Annotated[float | None, typer.Option(help="What the outputs are divided by before softmax.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the noise.")] = 0,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, …; by default where the model lies.")] = None,
+    chunk: Annotated[int, typer.Option(min=1, help="Rows of one forward pass; the samples depend on it.")] = 250,
+    batch: Annotated[int, typer.Option(min=1, help="Samples in flight; costs memory, changes no result.")] = 1000,
+    keep_going: Annotated[bool, typer.Option("--keep-going", help="An input that the model cannot take becomes a row "
+                                                                  "with its error instead of ending the run.")] = False,
+    output: Output = Path("runs/digits"),
+) -> None:
+    """Certify a model on data: sample it under noise, prove a radius for every input, write table, proofs and plot.
+
+    Everything is kept as it is made. Interrupted, even killed, the same command goes on where it stopped.
+    """
+    from rich.console import Console
+
+    from rsopt.commands.sources import Named
+    from rsopt.policy import FixedSamples
+    from rsopt.run import SoftOutputs, Task
+
+    named = Named(preset, model, weights, data, classes, device)
+    soft = None if scores is None else SoftOutputs(scores, temperature)
+    task = Task(sigma=sigma, policy=FixedSamples(n, alpha), n0=selection_samples(n0, label_mode), functional=functional,
+                order=order, statistic=statistic, solver=solver, soft=soft)
+    console = Console()
+    source = named.load(sigma)
+    chosen = _inputs(source, inputs, skip)
+    console.print(f"[bold]{source.name}[/bold]: {len(chosen.chosen)} inputs, {source.classes} classes, sigma "
+                  f"{sigma:g}, n {n:,}, alpha {alpha:g}; {describe(task)}", highlight=False, soft_wrap=True)
+    rows = _rows(console, source, chosen, task, seed=seed, chunk=chunk, batch=batch, output=output,
+                 keep_going=keep_going)
+    report(console, source.name, rows, task, output)
+
+
+def selection_samples(n0: int | None, label_mode: bool) -> int | None:
+    """n0 of the run, None in label mode.
+
+    Raises:
+        InvalidInputError: both were asked for.
+    """
+    from rsopt.errors import InvalidInputError
+
+    if label_mode and n0 is not None:
+        raise InvalidInputError("--label-mode certifies the known label and draws no selection samples; leave out --n0 "
+                                "or --label-mode.")
+    return None if label_mode else SELECTION_SAMPLES if n0 is None else n0
+
+
+def describe(task: Task) -> str:
+    """How the certified class is chosen, in words."""
+    if task.n0 is None:
+        return "the certified class is the known label"
+    return f"the certified class is chosen on {task.n0:,} separate samples"
+
+
+def _inputs(source: Source, limit: int | None, skip: int) -> Inputs:
+    from rsopt.certify import Inputs
+
+    chosen = range(0, len(source.data.images), skip)[:limit]
+    return Inputs(source.data.images, source.data.labels.tolist(), list(chosen))
+
+
+def _rows(console: Console, source: Source, chosen: Inputs, task: Task, *, seed: int, chunk: int, batch: int,
+          output: Path, keep_going: bool) -> list[Row]:
+    from rsopt.certify import certify
+    from rsopt.commands.progress import Bar
+    from rsopt.smoothing import SmoothedClassifier
+
+    classifier = SmoothedClassifier(source.model, task.sigma, source.classes, chunk=chunk, batch=batch, progress=False)
+    with Bar(console, len(chosen.chosen)) as bar:
+        try:
+            return certify(classifier, chosen, task, seed=seed, output=output, stop_on_failure=not keep_going,
+                           watcher=bar)
+        except KeyboardInterrupt:
+            typer.echo(f"\nrsopt: interrupted with {bar.rows_finished} of {len(chosen.chosen)} inputs finished. All "
+                       f"samples drawn so far are kept in {output}; the same command goes on from there.", err=True)
+            raise typer.Exit(130) from None
+
+
+def report(console: Console, name: str, rows: list[Row], task: Task, output: Path) -> None:
+    """Prints the summary of a run, draws its plot, and says where everything lies."""
+    from rsopt.certify import CERTIFICATES, PLOT, TABLE
+    from rsopt.plots import save_plot
+    from rsopt.tables import print_facts, print_summary
+
+    alpha, functional = task.policy.alpha, task.functional
+    print_summary(console, rows, alpha=alpha, functional=functional)
+    if failed := [row for row in rows if row.error]:
+        console.print(f"{len(failed)} inputs failed, the first is {failed[0].idx}: {failed[0].error}", style="red")
+    mode = "known labels" if task.n0 is None else f"class chosen on n0 = {task.n0}"
+    save_plot(output / PLOT, rows, sigma=task.sigma, alpha=alpha, functional=functional,
+              title=f"{name}: {len(rows)} inputs, sigma {task.sigma:g}, n {task.policy.most_samples:,}, "
+                    f"alpha {alpha:g}, {mode}")
+    print_facts(console, [
+        ("table", str(output / TABLE)), ("plot", str(output / PLOT)),
+        ("proofs", f"{output / CERTIFICATES} (check them again with: rsopt verify {output})")])

@@ -1,0 +1,110 @@
+"""Where `rsopt certify` takes its model and its data from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rsopt.errors import InvalidInputError, UnknownNameError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from rsopt.smoothing.loading import Dataset
+
+PRESETS = ("digits",)
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A model, the data, and how they are called in titles."""
+
+    name: str
+    model: nn.Module
+    data: Dataset
+    classes: int
+
+
+@dataclass(frozen=True)
+class Named:
+    """What the command line said about model and data.
+
+    Attributes:
+        preset: name of a preset; None with `model` and `data`.
+        model: ``module:callable``.
+        weights: file of weights for it.
+        data: ``module:callable`` or an ``.npz`` file.
+        classes: columns of the model's output; None to ask the model.
+        device: where the model runs; None to leave it.
+    """
+
+    preset: str | None
+    model: str | None
+    weights: Path | None
+    data: str | None
+    classes: int | None
+    device: str | None
+
+    def load(self, sigma: float) -> Source:
+        """The model and the data; the digits network is trained with noise of this sigma.
+
+        Raises:
+            InvalidInputError: a model without data or the reverse, both beside a preset, or no such device.
+            UnknownNameError: no such preset.
+            RsoptError: as raised by `rsopt.smoothing.loading` and `rsopt.smoothing.digits`.
+        """
+        if self.model is None and self.data is None:
+            return self._preset(self.preset or "digits", sigma)
+        if self.preset is not None:
+            raise InvalidInputError("--preset brings its own model and data: leave out --model and --data, or it.")
+        if self.model is None or self.data is None:
+            missing = "--model" if self.model is None else "--data"
+            raise InvalidInputError(f"Give {missing} too: --model module:callable, --data module:callable or FILE.npz.")
+        from rsopt.smoothing.loading import load_data, load_model
+
+        model = self._placed(load_model(self.model, weights=self.weights))
+        data = load_data(self.data)
+        return Source(f"{self.model} on {self.data}", model, data, self.classes or output_columns(model, data))
+
+    def _preset(self, name: str, sigma: float) -> Source:
+        if name not in PRESETS:
+            raise UnknownNameError.of("preset", name, list(PRESETS))
+        if self.weights is not None or self.classes is not None:
+            raise InvalidInputError(f"The preset {name!r} brings its own weights and classes; --weights and --classes "
+                                    "go with --model.")
+        import torch
+
+        from rsopt.smoothing.digits import DigitsRecipe, digits_data, digits_model
+
+        # For a network this small the threads of one pass wait for each other longer than they work.
+        torch.set_num_threads(1)
+        return Source("digits", self._placed(digits_model(DigitsRecipe(sigma=sigma))), digits_data(), 10)
+
+    def _placed(self, model: nn.Module) -> nn.Module:
+        if self.device is None:
+            return model
+        try:
+            return model.to(self.device)
+        except (RuntimeError, AssertionError) as error:  # torch raises both for a device it was not built for
+            raise InvalidInputError(f"The device {self.device!r} cannot be used: {str(error).splitlines()[0]}"
+                                    ) from error
+
+
+def output_columns(model: nn.Module, data: Dataset) -> int:
+    """How many classes the model tells apart: the columns of its output for the first input.
+
+    Raises:
+        InvalidInputError: its output is no row of scores.
+    """
+    import torch
+
+    from rsopt.smoothing.evaluation import eval_mode, input_dtype, model_device
+
+    with eval_mode(model), torch.inference_mode():
+        output = model(data.images[:1].to(model_device(model, None), input_dtype(model)))
+    if not isinstance(output, torch.Tensor) or output.ndim != 2 or output.shape[1] < 2:
+        found = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
+        raise InvalidInputError(f"The model must return one row of class scores an image, (1, classes); found {found}. "
+                                "Wrap it so that it does.")
+    return int(output.shape[1])
