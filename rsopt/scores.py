@@ -104,6 +104,6 @@ def _two_way(columns: np.ndarray, functional: str, name: str, alpha: float) -> l
     low = interval(columns[0], alpha=0.5 * alpha, lo=0.0, hi=1.0)
     highs = [1.0 - interval(1.0 - rival, alpha=0.5 * alpha, lo=0.0, hi=1.0) for rival in columns[1:]]
     if functional == "margin":
-        return [low - high - 4e-16 for high in highs]
+        return [max(-1.0, low - high - 4e-16) for high in highs]
     # ndtri is right to a few ulp; its argument moves by an ulp of 1 at most.
     return [float(ndtri(max(low - 1e-15, 0.0)) - ndtri(min(high + 1e-15, 1.0))) - 1e-12 for high in highs]
