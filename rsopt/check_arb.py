@@ -29,6 +29,9 @@ def log_tail_arb(q: Array, stairs: npt.NDArray[np.int64], n: int, alpha: float) 
         ball = tail_ball(q, stairs, n, 1e-12 * alpha)
     finally:
         ctx.prec = previous
+    if not ball.is_finite():
+        # A ball that says nothing proves nothing: above every alpha.
+        return math.inf
     high = float(ball.upper())
     return math.log(high * (1.0 + 1e-15)) if high > 0.0 else -math.inf
 
@@ -44,6 +47,10 @@ def tail_ball(q: npt.ArrayLike, stairs: npt.NDArray[np.int64], n: int, negligibl
     if not v > 0:
         return arb(1) if last == n and stairs[n] <= 0 else arb(0)
     r, rc = q1 / (q1 + q3), q3 / (q1 + q3)
+    if not p2 > 0:
+        return _upper(int(stairs[0]), n, r, rc)[0]
+    # Without cell 1 or cell 3 the inner tail is 0 or 1, and the recurrences below would divide by zero.
+    degenerate = not (r > 0 and rc > 0)
     spread = math.sqrt(-2.0 * math.log(max(negligible, 1e-300))) + 1.0
     mean = float(n * p2.mid())
     half = spread * math.sqrt(max(mean * float(v.mid()), 0.0)) + spread * spread
@@ -58,6 +65,9 @@ def tail_ball(q: npt.ArrayLike, stairs: npt.NDArray[np.int64], n: int, negligibl
     for x2 in range(high - 1, low - 1, -1):
         w = w * (x2 + 1) * v / ((n - x2) * p2)
         m = n - x2
+        if degenerate:
+            result = result + w * _upper(int(stairs[x2]), m, r, rc)[0]
+            continue
         if s > 0:
             inner = inner + r * below
             below = below * m * rc / (m + 1 - s)

@@ -24,9 +24,10 @@ from numba import njit
 from rsopt.binomial import log_pmf, upper_tail
 from rsopt.statistics_kernel import Rule, stair
 
-_BIG = 1e120
+# Numbers are brought back into [1/_BIG, _BIG] once a block. With q1/(q1 + q3) and q2 at least _TINY, or 0, one row
+# multiplies a weight by less than 1e70 and an inner tail by less than 1e100, so that products stay finite.
+_BIG = 1e60
 _LOG_BIG = math.log(_BIG)
-_NOTHING = 1e-150
 _TINY = 1e-60
 _BLOCK = 32
 
@@ -56,7 +57,7 @@ def log_tail_above(q1: float, q2: float, q3: float, n: int, stairs: np.ndarray, 
     total_q = q1 + q2 + q3
     p2 = q2 / total_q
     v = (q1 + q3) / total_q
-    if p2 < _NOTHING:
+    if p2 < _TINY:
         # Moving this mass to the other cells changes nothing in double precision and keeps the recurrences finite.
         p2 = 0.0
         v = 1.0
@@ -140,7 +141,7 @@ def _walk(p2: float, v: float, r: float, rc: float, n: int, stairs: np.ndarray, 
     below = math.exp(log_pmf(s - 1, n - high, r, rc) - scale) if s > 0 and not degenerate else 0.0
     x2 = high
     w = 1.0
-    w_step = v / p2 if p2 > 0.0 else 0.0
+    w_step = max(v / p2, 1e-200) if p2 > 0.0 else 0.0
     # The sum is total · exp(base): it keeps its own exponent, since a row's weight and its inner tail may move by
     # thousands of orders of magnitude against each other before the largest product is reached.
     total = inner
@@ -165,9 +166,12 @@ def _walk(p2: float, v: float, r: float, rc: float, n: int, stairs: np.ndarray, 
         while 0.0 < w < 1.0 / _BIG:
             w *= _BIG
             log_w -= _LOG_BIG
+        while total > _BIG:
+            total /= _BIG
+            base += _LOG_BIG
         shift = log_w + scale - base
-        if shift > 200.0 or total > _BIG:
-            total *= math.exp(max(-shift, -745.0))
+        if shift > 0.0 or total <= 0.0:
+            total = total * math.exp(max(-shift, -745.0)) if total > 0.0 else 0.0
             base += shift
             shift = 0.0
         factor = math.exp(max(shift, -745.0))
@@ -198,7 +202,7 @@ def _walk(p2: float, v: float, r: float, rc: float, n: int, stairs: np.ndarray, 
 def _rows(stairs: np.ndarray, x2: int, stop: int, s: int, n: int, r: float, rc: float, w_step: float, d1: int,
           d2: int, w: float, inner: float, below: float, factor: float, total: float
           ) -> tuple[int, int, float, float, float, float]:
-    """Add the rows x2 - 1 … stop by the recurrences; returns early before a long drop or when numbers leave their range.
+    """Add the rows x2 - 1 … stop by the recurrences; early end before a long drop or when numbers leave their range.
 
     `inner` is P(Bin(n - x2, r) >= s) and `below` is P(Bin(n - x2, r) = s - 1), both relative to the caller's scale;
     `factor` takes w · inner to the scale of `total`.
