@@ -29,7 +29,7 @@ def log_tail_arb(q: Array, stairs: npt.NDArray[np.int64], n: int, alpha: float) 
         ball = tail_ball(q, stairs, n, 1e-12 * alpha)
     finally:
         ctx.prec = previous
-    if not ball.is_finite():
+    if not (ball.is_finite() and np.all(np.isfinite(q))):
         # A ball that says nothing proves nothing: above every alpha.
         return math.inf
     high = float(ball.upper())
