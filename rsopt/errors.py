@@ -64,3 +64,7 @@ class ModelError(RsoptError, ValueError):
 
 class StorageError(RsoptError, OSError):
     """A result could not be written or read back: full disk, read-only folder, damaged or foreign file."""
+
+
+class WorkerError(RsoptError, RuntimeError):
+    """Workers cannot be had, keep dying, or would compute different results; the text says what to look at."""
