@@ -110,6 +110,9 @@ def _check_values(c: Certificate) -> None:
         raise CertificateError(f"Order {c.order!r} does not fit the functional {c.functional!r}.")
     if c.least_q1 not in (0.0, 0.5):
         raise CertificateError(f"Nulls restricted to q1 >= {c.least_q1!r} are part of no proven bound.")
+    if c.least_q1 > 0.0 and not stats.binom.sf(c.x1 - 1, c.n, c.least_q1) < c.alpha:
+        raise CertificateError(f"A bound over the nulls with q1 >= {c.least_q1!r} needs a passed test of p_A > "
+                               f"{c.least_q1!r}, and {c.x1} votes of {c.n} do not pass it at alpha = {c.alpha!r}.")
     if not c.third_cell and c.x1 + c.x2 != c.n:
         raise CertificateError("The certificate says there are two classes, but votes fell on others.")
     if math.isnan(c.lower) or c.lower == math.inf:
