@@ -6,16 +6,18 @@ import math
 
 import torch
 from torch import fx, nn
-from torch.fx.passes.shape_prop import ShapeProp
 
 from rsopt.errors import InvalidInputError, RefusedError
 from rsopt.smoothing.evaluation import eval_mode, forward_mode, input_dtype, model_device
 from rsopt.smoothing.layer_bounds import layer_bound
-from rsopt.smoothing.operation_bounds import operation_bound
+from rsopt.smoothing.operation_bounds import operation_bound, refuse_shared
 from rsopt.smoothing.simplex import SimplexMap
 from rsopt.smoothing.spectral import up
 
 __all__ = ["lipschitz_constant"]
+
+_ALLOCATING = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+"""Layers whose output surely shares no memory with their input."""
 
 
 def lipschitz_constant(network: nn.Module, input_shape: tuple[int, ...], *,
@@ -63,13 +65,32 @@ def _node_bound(node: fx.Node, bounds: dict[fx.Node, float], graph: fx.GraphModu
         return 0.0
     if node.op != "call_module":
         return operation_bound(node, bounds, graph)
-    (argument,) = node.all_input_nodes
-    if bounds[argument] == 0.0:
-        return 0.0
     target = str(node.target)
     name = target.partition(".")[2] or target
-    shape = tuple(argument.meta["tensor_meta"].shape)
-    return up(bounds[argument] * layer_bound(graph.get_submodule(target), name, shape[1:]))
+    module = graph.get_submodule(target)
+    if len(node.args) != 1 or not isinstance(node.args[0], fx.Node) or node.kwargs:
+        raise RefusedError(f"Layer {name!r} ({type(module).__name__}) is called with more than one input.")
+    argument = node.args[0]
+    if bounds[argument] == 0.0:
+        return 0.0
+    constant = layer_bound(module, name, argument.meta["shape"][1:])
+    if getattr(module, "inplace", False):
+        if constant > 1.0:
+            refuse_shared(node)
+    else:
+        node.meta["fresh"] = isinstance(module, _ALLOCATING)
+    return up(bounds[argument] * constant)
+
+
+class _Shapes(fx.Interpreter):
+    """Runs a traced network and notes the shape of every tensor."""
+
+    def run_node(self, n: fx.Node) -> object:
+        """Runs one node."""
+        result: object = super().run_node(n)
+        if isinstance(result, torch.Tensor):
+            n.meta["shape"] = tuple(result.shape)
+        return result
 
 
 def _traced(network: nn.Module, input_shape: tuple[int, ...]) -> fx.GraphModule:
@@ -85,10 +106,17 @@ def _traced(network: nn.Module, input_shape: tuple[int, ...]) -> fx.GraphModule:
         raise RefusedError(f"{type(network).__name__} cannot be traced, so its Lipschitz constant is not known: "
                            f"{error}") from error
     device = model_device(network, None)
-    example = torch.zeros((1, *input_shape), dtype=input_dtype(network), device=device)
+    source = torch.Generator().manual_seed(0)
+    example = torch.randn((1, *input_shape), generator=source).to(device, input_dtype(network))
     try:
         with forward_mode(device, None):
-            ShapeProp(graph).propagate(example)
+            expected = network(example.clone())
+            traced = _Shapes(graph).run(example.clone())
     except (RuntimeError, ValueError) as error:
-        raise InvalidInputError(f"The network does not take inputs of shape {tuple(input_shape)}: {error}") from error
+        raise InvalidInputError(f"The network does not take inputs of shape {tuple(input_shape)}: "
+                                f"{str(error).splitlines()[0]}") from error
+    # Tracing turns x += y into x = x + y, which is another function where something else reads x.
+    if isinstance(expected, torch.Tensor) and not torch.allclose(expected, traced, 1e-3, 1e-6, equal_nan=True):
+        raise RefusedError(f"{type(network).__name__} is random or computes something else when it is traced, so its "
+                           "Lipschitz constant is not known. Write it without randomness and in-place arithmetic.")
     return graph
