@@ -94,10 +94,11 @@ def certify(classifier: SmoothedClassifier, inputs: Inputs, task: Task, *, seed:
 
     if classifier.sigma != task.sigma:
         raise InvalidInputError(f"The task has sigma {task.sigma} and the classifier {classifier.sigma}.")
+    simplex = simplex_of(task)
     labels = {idx: _label(inputs.labels[idx], idx, classifier.num_classes) for idx in inputs.chosen}
     with Store.open(output / STORE, run_facts(classifier, inputs, task, seed)) as store:
         with classifier.sampler(seed) as sampler:
-            executor = LocalExecutor(sampler, lambda idx: inputs.images[idx], simplex_of(task))
+            executor = LocalExecutor(sampler, lambda idx: inputs.images[idx], simplex)
             rows = Run(labels, task, executor, store, stop_on_failure=stop_on_failure, watcher=watcher).rows()
         write_table(output / TABLE, rows)
         save_certificates(output / CERTIFICATES, stored_certificates(store))

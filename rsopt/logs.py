@@ -15,7 +15,7 @@ from scipy import special
 from rsopt.errors import InvalidInputError, StorageError
 from rsopt.statistics import clopper_pearson_lower
 
-_COUNT_COLUMN = re.compile(r"(?:c|count|class|n)?[ _]?(\d+)", re.IGNORECASE)
+_COUNT_COLUMN = re.compile(r"(?:c|count|class)?[ _]?(\d+)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,8 @@ def read_log(path: Path, *, top: str | None, cohen: CohenLog | None) -> list[Log
 
 def _reader(path: Path, columns: Sequence[str], top: str | None,
             cohen: CohenLog | None) -> Callable[[Mapping[str, str], int], LoggedInput]:
-    votes = {int(match[1]): name for name in columns if (match := _COUNT_COLUMN.fullmatch((name or "").strip()))}
+    numbered = [] if "counts" in columns else columns
+    votes = {int(match[1]): name for name in numbered if (match := _COUNT_COLUMN.fullmatch((name or "").strip()))}
     if len(votes) >= 2 or "counts" in columns:
         if sorted(votes) != list(range(len(votes))):
             raise InvalidInputError(f"{path}: the count columns must be numbered 0 to {len(votes) - 1}; found "

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 TITLES = {OWN: "rsopt", CLOPPER_PEARSON: "Clopper–Pearson", COHEN: "Cohen 2019", SOFT_PROBIT: "rsopt soft, R2",
           SOFT_MARGIN: "rsopt soft, R1"}
-_COLOURS = {OWN: "#0b5cad", CLOPPER_PEARSON: "#d1662b", COHEN: "#6f6f6f", SOFT_PROBIT: "#1b8a5a",
-            SOFT_MARGIN: "#7fc29b"}
-_STYLES = {OWN: "-", CLOPPER_PEARSON: "--", COHEN: "-.", SOFT_PROBIT: "-", SOFT_MARGIN: "-"}
+COLOURS = {OWN: "#0b5cad", CLOPPER_PEARSON: "#d1662b", COHEN: "#6f6f6f", SOFT_PROBIT: "#1b8a5a",
+           SOFT_MARGIN: "#7fc29b"}
+STYLES = {OWN: "-", CLOPPER_PEARSON: "--", COHEN: "-.", SOFT_PROBIT: "-", SOFT_MARGIN: "-"}
 
 
 def certified_accuracy(radii: Sequence[float], total: int) -> tuple[list[float], list[float]]:
@@ -78,42 +78,43 @@ def _draw_accuracy(axes: Axes, rows: Sequence[Row], sigma: float) -> None:
                    if any(name in row.bounds for row in rows)]:
         radii, share = certified_accuracy([row.radius(method) for row in rows if row.correct(method)], len(rows))
         label = f"{TITLES[method]}, mean {sum(radii) / len(rows):.4f}"
-        axes.step([*radii, radii[-1]], [*share, 0.0], where="pre", label=label, color=_COLOURS[method],
-                  linestyle=_STYLES[method], linewidth=2.0 if method == OWN else 1.5)
+        axes.step([*radii, radii[-1]], [*share, 0.0], where="pre", label=label, color=COLOURS[method],
+                  linestyle=STYLES[method], linewidth=2.0 if method == OWN else 1.5)
     axes.set(xlabel=f"certified l2 radius (units of the input; noise sigma = {sigma:g})",
              ylabel="share of inputs certified and correct", xlim=(0.0, None), ylim=(0.0, 1.02))
     axes.set_title("Certified accuracy", loc="left", fontsize=10)
     handles, labels = axes.get_legend_handles_labels()
     axes.legend(handles[::-1], labels[::-1], loc="lower left", frameon=False, fontsize=8,
                 title="method, mean radius over all inputs", title_fontsize=8, alignment="left")
-    _quiet(axes)
+    quiet(axes)
 
 
 def _draw_cost(axes: Axes, rows: Sequence[Row], alpha: float, functional: str) -> None:
-    axes.axhline(1.0, color=_COLOURS[OWN], linewidth=2.0)
-    certified = 0
+    axes.axhline(1.0, color=COLOURS[OWN], linewidth=2.0)
+    certified, least, most = 0, 1.0, 1.0
     for method in (CLOPPER_PEARSON, COHEN):
         found = savings(rows, method, alpha, functional)
         factors = np.sort(np.array(found.factors))
         certified = len(factors)
         finite = factors[np.isfinite(factors)]
+        least, most = min(least, finite.min(initial=1.0)), max(most, finite.max(initial=1.0))
         share = (np.arange(len(finite)) + 1.0) / max(len(factors), 1)
         never = f"; {found.never} of {len(factors)} never reach it" if found.never else ""
-        axes.plot(share, finite, color=_COLOURS[method], linestyle=_STYLES[method], linewidth=1.5,
+        axes.plot(share, finite, color=COLOURS[method], linestyle=STYLES[method], linewidth=1.5,
                   label=f"{TITLES[method]}: median {found.median:.2f}×{never}")
     axes.set_yscale("log")
-    low, high = axes.get_ylim()
-    axes.set_ylim(min(low, 0.9), min(max(high, 2.0), 30.0))
+    axes.set_ylim(max(0.95 * least, 0.1), min(max(1.1 * most, 2.0), 30.0))
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}×")
     axes.yaxis.set_minor_formatter(lambda value, _: f"{value:g}×" if value in (2, 3, 5, 20) else "")
     axes.set(xlabel=f"share of the {certified} inputs that rsopt certifies", ylabel="samples needed, relative to rsopt",
              xlim=(0.0, 1.0))
     axes.set_title("Samples a baseline needs for the same radius", loc="left", fontsize=10)
     axes.legend(loc="upper left", framealpha=0.9, edgecolor="none", fontsize=8)
-    _quiet(axes)
+    quiet(axes)
 
 
-def _quiet(axes: Any) -> None:
+def quiet(axes: Any) -> None:
+    """A faint grid and no frame, as all figures have them."""
     axes.grid(color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)
     for side in ("top", "right"):

@@ -133,7 +133,7 @@ def write_table(path: Path, rows: Sequence[Row], *, columns: tuple[str, ...] | N
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with partial.open("w", newline="") as file:
-            writer = csv.DictWriter(file, columns, delimiter="\t", lineterminator="\n", extrasaction="ignore", restval="")
+            writer = csv.DictWriter(file, columns, delimiter="\t", lineterminator="\n", extrasaction="ignore")
             writer.writeheader()
             writer.writerows(row.cells() for row in rows)
         partial.replace(path)

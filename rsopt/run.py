@@ -8,7 +8,9 @@ from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
+from rsopt.counts import checked_alpha
 from rsopt.errors import InvalidInputError
+from rsopt.functionals import as_functional
 from rsopt.policy import LookResult, StoppingPolicy
 from rsopt.records import (
     BoundRow,
@@ -21,7 +23,9 @@ from rsopt.records import (
     unpack_scores,
     unpack_votes,
 )
+from rsopt.registry import as_solver
 from rsopt.rows import Row, stored_rows
+from rsopt.statistics import as_statistic
 from rsopt.store import Store
 from rsopt.work import (
     ESTIMATION,
@@ -65,7 +69,10 @@ class Task:
         soft: bounds on the scores too; the executor then delivers score rows, whose first largest entry is the vote.
 
     Raises:
-        InvalidInputError: n0 below 1.
+        InvalidInputError: n0 below 1, an order that the functional does not have, an alpha that the statistic does not
+            support.
+        UnknownNameError: an unknown functional, statistic or solver.
+        MissingDependencyError: the solver's package is not installed.
     """
 
     sigma: float
@@ -81,6 +88,10 @@ class Task:
         if self.n0 is not None and self.n0 < 1:
             raise InvalidInputError(f"n0 must be at least 1, the samples on which the class is chosen; found "
                                     f"{self.n0}. To certify the known label, give no n0.")
+        # Everything that can be refused is refused before the first sample is paid for.
+        as_functional(self.functional, self.order)
+        checked_alpha(self.policy.alpha, as_statistic(self.statistic).largest_alpha)
+        as_solver(self.solver)
 
     def facts(self) -> dict[str, object]:
         """Everything above as JSON values: part of what two sessions of one run must agree on."""

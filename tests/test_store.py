@@ -93,7 +93,7 @@ def test_another_run_is_refused_with_the_difference_named(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("change", [{"policy": FixedSamples(220, 0.02)}, {"n0": 61}, {"functional": "margin"},
-                                    {"sigma": 0.25}, {"statistic": "plugin"}, {"solver": "other"},
+                                    {"sigma": 0.25}, {"statistic": "plugin"}, {"solver": "branch-and-bound"},
                                     {"policy": FixedSamples(221, 0.01)}, {"n0": None}])
 def test_every_option_of_a_task_is_compared(change: dict[str, object], tmp_path: Path) -> None:
     other = dataclasses.replace(TASK, **change)

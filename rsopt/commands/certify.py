@@ -49,7 +49,7 @@ def certify(
     batch: Annotated[int, typer.Option(min=1, help="Samples in flight; costs memory, changes no result.")] = 1000,
     keep_going: Annotated[bool, typer.Option("--keep-going", help="An input that the model cannot take becomes a row "
                                                                   "with its error instead of ending the run.")] = False,
-    output: Output = Path("runs/digits"),
+    output: Output = None,
 ) -> None:
     """Certify a model on data: sample it under noise, prove a radius for every input, write table, proofs and plot.
 
@@ -66,6 +66,7 @@ def certify(
     task = Task(sigma=sigma, policy=FixedSamples(n, alpha), n0=selection_samples(n0, label_mode), functional=functional,
                 order=order, statistic=statistic, solver=solver, soft=soft)
     console = Console()
+    output = output or named.folder
     source = named.load(sigma)
     chosen = _inputs(source, inputs, skip)
     console.print(f"[bold]{source.name}[/bold]: {len(chosen.chosen)} inputs, {source.classes} classes, sigma "

@@ -15,4 +15,5 @@ Solver = Annotated[str, typer.Option(help="Solver that proposes; rsopt proves. S
 Sigma = Annotated[float, typer.Option(help="Standard deviation of the noise, in the units of the input.")]
 MaybeSigma = Annotated[float | None, typer.Option(help="Standard deviation of the noise: prints the radius too.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
-Output = Annotated[Path, typer.Option(help="Folder of the run: store, table, certificates, plot.")]
+Output = Annotated[Path | None, typer.Option(help="Folder of the run: store, table, certificates, plot; by default "
+                                                  "runs/NAME.")]

@@ -25,7 +25,8 @@ class Bar(Watcher):
 
         self._progress = Progress(
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("inputs"),
-            TextColumn("{task.fields[rate]}"), TimeRemainingColumn(), console=console, transient=True)
+            TextColumn("{task.fields[rate]}"), TimeRemainingColumn(), console=console, transient=True,
+            disable=not console.is_terminal)
         self._task = self._progress.add_task("Certifying", total=inputs, rate="")
         self._drawn = 0
         self._console = console

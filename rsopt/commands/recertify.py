@@ -42,7 +42,8 @@ def recertify(
 
     lines = read_log(log, top=top, cohen=None if n is None else CohenLog(sigma, n, log_alpha))
     question = Question(sigma, functional, order, statistic, alpha, solver)
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    errors = Console(stderr=True)
+    with Progress(console=errors, transient=True, disable=not errors.is_terminal) as bar:
         task = bar.add_task(f"Proving {len(lines):,} bounds", total=len(lines))
         rows, certificates = proven(lines, question, jobs=jobs, advanced=lambda done: bar.advance(task, done))
     folder = output or log.with_suffix(".rsopt")

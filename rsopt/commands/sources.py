@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,6 +46,12 @@ class Named:
     data: str | None
     classes: int | None
     device: str | None
+
+    @property
+    def folder(self) -> Path:
+        """Where a run goes that was given no folder: runs/ and the name of the preset or the model."""
+        name = (self.preset or "digits") if self.model is None else self.model
+        return Path("runs") / re.sub(r"[^\w.-]+", "-", name)
 
     def load(self, sigma: float) -> Source:
         """The model and the data; the digits network is trained with noise of this sigma.
