@@ -22,6 +22,7 @@ COMMANDS = {
     "verify": "rsopt.commands.verify:verify",
     "recertify": "rsopt.commands.recertify:recertify",
     "export": "rsopt.commands.export:export",
+    "solvers": "rsopt.commands.solvers:solvers",
 }
 
 
