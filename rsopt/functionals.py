@@ -68,19 +68,19 @@ class LinkFunctional:
 
     def link(self, q: Array) -> Array:
         """f(q), elementwise."""
-        return _vectorised(links.link, self, q)
+        return _elementwise(links.VALUE, self, q)
 
     def link_slope(self, q: Array) -> Array:
         """f'(q), elementwise."""
-        return _vectorised(links.link_slope, self, q)
+        return _elementwise(links.SLOPE, self, q)
 
     def link_curvature(self, q: Array) -> Array:
         """f''(q), elementwise."""
-        return _vectorised(links.link_curvature, self, q)
+        return _elementwise(links.CURVATURE, self, q)
 
     def link_inverse(self, y: Array) -> Array:
         """f^{-1}(y), elementwise, clamped to [0, 1]."""
-        return _vectorised(links.link_inverse, self, y)
+        return _elementwise(links.INVERSE, self, y)
 
     def curve(self, level: float, q2: Array) -> Array:
         """h_L(q2): the q1 with g(q1, q2) = level; same shape as q2."""
@@ -93,10 +93,10 @@ class LinkFunctional:
                 links.level_to_end(self.kind, self.coefficients, level))
 
 
-def _vectorised(compiled: object, functional: LinkFunctional, q: Array) -> Array:
-    coefficients = functional.coefficients
-    flat = [compiled(functional.kind, coefficients, float(v)) for v in np.ravel(q)]  # type: ignore[operator]
-    return np.array(flat, dtype=float).reshape(np.shape(q))
+def _elementwise(what: int, functional: LinkFunctional, q: Array) -> Array:
+    flat = np.ascontiguousarray(np.ravel(q), dtype=float)
+    values: Array = links.elementwise(what, functional.kind, functional.coefficients, flat)
+    return values.reshape(np.shape(q))
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from numba import njit
 from rsopt.normal import density, ndtr, ndtri
 
 IDENTITY, PROBIT, POLYNOMIAL = 0, 1, 2
+VALUE, SLOPE, CURVATURE, INVERSE = 0, 1, 2, 3
 
 EPS = 2.220446049250313e-16
 
@@ -94,6 +95,22 @@ def link_inverse(kind: int, coefficients: np.ndarray, y: float) -> float:
             break
     u = min(max(u, 0.0), 1.0)
     return 0.5 * (1.0 + u) if y >= 0.0 else 0.5 * (1.0 - u)
+
+
+@njit(cache=True, error_model="numpy")
+def elementwise(what: int, kind: int, coefficients: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """f, f', f'' or the inverse of f, by `what`, at every entry of a float array of shape (b,)."""
+    result = np.empty(values.size)
+    for i in range(values.size):
+        if what == VALUE:
+            result[i] = link(kind, coefficients, values[i])
+        elif what == SLOPE:
+            result[i] = link_slope(kind, coefficients, values[i])
+        elif what == CURVATURE:
+            result[i] = link_curvature(kind, coefficients, values[i])
+        else:
+            result[i] = link_inverse(kind, coefficients, values[i])
+    return result
 
 
 @njit(cache=True, error_model="numpy")

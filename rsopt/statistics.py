@@ -17,7 +17,7 @@ from rsopt.errors import InvalidInputError, UnknownNameError
 from rsopt.functionals import Functional, LinkFunctional
 from rsopt.monotone import doubtful_level
 from rsopt.staircase import TailSet, hull_stairs
-from rsopt.statistics_kernel import PLUG_IN, STUDENTIZED, raw_statistic
+from rsopt.statistics_kernel import PLUG_IN, STUDENTIZED, raw_statistic, raw_statistics
 
 Array = npt.NDArray[np.float64]
 
@@ -181,10 +181,8 @@ def _compiled_tail_set(statistic: int, functional: LinkFunctional, z: float, cou
         # observation is no evidence for its class: small n is tabulated, large n gets the whole space, which is safe.
         if n > LARGEST_TABLE:
             return TailSet.everything(n)
-        def raw(x1: Array, x2: Array) -> Array:
-            pairs = zip(x1.astype(int).tolist(), x2.astype(int).tolist(), strict=True)
-            return np.array([raw_statistic(n, statistic, kind, coefficients, z, a, b) for a, b in pairs])
-        return tabulated_tail_set(raw, counts)
+        return tabulated_tail_set(
+            lambda x1, x2: raw_statistics(n, statistic, kind, coefficients, z, x1, x2), counts)
     return _checked(TailSet.from_rule((n, statistic, kind, coefficients, z, threshold)), counts)
 
 

@@ -55,6 +55,16 @@ def raw_statistic(n: int, statistic: int, kind: int, coefficients: np.ndarray, z
 
 
 @njit(cache=True, error_model="numpy")
+def raw_statistics(n: int, statistic: int, kind: int, coefficients: np.ndarray, z: float, x1: np.ndarray,
+                   x2: np.ndarray) -> np.ndarray:
+    """T_raw at many outcomes, float arrays of shape (b,) -> (b,)."""
+    result = np.empty(x1.size)
+    for i in range(x1.size):
+        result[i] = raw_statistic(n, statistic, kind, coefficients, z, int(x1[i]), int(x2[i]))
+    return result
+
+
+@njit(cache=True, error_model="numpy")
 def _polynomial(coefficients: np.ndarray, q: float) -> tuple[float, float]:
     u = 2.0 * q - 1.0
     value = 0.0
