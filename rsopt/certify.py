@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rsopt.errors import InvalidInputError, StorageError
+from rsopt.pictures import PICTURES, hardest, save_pictures
 from rsopt.records import CertificateRow, Outcome
 from rsopt.rows import Row, write_table
 from rsopt.run import Run, Task, Watcher
@@ -68,11 +69,12 @@ class Inputs:
 
 
 def certify(classifier: SmoothedClassifier, inputs: Inputs, task: Task, *, seed: int, output: Path,
-            stop_on_failure: bool = True, watcher: Watcher | None = None) -> list[Row]:
-    """Certifies inputs and leaves the store, the table and the certificates in a folder.
+            stop_on_failure: bool = True, watcher: Watcher | None = None, workers: int | None = None,
+            cluster: str | None = None) -> list[Row]:
+    """Certifies inputs and leaves the store, the table, the certificates and some pictures in a folder.
 
     The folder may hold the same run, unfinished: it is then continued, and the result is bit for bit that of an
-    uninterrupted one (but for the times).
+    uninterrupted one (but for the times), whoever does the work.
 
     Args:
         classifier: the smoothed classifier; its sigma must be the task's.
@@ -82,6 +84,7 @@ def certify(classifier: SmoothedClassifier, inputs: Inputs, task: Task, *, seed:
         output: the folder.
         stop_on_failure: whether an input that the model cannot take ends the run, or is a row of its own.
         watcher: is told of the progress.
+        workers, cluster: who samples and proves, as in `rsopt.executors.executor`; by default this process alone.
 
     Returns:
         one row an input, in the order of their numbers.
@@ -89,19 +92,21 @@ def certify(classifier: SmoothedClassifier, inputs: Inputs, task: Task, *, seed:
     Raises:
         InvalidInputError: task and classifier disagree, a label that is no class, or as in `Run`.
         ModelError, StorageError, RsoptError: as in `Run.rows`.
+        WorkerError, MissingDependencyError: as in `rsopt.executors.executor`.
     """
-    from rsopt.local import LocalExecutor
+    from rsopt.executors import executor
 
     if classifier.sigma != task.sigma:
         raise InvalidInputError(f"The task has sigma {task.sigma} and the classifier {classifier.sigma}.")
     simplex = simplex_of(task)
     labels = {idx: _label(inputs.labels[idx], idx, classifier.num_classes) for idx in inputs.chosen}
-    with Store.open(output / STORE, run_facts(classifier, inputs, task, seed)) as store:
-        with classifier.sampler(seed) as sampler:
-            executor = LocalExecutor(sampler, lambda idx: inputs.images[idx], simplex)
-            rows = Run(labels, task, executor, store, stop_on_failure=stop_on_failure, watcher=watcher).rows()
+    with (executor(classifier, seed, lambda idx: inputs.images[idx], simplex=simplex, workers=workers,
+                   cluster=cluster) as crew,
+          Store.open(output / STORE, run_facts(classifier, inputs, task, crew.sampling)) as store):
+        rows = Run(labels, task, crew, store, stop_on_failure=stop_on_failure, watcher=watcher).rows()
         write_table(output / TABLE, rows)
         save_certificates(output / CERTIFICATES, stored_certificates(store))
+        save_pictures(output / PICTURES, ((row.idx, inputs.images[row.idx]) for row in hardest(rows)), task.sigma)
     return rows
 
 
@@ -119,13 +124,14 @@ def simplex_of(task: Task) -> SimplexMap | None:
     return simplex_map(task.soft.simplex, task.soft.temperature)
 
 
-def run_facts(classifier: SmoothedClassifier, inputs: Inputs, task: Task, seed: int) -> dict[str, object]:
+def run_facts(classifier: SmoothedClassifier, inputs: Inputs, task: Task,
+              sampling: Mapping[str, object]) -> dict[str, object]:
     """What two sessions must agree on to work on one run: model, data, task, sampling conditions, version."""
     from rsopt.smoothing import fingerprint
 
-    sampling = {f"sampling.{name}": value for name, value in classifier.provenance(seed).as_dict().items()}
     return {"rsopt": metadata.version("rsopt"), "model": fingerprint(classifier.model),
-            "data": inputs.fingerprint(), "inputs": len(inputs.chosen), **task.facts(), **sampling}
+            "data": inputs.fingerprint(), "inputs": len(inputs.chosen), **task.facts(),
+            **{f"sampling.{name}": value for name, value in sampling.items()}}
 
 
 def stored_proofs(store: Store) -> Iterator[tuple[str, str]]:

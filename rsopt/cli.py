@@ -22,6 +22,8 @@ COMMANDS = {
     "verify": "rsopt.commands.verify:verify",
     "recertify": "rsopt.commands.recertify:recertify",
     "export": "rsopt.commands.export:export",
+    "report": "rsopt.commands.report:report",
+    "compare-runs": "rsopt.commands.compare_runs:compare_runs",
     "solvers": "rsopt.commands.solvers:solvers",
 }
 

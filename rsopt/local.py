@@ -38,6 +38,11 @@ class LocalExecutor:
         self._current_idx = -1
 
     @property
+    def sampling(self) -> dict[str, object]:
+        """What the samples depend on, as JSON values."""
+        return dict(self._sampler.provenance.as_dict())
+
+    @property
     def chunk(self) -> int:
         """Samples per chunk."""
         return self._sampler.provenance.chunk

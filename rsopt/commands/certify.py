@@ -47,6 +47,11 @@ def certify(
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, …; by default where the model lies.")] = None,
     chunk: Annotated[int, typer.Option(min=1, help="Rows of one forward pass; the samples depend on it.")] = 250,
     batch: Annotated[int, typer.Option(min=1, help="Samples in flight; costs memory, changes no result.")] = 1000,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes that sample and prove; changes no result. By "
+                                                           "default one, on a cluster as many as it has room "
+                                                           "for.")] = None,
+    cluster: Annotated[str | None, typer.Option(help="Work on Ray: 'ray' finds a cluster or starts one here; "
+                                                     "ray://HOST:PORT.")] = None,
     keep_going: Annotated[bool, typer.Option("--keep-going", help="An input that the model cannot take becomes a row "
                                                                   "with its error instead of ending the run.")] = False,
     output: Output = None,
@@ -72,7 +77,7 @@ def certify(
     console.print(f"[bold]{source.name}[/bold]: {len(chosen.chosen)} inputs, {source.classes} classes, sigma "
                   f"{sigma:g}, n {n:,}, alpha {alpha:g}; {describe(task)}", highlight=False, soft_wrap=True)
     rows = _rows(console, source, chosen, task, seed=seed, chunk=chunk, batch=batch, output=output,
-                 keep_going=keep_going)
+                 keep_going=keep_going, workers=workers, cluster=cluster)
     report(console, source.name, rows, task, output)
 
 
@@ -105,7 +110,7 @@ def _inputs(source: Source, limit: int | None, skip: int) -> Inputs:
 
 
 def _rows(console: Console, source: Source, chosen: Inputs, task: Task, *, seed: int, chunk: int, batch: int,
-          output: Path, keep_going: bool) -> list[Row]:
+          output: Path, keep_going: bool, workers: int | None, cluster: str | None) -> list[Row]:
     from rsopt.certify import certify
     from rsopt.commands.progress import Bar
     from rsopt.smoothing import SmoothedClassifier
@@ -114,7 +119,7 @@ def _rows(console: Console, source: Source, chosen: Inputs, task: Task, *, seed:
     with Bar(console, len(chosen.chosen)) as bar:
         try:
             return certify(classifier, chosen, task, seed=seed, output=output, stop_on_failure=not keep_going,
-                           watcher=bar)
+                           watcher=bar, workers=workers, cluster=cluster)
         except KeyboardInterrupt:
             typer.echo(f"\nrsopt: interrupted with {bar.rows_finished} of {len(chosen.chosen)} inputs finished. All "
                        f"samples drawn so far are kept in {output}; the same command goes on from there.", err=True)
