@@ -263,7 +263,7 @@ class Pair(nn.Module):
     (Sorting(), "Operation 'sort' (sort) has no proven Lipschitz constant here."),
     (Branching(), "Branching cannot be traced, so its Lipschitz constant is not known: "),
     (Unseen(), "Layer 'inner.1.0' (LayerNorm) has no proven Lipschitz constant here."),
-    (Masking(), "Masking is random or computes something else when it is traced, so its Lipschitz constant is not known."),
+    (Masking(), "Masking is random or computes something else when it is traced, so its Lipschitz constant is not"),
     (Indexed(), "Operation 'getitem' (getitem) has no proven Lipschitz constant here."),
     (DividesByZero(), "Operation 'truediv' (truediv) has no proven Lipschitz constant here."),
     (Constant(), "The network does not return one tensor that depends on its input."),

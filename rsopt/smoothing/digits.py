@@ -53,7 +53,9 @@ class DigitsRecipe:
 
     def fingerprint(self) -> str:
         """Names the cached weights: recipe, architecture and version of torch, hashed."""
-        text = f"{self!r} {digits_network()!r} {torch.__version__}"
+        with torch.device("meta"):
+            architecture = repr(digits_network())
+        text = f"{self!r} {architecture} {torch.__version__}"
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -98,13 +100,16 @@ def digits_model(recipe: DigitsRecipe | None = None, *, folder: Path | None = No
     """
     recipe = recipe or DigitsRecipe()
     path = (folder or cache_folder()) / f"digits-{recipe.fingerprint()}.pt"
-    network = digits_network()
-    try:
-        network.load_state_dict(torch.load(path, weights_only=True))
-    except (OSError, RuntimeError, UnpicklingError, EOFError, TypeError):
-        _train(network, recipe)
-        with contextlib.suppress(OSError):
-            _save(network, path)
+    # The caller's random state stays as it was, and inference mode would make tensors that cannot be trained.
+    with torch.inference_mode(False), torch.enable_grad(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        network = digits_network()
+        try:
+            network.load_state_dict(torch.load(path, weights_only=True))
+        except (OSError, RuntimeError, UnpicklingError, EOFError, TypeError):
+            _train(network, recipe)
+            with contextlib.suppress(OSError):
+                _save(network, path)
     return network.eval()
 
 
@@ -146,11 +151,7 @@ def _one_thread() -> Iterator[None]:
 def _train(network: nn.Sequential, recipe: DigitsRecipe) -> None:
     data = digits_data(train=True)
     source = torch.Generator().manual_seed(recipe.seed)
-    with _one_thread(), torch.random.fork_rng(devices=[]), torch.enable_grad():
-        torch.manual_seed(recipe.seed)
-        for layer in network:
-            if isinstance(layer, nn.Conv2d | nn.Linear):
-                layer.reset_parameters()
+    with _one_thread():
         steps = len(data.labels) // recipe.batch
         optimizer = torch.optim.Adam(network.parameters(), lr=recipe.peak_rate)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.peak_rate, total_steps=recipe.epochs * steps)

@@ -136,7 +136,8 @@ def load_weights(model: nn.Module, path: Path) -> None:
     try:
         model.load_state_dict(state)
     except RuntimeError as error:
-        raise InvalidInputError(f"The weights in {path} do not fit the model: {error}") from error
+        reasons = "; ".join(line.strip() for line in str(error).splitlines())
+        raise InvalidInputError(f"The weights in {path} do not fit the model: {reasons}") from error
 
 
 def load_data(name: str) -> Dataset:
@@ -182,7 +183,10 @@ def _from_file(path: Path) -> Dataset:
 def _tensor(values: object, name: str) -> torch.Tensor:
     if isinstance(values, torch.Tensor):
         return values.detach().cpu()
-    array = np.asarray(values)
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise InvalidInputError(f"{name} must be an array of numbers of one shape: {error}") from error
     if array.dtype.kind not in "fiub":
         raise InvalidInputError(f"{name} must be an array of numbers of one shape, found dtype {array.dtype}.")
     return torch.from_numpy(np.ascontiguousarray(array))
