@@ -30,8 +30,7 @@ from rsopt.score_rows import check_rows, check_top, pooled_columns
 
 @dataclass(frozen=True)
 class ProbitRegion:
-    """The polygon {(u, v) : u - b v >= theta_b} that contains (E[X_A], E[X_j]) with probability at least 1 -
-    alpha.
+    """The polygon {u - b v >= theta_b}, which contains (E[X_A], E[X_j]) but with probability alpha.
 
     Attributes:
         slopes: b >= 1, increasing, (k,).
@@ -80,8 +79,7 @@ class ProbitRegion:
         return max(theta + slope * v for slope, theta in zip(self.slopes, self.thetas, strict=True))
 
     def solve(self) -> tuple[float, tuple[float, float]]:
-        """The exact minimum and where it is attained: (M2, (u, v)); (-inf, (0, 0)) where no theta is
-        positive.
+        """The exact minimum and its point, (M2, (u, v)); (-inf, (0, 0)) where no theta is positive.
 
         Negative minima are reported as -inf as well: nulls L < 0 are an abstention.
         """
@@ -103,9 +101,7 @@ class ProbitRegion:
         return (best, point) if best >= 0.0 else (-math.inf, (0.0, 0.0))
 
     def tangent_bound(self) -> float:
-        """max over b of c_b^{-1}(theta_b), rounded down; the value of `solve` for one slope, at most it for
-        several.
-        """
+        """max over b of c_b^{-1}(theta_b), rounded down: `solve` for one slope, at most it for several."""
         from rsopt.intervals.call_price import tangent_bound
 
         return max(

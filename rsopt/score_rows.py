@@ -121,7 +121,8 @@ def pooled_columns(rows: np.ndarray, top: int, groups: tuple[tuple[int, ...], ..
     of 1; and it is 1-Lipschitz in each entry, so a network's Lipschitz constant holds for it too. A group's
     clipped sum is at least each of its members' clipped scores.
     """
-    clipped = np.clip(rows.T.astype(np.float64), 0.0, 1.0)
+    clipped = rows.T.astype(np.float64)
+    np.clip(clipped, 0.0, 1.0, out=clipped)
     columns = np.empty((1 + len(groups), rows.shape[0]))
     columns[0] = clipped[top]
     for i, group in enumerate(groups, start=1):

@@ -18,8 +18,8 @@ from rsopt.score_rows import check_groups, check_rows, check_top, pooled_columns
 METHODS = {"digital-hedge": digital_hedge, "fast-betting": fast_betting}
 FUNCTIONALS = ("margin", "probit")
 
-#: Rows converted to float64 at a time.
-PORTION = 1 << 15
+#: Numbers converted to float64 at a time.
+PORTION = 1 << 19
 
 
 @dataclass(frozen=True)
@@ -102,8 +102,8 @@ class ScoreStream:
         if self.seen + checked.shape[0] > self.plan.n:
             raise InvalidInputError(f"The run was planned for {self.plan.n} rows; these would make "
                                     f"{self.seen + checked.shape[0]}. Plan for more rows beforehand.")
-        for start in range(0, checked.shape[0], PORTION):
-            self._take(pooled_columns(checked[start:start + PORTION], self.top, self.groups))
+        for start in range(0, checked.shape[0], step := max(1, PORTION // self.classes)):
+            self._take(pooled_columns(checked[start:start + step], self.top, self.groups))
 
     def _take(self, columns: np.ndarray) -> None:
         held = np.concatenate([self._tail, columns], axis=1) if self._tail.size else columns

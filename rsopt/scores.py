@@ -76,8 +76,8 @@ def lower_bound_scores(scores: object, *, top: int, functional: str = "margin", 
 
         stream = ScoreStream(rows.shape[0], rows.shape[1], top=top, functional=functional, method=method,
                              alpha=alpha, groups=groups, selection=selection)
-        for start in range(0, rows.shape[0], PORTION):
-            stream.push(rows[start:start + PORTION])
+        for start in range(0, rows.shape[0], step := max(1, PORTION // rows.shape[1])):
+            stream.push(rows[start:start + step])
         return stream.bound()
     checked = check_rows(rows)
     top = check_top(top, checked.shape[1])

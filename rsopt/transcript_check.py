@@ -1,5 +1,4 @@
-"""The checker of score transcripts: proves a bound again from its file, and from the rows where they are
-given.
+"""The checker of score transcripts: proves a bound again from its file, and from the rows if they are given.
 
 It recomputes every slope, bet and null from earlier blocks by the published rule (`rsopt.transcript_replay`),
 and
@@ -35,7 +34,8 @@ class TranscriptCheck:
     """What was proven.
 
     Attributes:
-        lower, alpha, functional, method, top, n: the statement, as in `rsopt.score_bound.ScoreBound`.
+        lower, alpha, functional, method, top: the statement, as in `rsopt.score_bound.ScoreBound`.
+        n: rows that the run was planned for.
         rivals: rivals or groups checked.
         nulls: nulls whose capital was recomputed for each of them.
         against_rows: whether the block statistics were compared with the rows.

@@ -103,9 +103,7 @@ def slope_value(log_slope: float, sums: np.ndarray, rows: int, n: int, z: float,
 
 
 def slope_choice(sums: np.ndarray, rows: int, n: int, z: float, log_level: float) -> tuple[float, float]:
-    """The rule's choice of log b, and its value: steps of 1/2 on [0, 8], then of 1/10 and 1/50 around the
-    best.
-    """
+    """The rule's log b and its value: steps of 1/2 on [0, 8], then of 1/10 and 1/50 around the best."""
     candidates = [0.5 * k for k in range(17)]
     best, choice = -math.inf, 0.0
     for step in (0.0, 0.1, 0.02):

@@ -1,5 +1,5 @@
-"""Plain references for the interval tests: all sequences of a small law, what a betting method owes, and the
-digital hedge written row by row with switches that break it.
+"""Plain references for the interval tests: all sequences of a law, what betting owes, a hedge that can be
+broken.
 """
 
 from __future__ import annotations
@@ -32,8 +32,9 @@ class Law:
 
 
 def check_supermartingale(paths: np.ndarray, law: Law, tolerance: float = 1e-11) -> None:
-    """Assert that capital paths (k**n, n + 1), one for each sequence in order, start at 1 or below, never
-    look ahead, never go below zero, and never grow on average given the past.
+    """Assert that capital starts at 1, never looks ahead, stays above zero, and never grows on average.
+
+    `paths` (k**n, n + 1) holds one path for each sequence of `Law.sequences`, in that order.
     """
     k, n = len(law.outcomes), paths.shape[1] - 1
     assert np.isfinite(paths).all()
@@ -63,9 +64,7 @@ def check_coverage(bounds: np.ndarray, probabilities: np.ndarray, truth: float, 
 
 @dataclass(frozen=True)
 class RowByRowHedge:
-    """The digital hedge on rows x in [0, 1] against a null mean, one row a block; correct unless a switch is
-    set.
-    """
+    """The digital hedge on rows in [0, 1], one row a block; correct unless a switch is set."""
 
     n: int
     first_stage: int

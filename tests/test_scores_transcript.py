@@ -16,6 +16,7 @@ import pytest
 from score_laws import ADVERSARIAL, LAWS
 
 from rsopt.errors import CertificateError, RefusedError, StorageError
+from rsopt.score_stream import ScoreStream
 from rsopt.scores import lower_bound_scores
 from rsopt.transcript import Transcript
 from rsopt.transcript_check import check_transcript
@@ -59,6 +60,17 @@ def test_long_runs_groups_and_selection_samples_are_proven_again():
         assert (found.lower, found.against_rows) == (bound.lower, True)
         assert found.rivals < 9
         assert found.nulls > 300
+
+
+@pytest.mark.parametrize(("functional", "method"), CASES)
+def test_a_bound_taken_along_the_way_keeps_its_transcript(rows, functional, method):
+    stream = ScoreStream(len(rows), rows.shape[1], top=0, functional=functional, method=method)
+    stream.push(rows[:900])
+    early = stream.bound()
+    stream.push(rows[900:])
+    found = check_transcript(early.transcript, rows[:900])
+    assert (found.lower, found.n) == (early.lower, len(rows))
+    assert 0.0 < early.lower < stream.bound().lower
 
 
 def test_a_checker_process_loads_none_of_the_betting_code(tmp_path, rows):

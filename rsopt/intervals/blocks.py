@@ -54,9 +54,7 @@ def block_ends(n: int, first_stage: int) -> np.ndarray:
 
 @njit(cache=True)
 def _fold(x: np.ndarray, near: float, reach: float, record: np.ndarray, kept: np.ndarray) -> int:
-    """Fold the rows within `reach` of `near` into the record, write the others to `kept`, return their
-    number.
-    """
+    """Fold the rows within `reach` of `near` into the record; write the others to `kept`, return how many."""
     folded, count = 0, 0
     total = 0.0
     lowest = np.inf

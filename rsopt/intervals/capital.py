@@ -46,9 +46,7 @@ RUN = 64
 
 @njit(cache=True)
 def null_mean(level: float, b: float) -> float:
-    """m(L): the largest mean of x = (X_A - b X_j + b)/(1 + b) under {M2 <= L}, rounded up; L itself where b =
-    0.
-    """
+    """m(L): the largest mean of x under {M2 <= L}, rounded up; the null is that mean itself where b = 0."""
     if b == 0.0:
         return level
     return (call_price(b, level) + ROUNDING + b) / (1.0 + b)
@@ -76,9 +74,7 @@ def _two_points(variance: float, third: float, floor: float) -> tuple[float, flo
 
 @njit(cache=True)
 def _hedge(p: float, variance: float, up: float, down: float, left: float) -> float:
-    """Bet that hedges an option priced at p of its payoff over one two-point step, `left` rows before the
-    end.
-    """
+    """Bet that hedges an option priced at p of its payoff over a two-point step, `left` rows to go."""
     d = ndtri(p) * math.sqrt(variance * left)
     after = math.sqrt(variance * max(left - 1.0, 0.5))
     return max(0.0, (ndtr((d + up) / after) - ndtr((d - down) / after)) / ((up + down) * p))
@@ -129,8 +125,8 @@ def play(record: np.ndarray, kept: np.ndarray, lam: np.ndarray, m: np.ndarray, l
 @njit(cache=True)
 def scan(records: np.ndarray, kept: np.ndarray, kept_ends: np.ndarray, nulls: np.ndarray, n: int,
          first_stage: int, log_level: float, slack: float, blocks_needed: np.ndarray) -> int:
-    """Bet the digital hedge against increasing `nulls`; return how many of them, from the first on, are
-    rejected.
+    """Bet the digital hedge against increasing `nulls`; return how many are rejected before the first that is
+    not.
 
     `slack` is added to the log capital that a rejection takes. blocks_needed[i] becomes the number of blocks
     after which null i was rejected, -1 if it was not (or need not be known: it lies above one that was given
@@ -175,9 +171,7 @@ def scan(records: np.ndarray, kept: np.ndarray, kept_ends: np.ndarray, nulls: np
 def replay(records: np.ndarray, kept: np.ndarray, kept_ends: np.ndarray, null: float, n: int,
            first_stage: int, log_level: float, slack: float, bets: np.ndarray,
            log_capital: np.ndarray) -> int:
-    """Bets and log capital after each block for one null, until it is rejected or given up; return the blocks
-    played.
-    """
+    """Bets and log capital for one null until it is rejected or given up; return the blocks played."""
     log_w, lam, product, m = np.zeros(1), np.empty(1), np.empty(1), np.empty(1)
     start = 0
     for k in range(records.shape[0]):

@@ -8,8 +8,7 @@ from rsopt.intervals.values import from_unit, unit_values
 
 
 def empirical_bernstein(rows: object, *, alpha: float, lo: float, hi: float, weights: object = None) -> float:
-    """mean - sqrt(2 V ln(2/alpha)/n) - 7 (hi - lo) ln(2/alpha)/(3 (n - 1)), V the sample variance with 1/(n -
-    1).
+    """mean - sqrt(2 V ln(2/alpha)/n) - 7 (hi - lo) ln(2/alpha)/(3 (n - 1)), V with 1/(n - 1).
 
     Maurer & Pontil (2009), Theorem 4, which is one-sided; for fixed n. One row proves nothing beyond ``lo``.
     Arguments, result and errors as in `rsopt.intervals.hoeffding.hoeffding`.

@@ -19,8 +19,7 @@ def digital_hedge_mean(rows: object, *, alpha: float, lo: float, hi: float, weig
 
 
 def fast_betting_mean(rows: object, *, alpha: float, lo: float, hi: float, weights: object = None) -> float:
-    """The fast betting bound: constant bets sqrt(2 ln(1/alpha)/(n s²)), s² from earlier rows; the bound is a
-    root.
+    """The fast betting bound: bets sqrt(2 ln(1/alpha)/(n s²)), s² from earlier rows; the bound is a root.
 
     See `rsopt.intervals.capital`. Time-uniform up to the n given.
     Arguments, result and errors as in `rsopt.intervals.hoeffding.hoeffding`; rows in the order they were

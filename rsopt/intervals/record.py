@@ -1,6 +1,4 @@
-"""What a betting bound keeps of two columns of scores: the plan fixed beforehand, and the growing block
-record.
-"""
+"""What a betting bound keeps of two columns of scores: a plan fixed beforehand and a growing block record."""
 
 from __future__ import annotations
 

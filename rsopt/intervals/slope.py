@@ -21,8 +21,7 @@ MAX_LOG_SLOPE, COARSE, MIDDLE, FINE = 8.0, 0.5, 0.1, 0.02
 
 @njit(cache=True)
 def moments(sums: np.ndarray, t: int, b: float) -> tuple[float, float, float]:
-    """Mean, variance and third central moment of x = (X_A - b X_j + b)/(1 + b) over the t rows summed in
-    `sums`.
+    """Mean, variance and third central moment of x = (X_A - b X_j + b)/(1 + b) over t rows.
 
     `sums` holds the sums of u, v, u², uv, v², u³, u²v, uv², v³ for u = X_A and v = X_j. b = 0 gives the
     moments of X_A itself; t = 0 gives (1/2, 0, 0). Used to place bets only.
@@ -49,8 +48,7 @@ def _value(sums: np.ndarray, t: int, n: int, log_b: float, z: float, log_level: 
 
 @njit(cache=True)
 def best_slope(sums: np.ndarray, t: int, n: int, z: float, log_level: float) -> tuple[float, float]:
-    """The slope b in [1, e^8] with the largest bound on the probit margin that n rows promise, and that
-    bound.
+    """The slope b in [1, e^8] that promises the largest bound from n rows, and that bound.
 
     Args:
         sums: the nine sums of `moments` over t rows.

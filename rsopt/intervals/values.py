@@ -10,6 +10,8 @@ from rsopt.errors import InvalidInputError
 
 #: Values may leave the range by this share of its width, by rounding; they are put back.
 TOLERANCE = 1e-9
+#: Below, 1/alpha overflows.
+SMALLEST_ALPHA = 1e-300
 
 
 def check_alpha(alpha: float) -> float:
@@ -23,9 +25,9 @@ def check_alpha(alpha: float) -> float:
             "alpha must be a number in (0, 1/2), the probability that the bound is false; "
             f"got {alpha!r}.")
     value = float(alpha)
-    if not 0.0 < value < 0.5:
-        raise InvalidInputError(f"alpha must lie in (0, 1/2), it is the probability that the bound is false; "
-                                f"got {value!r}.")
+    if not SMALLEST_ALPHA <= value < 0.5:
+        raise InvalidInputError("alpha must lie in (0, 1/2), and not below 1e-300: it is the probability that the "
+                                f"bound is false; got {value!r}.")
     return value
 
 

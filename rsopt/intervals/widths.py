@@ -29,10 +29,9 @@ def width_bernstein(n: int, variance: float, alpha: float) -> float:
 
 
 def width_empirical_bernstein(n: int, variance: float, alpha: float) -> float:
-    """w^EB: Maurer & Pontil (2009), Theorem 4, sqrt(2 v ln(2/alpha)/n) + 7 ln(2/alpha)/(3 (n - 1)); n at
-    least 2.
+    """w^EB: Maurer & Pontil (2009), Theorem 4, sqrt(2 v ln(2/alpha)/n) + 7 ln(2/alpha)/(3 (n - 1)).
 
-    Arguments and errors as in `width_bernstein`; `variance` stands for the sample variance.
+    Arguments and errors as in `width_bernstein`, but n >= 2; `variance` stands for the sample variance.
     """
     _check(n, variance, alpha, 2)
     log_term = math.log(2.0 / alpha)
