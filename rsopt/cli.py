@@ -53,6 +53,9 @@ def told_in_one_line(command: Callable[..., Any]) -> Callable[..., Any]:
         except RsoptError as error:
             typer.echo(f"rsopt: {' '.join(str(error).split())}", err=True)
             raise typer.Exit(2) from error
+        except KeyboardInterrupt:
+            typer.echo("rsopt: interrupted.", err=True)
+            raise typer.Exit(130) from None
 
     return wrapped
 
