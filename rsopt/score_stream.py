@@ -19,7 +19,7 @@ METHODS = {"digital-hedge": digital_hedge, "fast-betting": fast_betting}
 FUNCTIONALS = ("margin", "probit")
 
 #: Numbers converted to float64 at a time.
-PORTION = 1 << 19
+PORTION = 1 << 17
 
 
 @dataclass(frozen=True)
