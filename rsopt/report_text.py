@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html import escape
+from shlex import quote
 from typing import Any
 
 from rsopt.overview import CONFIDENCE, Overview, confidence
@@ -113,10 +114,11 @@ def checks(run: Overview) -> str:
     """The commands that check the run again."""
     proven = ("Every row has a saved proof" if run.proofs == len(run.rows) else
               f"{run.proofs:,} of these rows have a saved proof; the others are closed forms or failed")
-    commands = [(f"rsopt verify {run.name}", "double precision, rounded to the safe side"),
-                (f"rsopt verify {run.name} --arithmetic arb", "ball arithmetic: nothing rests on rounding"),
+    name = quote(run.name)
+    commands = [(f"rsopt verify {name}", "double precision, rounded to the safe side"),
+                (f"rsopt verify {name} --arithmetic arb", "ball arithmetic: nothing rests on rounding"),
                 (f"rsopt bound COUNT... --top CLASS --alpha {run.alpha:g} --sigma {run.sigma:g}", "one row, again"),
-                (f"rsopt export {run.name} table.parquet --format parquet", "the whole table")]
+                (f"rsopt export {name} table.parquet --format parquet", "the whole table")]
     width = max(len(command) for command, _ in commands)
     lines = "\n".join(f"{command:<{width}}   # {what}" for command, what in commands)
     return (
