@@ -25,6 +25,7 @@ COMMANDS = {
     "report": "rsopt.commands.report:report",
     "compare-runs": "rsopt.commands.compare_runs:compare_runs",
     "solvers": "rsopt.commands.solvers:solvers",
+    "intervals": "rsopt.commands.intervals:intervals",
 }
 
 
