@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,8 @@ from rsopt.staircase import TailSet
 from rsopt.statistics import Statistic
 
 if TYPE_CHECKING:
+    from pyomo.core import ConcreteModel
+
     from rsopt.bound import Bound
 
 Array = npt.NDArray[np.float64]
@@ -180,6 +182,27 @@ class WorstCaseProblem:
             InvalidInputError: a `start` that is no distribution.
         """
         return Search(self, solver, budget, stop_at, start, rng or np.random.default_rng(0), throw).run()
+
+    def to_terms(self) -> dict[str, Any]:
+        """Every monomial, the level constraint and the domain as JSON-ready values (see `rsopt.exports.terms`).
+
+        Raises:
+            RefusedError: a functional known by its values only, or too many monomials; the text says how many.
+        """
+        from rsopt.exports import terms
+
+        return terms(self)
+
+    def to_pyomo(self) -> ConcreteModel:
+        """The problem as a Pyomo ConcreteModel, to be printed, changed, or solved with Pyomo's solvers.
+
+        Raises:
+            MissingDependencyError: Pyomo is not installed.
+            RefusedError: a functional without an algebraic form, or too many monomials.
+        """
+        from rsopt.exports import pyomo_model
+
+        return pyomo_model(self)
 
     def polish(self, q: Array) -> tuple[Array, float]:
         """One bounded minimisation along the curve around q by rsopt's own kernel.

@@ -18,6 +18,9 @@ from rsopt.starts import starting_points
 
 Array = npt.NDArray[np.float64]
 
+# Tails that double precision holds with full relative accuracy start a little above this.
+_NOTHING = 1e-290
+
 
 @dataclass(frozen=True)
 class BranchAndBound:
@@ -33,7 +36,7 @@ class BranchAndBound:
 
     tolerance: float = 1e-6
     loosest: float = 0.1
-    nodes: int = 50_000
+    nodes: int = 20_000
     accepts: ClassVar[tuple[type[BlackBox]]] = (BlackBox,)
     proves: ClassVar[Claim] = Claim.GLOBAL
 
@@ -48,6 +51,8 @@ class BranchAndBound:
         q, tail = max((polished(curve, point) for point in starting_points(curve, meter, start, 3)),
                       key=lambda found: found[1])
         meter.witness(q)
+        if tail < _NOTHING:
+            return Proposal(q, Stop.CONVERGED, Claim.LOCAL, meter.best, message="the tail is too small to prove about")
         gap, proofs, nodes = self.tolerance, 0, 0
         while gap <= self.loosest:
             target = tail * (1.0 + gap)

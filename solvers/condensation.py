@@ -98,11 +98,18 @@ def interior(curve: LevelCurve, q: Array) -> Array:
     """The point of the curve with the q2 of q, moved off the faces, where logs end: n·q3 >= 1e-4, q1 > 0."""
     tiny = 1e-4 / curve.tail_set.n
     point = curve.points([curve.coordinate(q)])[0]
-    if isinstance(curve.functional, Margin | TaylorProbitMargin) and point[0] < tiny:
-        q2 = curve.with_q1(float(point[1]), tiny)
+    q2 = with_positive_q1(curve, float(point[1]))
+    if q2 > point[1]:
         point = np.array([curve.tangent(q2)[0], q2, 1.0 - tiny - q2])
     point = np.maximum(point, [0.0, 0.0, min(1e-6, tiny)])
     return np.asarray(point / point.sum())
+
+
+def with_positive_q1(curve: LevelCurve, q2: float) -> float:
+    """q2, or where the curve reaches q1 = 0 the q2 of a q1 that is small enough not to matter (n·q1 = 1e-4)."""
+    if isinstance(curve.functional, Margin | TaylorProbitMargin):
+        return curve.with_q1(q2, 1e-4 / curve.tail_set.n)
+    return q2
 
 
 def level_gap(curve: LevelCurve) -> float | None:

@@ -6,6 +6,8 @@ import math
 import sys
 import time
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -20,7 +22,7 @@ from rsopt.solver import Budget, Claim, Proposal, Stop
 from rsopt.starts import starting_points
 from rsopt.terms import Signomial
 
-from .condensation import Condensed, Run, condense, interior
+from .condensation import Condensed, Run, condense, interior, with_positive_q1
 
 Array = npt.NDArray[np.float64]
 
@@ -71,13 +73,25 @@ class GPkit:
             if isinstance(form, SmoothOracle):
                 runs = [condense(form, point, solve_condensed, self.iterations, self.reltol) for point in points]
             else:
-                whole = [_Whole(self, form, point) for point in points]
-                built = sum(program.build_seconds for program in whole)
-                runs = [program.solve() for program in whole]
+                with _deep_recursion():
+                    whole = [_Whole(self, form, point) for point in points]
+                    built = sum(program.build_seconds for program in whole)
+                    runs = [program.solve() for program in whole]
         best = max(runs, key=lambda run: run.log_tail)
         words = f"{sum(run.steps for run in runs)} geometric programs from {len(runs)} starts, " + (
             "all monomials" if isinstance(form, TermList) else "oracle monomials")
         return Proposal(best.point, best.stop, Claim.LOCAL, best.log_tail, built, words)
+
+
+@contextmanager
+def _deep_recursion() -> Iterator[None]:
+    """GPkit walks its expressions recursively, deeper than Python's default from about 300 monomials."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, 20_000))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
 
 
 def solve_condensed(condensed: Condensed) -> Array:
@@ -110,8 +124,6 @@ class _Whole:
 
         began = time.perf_counter()
         self.solver, self.form, self.steps = solver, form, 0
-        # GPkit walks its expressions recursively, deeper than Python's default from about 300 monomials.
-        sys.setrecursionlimit(max(sys.getrecursionlimit(), 20_000))
         self.scale = interior(form.curve, start)
         self.v = [gpkit.Variable(f"v{i}") for i in (1, 2, 3)]
         self.t = gpkit.Variable("t")
@@ -212,7 +224,7 @@ class _Tangent:
         """The constraint at x0, GPkit's map of the current values (empty at first)."""
         at = float(x0[self.v[1]]) if self.v[1] in x0 else 1.0
         low, high = self.curve.segment
-        q2 = min(max(at * float(self.scale[1]), low), high)
+        q2 = with_positive_q1(self.curve, min(max(at * float(self.scale[1]), low), high))
         h, slope, _ = self.curve.tangent(q2)
         power = slope * q2 / h
         bend = h / float(self.scale[0]) * (q2 / float(self.scale[1])) ** -power

@@ -84,25 +84,22 @@ def _add_level(model: Any, form: TermList) -> None:
                           doc="ndtri(q1) = L/2 - s, ndtri(q2) = -L/2 - s; q3 = 0 at s = 0")
         model.level = pyo.ConstraintList()
         for i, middle, sign in ((1, 0.5 * curve.level, 1.0), (2, -0.5 * curve.level, -1.0)):
-            at_s = _ndtr_of(model, f"ndtr_{i}", middle - curve.extent, middle)
+            at_s = _ndtr_of(model, middle - curve.extent, middle)
             model.level.add(sign * (model.q[i] - at_s) <= 0.0)
     else:
         raise RefusedError(f"The functional {functional.name!r} has no algebraic form for a Pyomo model.")
 
 
-def _ndtr_of(model: Any, name: str, low: float, high: float) -> Any:
-    """ndtr(high - s) for s in [0, high - low], by Clenshaw's recurrence on its Chebyshev series."""
+def _ndtr_of(model: Any, low: float, high: float) -> Any:
+    """ndtr(high - s) for s in [0, high - low], as sum_k c_k cos(k acos x), x being s scaled into (-1, 1).
+
+    The range is a tenth wider than needed at both ends, since acos has no derivative at -1 and 1. (Clenshaw's
+    recurrence would be cheaper, but a model that holds it doubles in print at every step.)
+    """
     import pyomo.environ as pyo
 
-    half, centre = 0.5 * (high - low), 0.5 * (high + low)
+    half, centre = 0.6 * (high - low), 0.5 * (high + low)
     series = chebyshev.chebinterpolate(lambda x: special.ndtr(centre + half * x), 80)
-    series = series[: int(np.flatnonzero(np.abs(series) > 1e-17).max()) + 1]
-    x = (high - model.s - centre) / half
-    steps = pyo.Expression(range(1, series.size + 2))
-    # Each step is an expression of its own: written out they would double at every step.
-    model.add_component(name, steps)
-    steps[series.size + 1] = 0.0
-    steps[series.size] = 0.0
-    for k in range(series.size - 1, 0, -1):
-        steps[k] = float(series[k]) + 2.0 * x * steps[k + 1] - steps[k + 2]
-    return float(series[0]) + x * steps[1] - steps[2]
+    series = series[: int(np.flatnonzero(np.abs(series) > 1e-16).max()) + 1]
+    angle = pyo.acos((high - centre - model.s) / half)
+    return float(series[0]) + sum(float(c) * pyo.cos(k * angle) for k, c in enumerate(series.tolist()) if k > 0)
