@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Protocol
 
-from rsopt.counts import MAX_DRAWS, checked_alpha
+from rsopt.counts import MAX_DRAWS, Counts, checked_alpha
 from rsopt.errors import InvalidInputError
 
 
@@ -33,6 +33,7 @@ class LookResult:
         lower: its proven bound.
         lower_at_most: a value that its exact bound cannot exceed.
         radius: certified radius of `lower`; 0 for an abstention.
+        counts: the votes so far and the certified class.
     """
 
     n: int
@@ -40,6 +41,7 @@ class LookResult:
     lower: float
     lower_at_most: float
     radius: float
+    counts: Counts
 
 
 class StoppingPolicy(Protocol):

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
-from rsopt.counts import checked_alpha
+from rsopt.counts import Counts, checked_alpha
 from rsopt.errors import InvalidInputError
 from rsopt.functionals import as_functional
 from rsopt.policy import LookResult, StoppingPolicy
@@ -31,6 +31,7 @@ from rsopt.work import (
     ESTIMATION,
     OWN,
     SELECTION,
+    SOFT_METHODS,
     ChunkDone,
     Executor,
     InputFailed,
@@ -205,7 +206,8 @@ class Run:
             return self._executor.submit(ProofRequest(
                 idx, look.look, tuple(look.counts.tolist()), self._top(idx), look.alpha, task.policy.alpha, task.sigma,
                 task.functional, task.order, task.statistic, task.solver, self._scores(idx, look.n)))
-        taken = [LookResult(look.n, look.alpha, bound.lower, bound.lower_at_most, bound.radius)
+        taken = [LookResult(look.n, look.alpha, bound.lower, bound.lower_at_most, bound.radius,
+                            Counts(tuple(look.counts.tolist()), self._top(idx)))
                  for look, bound in zip(state.looks, proven, strict=True)]
         planned = task.policy.next_look(taken)
         if planned is None:
@@ -283,7 +285,8 @@ class Run:
 
     def _keep_proof(self, done: ProofDone) -> None:
         state = self._active[done.idx]
-        alpha = {OWN: state.looks[done.look].alpha}
+        # A bound on scores is looked at as often as ours; only the baselines stand for a run of one look.
+        alpha = dict.fromkeys((OWN, *SOFT_METHODS), state.looks[done.look].alpha)
         state.bounds += [BoundRow(done.idx, done.look, bound.method, alpha.get(bound.method, self._task.policy.alpha),
                                   bound.lower, bound.lower_at_most, bound.radius) for bound in done.bounds]
         state.proofs += [CertificateRow(done.idx, done.look, method, zlib.compress(text.encode()))

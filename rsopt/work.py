@@ -60,7 +60,7 @@ class ProofRequest:
         idx, look: which look of which input.
         votes: votes per class.
         top: the certified class.
-        alpha: error of this look, for our bound.
+        alpha: error of this look, for our bound and those on scores.
         total_alpha: error of the whole run on this input, for the baselines: they look once.
         sigma: noise level, for the radius.
         functional, order, statistic, solver: as in `rsopt.lower_bound`.
@@ -184,7 +184,7 @@ def prove(request: ProofRequest) -> ProofDone:
     if request.scores is not None:
         for name, functional in ((SOFT_PROBIT, "probit"), (SOFT_MARGIN, "margin")):
             soft = rsopt.lower_bound_scores(request.scores.rows, top=request.top, functional=functional,
-                                            method=request.scores.method, alpha=request.total_alpha,
+                                            method=request.scores.method, alpha=request.alpha,
                                             selection=request.scores.selection)
             bounds.append(MethodBound(name, soft.lower, soft.lower, soft.radius(sigma=request.sigma)))
             if soft.evidence is not None:
