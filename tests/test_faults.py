@@ -8,6 +8,7 @@ import random
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -154,8 +155,11 @@ def without_rights(function, *arguments) -> tuple[int, str]:
 
 @pytest.fixture
 def open_folder(tmp_path: Path):
-    """A folder below which a user without rights may work: pytest's own are private."""
-    for parent in [tmp_path, *tmp_path.parents][:3]:
+    """A folder below which a user without rights may work: pytest's own are private, one more with each worker."""
+    root = Path(tempfile.gettempdir()).resolve()
+    for parent in [tmp_path, *tmp_path.resolve().parents]:
+        if parent == root:
+            break
         parent.chmod(0o755)
     return tmp_path
 
