@@ -25,6 +25,8 @@ COMMANDS = {
     "report": "rsopt.commands.report:report",
     "compare-runs": "rsopt.commands.compare_runs:compare_runs",
     "solvers": "rsopt.commands.solvers:solvers",
+    "compare": "rsopt.commands.compare:compare",
+    "zoo": "rsopt.commands.zoo:zoo",
     "intervals": "rsopt.commands.intervals:intervals",
 }
 

@@ -43,7 +43,8 @@ def terms(problem: WorstCaseProblem) -> dict[str, Any]:
     form = problem.form(TermList)
     assert isinstance(form, TermList)
     functional = problem.functional
-    level: dict[str, Any] = {"functional": functional.name, "g": _DEFINITIONS[functional.name], "at_most": problem.level}
+    level: dict[str, Any] = {
+        "functional": functional.name, "g": _DEFINITIONS[functional.name], "at_most": problem.level}
     if isinstance(functional, TaylorProbitMargin):
         level |= {"order": functional.order, "coefficients": functional.coefficients.tolist()}
     signomials = form.level_constraint

@@ -6,6 +6,7 @@ import ctypes
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -45,17 +46,19 @@ def guarded(call: Callable[[], T], deadline: float) -> Guarded[T]:
     outcome: Guarded[T] = Guarded()
 
     def body() -> None:
-        try:
-            outcome.value = call()
-        except OutOfTime:
-            outcome.timed_out = True
-        except BaseException as error:
-            outcome.error = error
+        # The interruption may arrive while an outcome is being stored, hence the outer fence.
+        with suppress(OutOfTime):
+            try:
+                outcome.value = call()
+            except OutOfTime:
+                outcome.timed_out = True
+            except BaseException as error:
+                outcome.error = error
 
     thread = threading.Thread(target=body, daemon=True, name="rsopt solver")
     thread.start()
     try:
-        thread.join(max(deadline - time.perf_counter(), 0.0) + GRACE)
+        thread.join(min(max(deadline - time.perf_counter(), 0.0) + GRACE, threading.TIMEOUT_MAX))
         if thread.is_alive():
             _interrupt(thread)
             thread.join(4 * GRACE)

@@ -59,8 +59,10 @@ class Search:
         proposal, stop, message = None, Stop.FAILED, ""
         if isinstance(outcome.error, SearchEnded):
             stop = outcome.error.stop
-        elif outcome.timed_out:
+        elif outcome.timed_out and meter.best_s is not None:
             stop, message = Stop.TIME, "the solver did not come back in time and was given up"
+        elif outcome.timed_out:
+            message = f"{solver!r} did not come back in {self.budget.seconds:g} s and had evaluated nothing."
         elif outcome.error is not None:
             message = f"{solver!r} raised {type(outcome.error).__name__}: {outcome.error}"
         else:

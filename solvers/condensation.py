@@ -95,20 +95,23 @@ def condense(form: SmoothOracle, start: Array, step: Callable[[Condensed], Array
 
 
 def interior(curve: LevelCurve, q: Array) -> Array:
-    """The point of the curve with the q2 of q, moved off the faces, where logs end: n·q3 >= 1e-4, q1 > 0."""
+    """The point of the curve with the q2 of q, moved off the faces, where logs end, by n·q_i <= 1e-4."""
     tiny = 1e-4 / curve.tail_set.n
     point = curve.points([curve.coordinate(q)])[0]
-    q2 = with_positive_q1(curve, float(point[1]))
+    q2 = off_the_faces(curve, float(point[1]))
     if q2 > point[1]:
-        point = np.array([curve.tangent(q2)[0], q2, 1.0 - tiny - q2])
-    point = np.maximum(point, [0.0, 0.0, min(1e-6, tiny)])
+        # q3 pays for it: scaling all three would bring q2 back below where h ends.
+        q1 = curve.tangent(q2)[0]
+        point = np.array([q1, q2, 1.0 - q1 - q2])
+    point[2] = max(point[2], min(1e-6, tiny))
     return np.asarray(point / point.sum())
 
 
-def with_positive_q1(curve: LevelCurve, q2: float) -> float:
-    """q2, or where the curve reaches q1 = 0 the q2 of a q1 that is small enough not to matter (n·q1 = 1e-4)."""
+def off_the_faces(curve: LevelCurve, q2: float) -> float:
+    """q2, or where the curve reaches q1 = 0 or q2 = 0 the q2 of a point close by where both are positive."""
     if isinstance(curve.functional, Margin | TaylorProbitMargin):
-        return curve.with_q1(q2, 1e-4 / curve.tail_set.n)
+        tiny = 1e-4 / curve.tail_set.n
+        return max(curve.with_q1(q2, tiny), 0.01 * tiny)
     return q2
 
 

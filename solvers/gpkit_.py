@@ -22,7 +22,7 @@ from rsopt.solver import Budget, Claim, Proposal, Stop
 from rsopt.starts import starting_points
 from rsopt.terms import Signomial
 
-from .condensation import Condensed, Run, condense, interior, with_positive_q1
+from .condensation import Condensed, Run, condense, interior, off_the_faces
 
 Array = npt.NDArray[np.float64]
 
@@ -224,7 +224,7 @@ class _Tangent:
         """The constraint at x0, GPkit's map of the current values (empty at first)."""
         at = float(x0[self.v[1]]) if self.v[1] in x0 else 1.0
         low, high = self.curve.segment
-        q2 = with_positive_q1(self.curve, min(max(at * float(self.scale[1]), low), high))
+        q2 = off_the_faces(self.curve, min(max(at * float(self.scale[1]), low), high))
         h, slope, _ = self.curve.tangent(q2)
         power = slope * q2 / h
         bend = h / float(self.scale[0]) * (q2 / float(self.scale[1])) ** -power

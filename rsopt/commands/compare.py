@@ -1,0 +1,116 @@
+"""``rsopt compare``: solvers side by side on worst cases whose suprema are proven."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rsopt.errors import InvalidInputError, StorageError, UnknownNameError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from rsopt.compare import Comparison
+
+FUNCTIONALS = ["margin", "probit", "taylor-probit"]
+
+
+def compare(
+    solvers: Annotated[str, typer.Option(help="Names with commas between them, or all.")] = "all",
+    n: Annotated[str, typer.Option("--n", help="Sizes of the zoo's problems: 5, 20, 50, 200, 1000, 10000, 100000; or "
+                                               "all.")] = "20,50,200,1000,100000",
+    functional: Annotated[str, typer.Option(help="margin, probit, taylor-probit, with commas between them; or all."
+                                            )] = "all",
+    seconds: Annotated[float, typer.Option(help="Budget of one worst case.")] = 60.0,
+    seeds: Annotated[int, typer.Option(min=1, help="How many seeds, from 0.")] = 1,
+    bounds: Annotated[bool, typer.Option(help="Compute the whole bound with each solver too.")] = True,
+    output: Annotated[Path, typer.Option(help="Folder for comparison.csv, comparison.parquet and gaps.png."
+                                         )] = Path("runs/compare"),
+) -> None:
+    """Compare solvers on the zoo: gap to the proven supremum, time, claim, and the bound each leads to."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from rsopt.compare import compare as compare_solvers
+    from rsopt.registry import solver_names
+    from rsopt.solver import Budget
+    from rsopt.zoo import zoo
+
+    names = _listed(solvers, solver_names(), "solver")
+    wanted = set(_listed(functional, FUNCTIONALS, "functional"))
+    sizes = {int(size) for size in _listed(n, sorted({str(case.problem.counts.n) for case in zoo()}, key=int), "size")}
+    cases = [case for case in zoo() if case.problem.counts.n in sizes and case.problem.functional.name in wanted]
+    if not cases:
+        raise InvalidInputError("The zoo has no such problem; widen --n or --functional.")
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"The folder {output} cannot be made: {error.strerror}.") from error
+    with Progress(transient=True) as bar:
+        task = bar.add_task("", total=len(cases) * len(names) * seeds)
+
+        def progress(problem: str, solver: str) -> None:
+            bar.update(task, advance=1, description=f"{solver} on {problem}")
+
+        found = compare_solvers(cases, names, [Budget(seconds)], list(range(seeds)), bounds=bounds, progress=progress)
+    console = Console()
+    console.print(summary_table(found))
+    _print_rest(console.print, found, bounds)
+    found.save(output / "comparison.csv")
+    found.save(output / "comparison.parquet")
+    found.plot(output / "gaps.png")
+    console.print(f"Rows in {output}/comparison.csv and .parquet, picture in {output}/gaps.png", soft_wrap=True)
+
+
+def summary_table(found: Comparison) -> Table:
+    """One line for each n and solver."""
+    from rich import box
+    from rich.table import Table
+
+    # Narrow enough for a terminal of 80 columns; the rest is in the files.
+    table = Table(title="Worst cases solved; gaps are relative to the proven supremum", title_justify="left",
+                  title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 0, 0, 0), pad_edge=False, collapse_padding=True)
+    for column in ("n", "solver", "solved", "<1e-6", "median", "worst", "polished", "seconds", "cost"):
+        table.add_column(column, justify="left" if column == "solver" else "right", no_wrap=True)
+    before = None
+    for line in sorted(found.summary(), key=lambda line: line.n):
+        if before is not None and line.n != before:
+            table.add_section()
+        numbers = ["–"] * 6 if not line.solved else [
+            f"{line.within:.0%}", _short(line.median_raw), _short(line.worst_raw), _short(line.worst_polished),
+            f"{line.median_seconds:.2g}", f"{line.worst_given_up:.2%}" if line.worst_given_up >= 0.0 else "–"]
+        table.add_row(f"{line.n:,}" if line.n != before else "", line.solver,
+                      f"{line.solved}/{line.solved + line.refused}", *numbers)
+        before = line.n
+    return table
+
+
+def _short(gap: float) -> str:
+    return "0" if gap < 1e-12 else f"{gap:.0e}"
+
+
+def _print_rest(show: object, found: Comparison, bounds: bool) -> None:
+    assert callable(show)
+    show("solved: of the problems tried. <1e-6: share of them with a smaller gap. median, worst: gap of the solver's "
+         "own point. polished: worst gap after one step of rsopt's own.", highlight=False)
+    if bounds:
+        show("cost: what the proof gave up at the worst, as a share of the bound's width.", highlight=False)
+    reasons = dict.fromkeys(f"{row.solver}: {row.error}" for row in found.rows if row.stop in ("ABSENT", "FAILED"))
+    refused = sorted({row.solver for row in found.rows if row.stop == "REFUSED"})
+    for reason in reasons:
+        show(reason, soft_wrap=True, highlight=False, markup=False)
+    if refused:
+        show(f"Refused some problems, with reasons in the rows: {', '.join(refused)}.", highlight=False)
+
+
+def _listed(text: str, known: list[str], kind: str) -> list[str]:
+    """The names in a list with commas, all of them for "all"."""
+    if text == "all":
+        return known
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    for name in names:
+        if name not in known:
+            raise UnknownNameError.of(kind, name, known)
+    return names

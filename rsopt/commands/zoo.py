@@ -1,0 +1,59 @@
+"""``rsopt zoo``: the worst cases of the zoo as files, a benchmark for other people's solvers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rsopt.errors import MissingDependencyError, RefusedError, StorageError
+
+
+def zoo(
+    folder: Annotated[Path, typer.Argument(help="Folder to write to; it is made if need be.")],
+    most_terms: Annotated[int, typer.Option(help="Write out only problems with at most so many monomials.")] = 20_000,
+    nl: Annotated[bool, typer.Option(help="Write AMPL .nl files too (needs Pyomo).")] = True,
+) -> None:
+    """Write the zoo to a folder: index.json with every proven bracket, term lists as JSON, models as AMPL .nl."""
+    from rich.console import Console
+
+    from rsopt.exports import writable, write_nl, write_terms
+    from rsopt.zoo import zoo as problems
+
+    index = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"The folder {folder} cannot be made: {error.strerror}.") from error
+    without_nl = ""
+    for case in problems():
+        counts, p = case.problem.counts, case.problem
+        known = {"tail_at_least": case.bracket.at_least, "tail_at_most": case.bracket.at_most,
+                 "point": case.bracket.point.tolist(), "place": case.place}
+        entry: dict[str, object] = {
+            "name": case.name, "n": counts.n, "x1": counts.x1, "x2": counts.x2, "functional": p.functional.name,
+            "order": getattr(p.functional, "order", None), "statistic": p.statistic.name, "alpha": p.alpha,
+            "least_q1": case.worst_case.domain.least_q1, "level": case.level,
+            "monomials": case.worst_case.tail_set.size(), "known": known, "terms": None, "nl": None}
+        if writable(case.worst_case, most_terms) is None:
+            write_terms(case.worst_case, folder / f"{case.name}.json", known)
+            entry["terms"] = f"{case.name}.json"
+            if nl and not without_nl:
+                try:
+                    write_nl(case.worst_case, folder / f"{case.name}.nl")
+                    entry["nl"] = f"{case.name}.nl"
+                except (MissingDependencyError, RefusedError) as error:
+                    without_nl = str(error)
+        index.append(entry)
+    try:
+        (folder / "index.json").write_text(json.dumps(index, indent=1, allow_nan=False) + "\n")
+    except OSError as error:
+        raise StorageError(f"The index could not be written to {folder}: {error.strerror}.") from error
+    written = [sum(entry[kind] is not None for entry in index) for kind in ("terms", "nl")]
+    console = Console()
+    console.print(f"{len(index)} problems in {folder}/index.json; {written[0]} as term lists, {written[1]} as .nl. "
+                  f"Larger ones are stated by their counts alone.", soft_wrap=True, highlight=False)
+    if without_nl:
+        console.print(without_nl, soft_wrap=True, highlight=False, markup=False)
