@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rsopt.bound import lower_bound as lower_bound
     from rsopt.certificate import Certificate as Certificate
     from rsopt.checker import check_certificate as check_certificate
-    from rsopt.compare import compare as compare
+    from rsopt.comparison import compare as compare
     from rsopt.counts import Counts as Counts
     from rsopt.domain import Simplex as Simplex
     from rsopt.errors import RsoptError as RsoptError
@@ -39,7 +39,7 @@ _HOME = {
     "ProbitMargin": "functionals", "RsoptError": "errors", "ScoreBound": "score_bound", "Simplex": "domain",
     "Studentized": "statistics", "TaylorProbitMargin": "functionals", "WorstCaseProblem": "problem",
     "baselines": "baselines", "check_certificate": "checker", "check_transcript": "transcript_check",
-    "compare": "compare", "get_solver": "registry", "lower_bound": "bound", "lower_bound_scores": "scores",
+    "compare": "comparison", "get_solver": "registry", "lower_bound": "bound", "lower_bound_scores": "scores",
     "solver_names": "registry",
 }
 
@@ -50,7 +50,6 @@ def __getattr__(name: str) -> object:
     if name not in _HOME:
         raise AttributeError(f"module 'rsopt' has no attribute {name!r}")
     module = importlib.import_module(f"rsopt.{_HOME[name]}")
-    # `compare` and `baselines` are also names of modules: importing the former must not leave the module in its place.
     value = module if name == _HOME[name] == "baselines" else getattr(module, name)
     globals()[name] = value
     return value

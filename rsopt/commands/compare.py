@@ -12,7 +12,7 @@ from rsopt.errors import InvalidInputError, StorageError, UnknownNameError
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from rsopt.compare import Comparison
+    from rsopt.comparison import Comparison
 
 FUNCTIONALS = ["margin", "probit", "taylor-probit"]
 
@@ -33,7 +33,7 @@ def compare(
     from rich.console import Console
     from rich.progress import Progress
 
-    from rsopt.compare import compare as compare_solvers
+    from rsopt.comparison import compare as compare_solvers
     from rsopt.registry import solver_names
     from rsopt.solver import Budget
     from rsopt.zoo import zoo

@@ -12,7 +12,7 @@ from rsopt.errors import InvalidInputError, MissingDependencyError, StorageError
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from rsopt.compare import ComparisonRow
+    from rsopt.comparison import ComparisonRow
 
 # Gaps below this are rounding; they are drawn at this height, on a line that says so.
 RESOLUTION = 1e-12

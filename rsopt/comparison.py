@@ -160,7 +160,7 @@ class Comparison:
             InvalidInputError: no row has a point.
             StorageError: the file cannot be written.
         """
-        from rsopt.compare_plot import save_gaps
+        from rsopt.comparison_plot import save_gaps
 
         save_gaps(Path(path), self.rows)
 
