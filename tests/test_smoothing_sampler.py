@@ -211,7 +211,8 @@ def test_the_record_names_every_condition_and_every_difference():
     record = classifier.provenance(3)
     assert record.as_dict() == {
         "scheme": 1, "seed": 3, "sigma": 0.5, "chunk": 64, "num_classes": 5, "noise": "numpy Philox, Box-Muller",
-        "device": "cpu", "input_dtype": "float32", "autocast": None, "compile_backend": None,
+        "device": f"cpu ({torch.backends.cpu.get_cpu_capability()})",
+        "input_dtype": "float32", "autocast": None, "compile_backend": None,
         "matmul": torch.get_float32_matmul_precision(), "threads": torch.get_num_threads(),
         "torch": torch.__version__, "numpy": np.__version__}
     assert Provenance(**record.as_dict()) == record

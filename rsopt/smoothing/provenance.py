@@ -28,7 +28,7 @@ class Provenance:
         chunk: rows of one forward batch.
         num_classes: columns of the model's output.
         noise: generator that drew the noise.
-        device: device type and, for accelerators, the model of the card.
+        device: device type with the model of the card, or the vector units of the processor.
         input_dtype: dtype the noisy input was cast to, after the noise was added in float32.
         autocast: dtype of autocast, or None.
         compile_backend: backend of torch.compile, or None.
@@ -65,9 +65,11 @@ class Provenance:
 
 
 def device_name(device: torch.device) -> str:
-    """Type of a device and, on accelerators that say it, the model of the card."""
+    """Type of a device with what last digits depend on: the model of the card, the vector units of the processor."""
     if device.type == "cuda":
         return f"cuda ({torch.cuda.get_device_name(device)})"
+    if device.type == "cpu":
+        return f"cpu ({torch.backends.cpu.get_cpu_capability()})"
     return device.type
 
 

@@ -138,7 +138,7 @@ class Sampler:
         for window in self._windows(n, first_chunk):
             scores = self._scores(noise, window)
             with torch.inference_mode():
-                cells = torch.stack([_votes(block) for block in scores]).cpu().numpy()
+                cells = _votes(scores).cpu().numpy()
             for (number, rows), row in zip(window, cells, strict=True):
                 if row[-1]:
                     raise ModelError(unusable_text(index, int(row[-1]), f"chunk {number}"))
@@ -237,12 +237,18 @@ class Sampler:
         self.checked.add(tuple(point.shape))
 
 
-def _votes(scores: torch.Tensor) -> torch.Tensor:
-    # Rows without a vote go to an extra cell, read later: asking for them now would wait for the device.
-    classes = scores.shape[1]
-    vote = torch.where(unusable_rows(scores), classes, scores.argmax(dim=1))
-    cells = torch.zeros(classes + 1, dtype=torch.int64, device=scores.device)
-    return cells.scatter_add_(0, vote, torch.ones_like(vote))
+def _votes(blocks: list[torch.Tensor]) -> torch.Tensor:
+    """Votes of each block (rows, K) as one row of an int64 tensor (blocks, K + 1); only the last may be shorter.
+
+    All blocks at once, in few operations, for small models. The last cell of a row counts copies without a vote; it is
+    read later, since asking for them now would wait for the device.
+    """
+    scores = torch.cat(blocks)
+    size, cells = blocks[0].shape[0], scores.shape[1] + 1
+    largest, winner = scores.max(dim=1)
+    vote = torch.where(torch.isfinite(largest), winner, cells - 1)
+    vote += torch.arange(len(vote), device=vote.device).div_(size, rounding_mode="floor") * cells
+    return torch.bincount(vote, minlength=len(blocks) * cells).reshape(len(blocks), cells)
 
 
 def _simplex_rows(scores: torch.Tensor, simplex: SimplexMap) -> tuple[torch.Tensor, torch.Tensor]:
