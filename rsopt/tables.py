@@ -25,9 +25,9 @@ def print_facts(console: Console, facts: Iterable[tuple[str, str]]) -> None:
 
 
 def radius_grid(largest: float) -> list[float]:
-    """Up to five radii from 0 in round steps, for the columns of a table."""
-    step = next((step for step in _STEPS if largest / step <= 5.0), largest / 4.0 or 1.0)
-    return [step * k for k in range(5) if k == 0 or step * k <= largest]
+    """Up to four radii from 0 in round steps, for the columns of a table."""
+    step = next((step for step in _STEPS if largest / step < 4.0), largest / 4.0 or 1.0)
+    return [step * k for k in range(4) if k == 0 or step * k <= largest]
 
 
 def summary_table(rows: Sequence[Row], *, alpha: float, functional: str) -> Table:

@@ -41,7 +41,8 @@ SMALL = ("--n", 300, "--n0", 40, "--alpha", 0.01, "--sigma", 0.3, "--chunk", 50)
 
 def table(folder: Path) -> list[list[str]]:
     with (folder / "table.tsv").open() as file:
-        return [[cell for name, cell in line.items() if name != "time"] for line in csv.DictReader(file, delimiter="\t")]
+        lines = csv.DictReader(file, delimiter="\t")
+        return [[cell for name, cell in line.items() if name != "time"] for line in lines]
 
 
 def test_a_module_and_a_file_give_the_same_table(place: Path) -> None:

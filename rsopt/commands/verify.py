@@ -17,14 +17,19 @@ def verify(
 
     Prints one line a file, for a folder one line in all, and ends with status 2 if any proof is rejected.
     """
+    from rich.console import Console
+    from rich.progress import track
+
     from rsopt.errors import RsoptError
     from rsopt.verification import proofs_in
 
+    errors = Console(stderr=True)
     rejected = False
     for given in files:
         checked = held = 0
         try:
-            for name, text in proofs_in(given):
+            for name, text in track(proofs_in(given), f"Checking {given}", total=None, console=errors, transient=True,
+                                    disable=not (given.is_dir() and errors.is_terminal)):
                 checked += 1
                 held += _holds(name, text, arithmetic, told=not given.is_dir())
         except RsoptError as error:
