@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from rsopt.domain import Domain
 from rsopt.forms import BlackBox, Form
+from rsopt.functionals import LinkFunctional
 from rsopt.polish import polished
 from rsopt.prover import HEADROOM, ProofStatus, prove_level
 from rsopt.solver import Budget, Claim, Proposal, Stop
@@ -53,7 +54,9 @@ class BranchAndBound:
         meter.witness(q)
         if tail < _NOTHING:
             return Proposal(q, Stop.CONVERGED, Claim.LOCAL, meter.best, message="the tail is too small to prove about")
-        gap, proofs, nodes = self.tolerance, 0, 0
+        # Corner bounds alone are of first order: their number of nodes grows like one over the gap.
+        first_order = not isinstance(curve.functional, LinkFunctional)
+        gap, proofs, nodes = max(self.tolerance, 1e-2) if first_order else self.tolerance, 0, 0
         while gap <= self.loosest:
             target = tail * (1.0 + gap)
             if target >= 1.0:
