@@ -90,7 +90,11 @@ class Certificate:
         if content.get("format") != FORMAT:
             raise CertificateError(f"This is no certificate of this version: its format is {content.get('format')!r}, "
                                    f"expected {FORMAT!r}.")
-        if content_hash({key: value for key, value in content.items() if key != "sha256"}) != content.get("sha256"):
+        try:
+            digest = content_hash({key: value for key, value in content.items() if key != "sha256"})
+        except (TypeError, ValueError) as error:
+            raise CertificateError(f"The certificate holds something that is no JSON value: {error}.") from error
+        if digest != content.get("sha256"):
             raise CertificateError("The certificate was changed after it was written: its content hash does not match.")
         try:
             lower = content["lower"]
@@ -98,12 +102,13 @@ class Certificate:
             return cls(
                 n=content["n"], x1=content["x1"], x2=content["x2"], alpha=content["alpha"],
                 functional=content["functional"], order=content["order"], statistic=content["statistic"],
-                observed=content["observed"],
-                third_cell=content["third_cell"], least_q1=content["least_q1"],
-                lower=-math.inf if lower is None else lower, lower_at_most=content["lower_at_most"],
-                witness=None if witness is None else (witness[0], witness[1], witness[2]),
-                cuts=tuple(content["cuts"]), kinds=tuple((str(kind), int(count)) for kind, count in content["kinds"]))
-        except (KeyError, TypeError, IndexError, ValueError) as error:
+                observed=_number(content["observed"]),
+                third_cell=content["third_cell"], least_q1=float(content["least_q1"]),
+                lower=-math.inf if lower is None else float(lower), lower_at_most=_number(content["lower_at_most"]),
+                witness=None if witness is None else (float(witness[0]), float(witness[1]), float(witness[2])),
+                cuts=tuple(float(cut) for cut in content["cuts"]),
+                kinds=tuple((str(kind), int(count)) for kind, count in content["kinds"]))
+        except (KeyError, TypeError, IndexError, ValueError, OverflowError) as error:
             raise CertificateError(f"The certificate is incomplete: {error!r}.") from error
 
     @classmethod
@@ -123,6 +128,10 @@ class Certificate:
         if not isinstance(content, dict):
             raise CertificateError(f"{path} holds no certificate: expected a JSON object.")
         return cls.from_dict(content)
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None else float(value)
 
 
 def content_hash(content: Mapping[str, Any]) -> str:

@@ -116,7 +116,7 @@ class CheckedLink:
 
     def nodes(self, level: float, cuts: Array) -> tuple[Array, Array, Array, Array]:
         """(q1 low, q1 high, q3 low, q3 high) on the curve at the cuts, each of shape (k + 1,), with rounding bounds."""
-        with np.errstate(invalid="ignore", divide="ignore"):
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
             if self.functional == "margin":
                 q1 = np.clip(cuts + level, 0.0, 1.0)
                 error = np.full(cuts.shape, 4.0 * _EPS)

@@ -27,6 +27,8 @@ Array = npt.NDArray[np.float64]
 # What SciPy's distributions and the factors' rounding may be off, in log P; the proof left 2e-6 of headroom for it.
 _SLACK = 5e-7
 _TIGHT = 1e-3
+_MOST_DRAWS = 10_000_000
+_LARGEST_ORDER = 1001
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ def check_certificate(certificate: Certificate | Mapping[str, Any] | str | os.Pa
 def _check_values(c: Certificate) -> None:
     """Types and ranges of everything that is used below."""
     whole = all(isinstance(v, int) and not isinstance(v, bool) for v in (c.n, c.x1, c.x2))
-    if not whole or c.n < 1 or min(c.x1, c.x2) < 0 or c.x1 + c.x2 > c.n:
+    if not whole or not 1 <= c.n <= _MOST_DRAWS or min(c.x1, c.x2) < 0 or c.x1 + c.x2 > c.n:
         raise CertificateError(f"These are no counts: n = {c.n!r}, x1 = {c.x1!r}, x2 = {c.x2!r}.")
     if not isinstance(c.alpha, float) or not 0.0 < c.alpha < 0.5:
         raise CertificateError(f"alpha must lie in (0, 1/2); found {c.alpha!r}.")
@@ -106,13 +108,17 @@ def _check_values(c: Certificate) -> None:
         raise CertificateError(f"Unknown statistic {c.statistic!r}.")
     if c.statistic == "studentized" and c.alpha > 0.4:
         raise CertificateError("The studentized statistic supports alpha up to 0.4.")
-    if (c.functional == "taylor-probit") != (c.order is not None) or (c.order is not None and c.order % 2 == 0):
+    order_fits = (isinstance(c.order, int) and c.order % 2 == 1 and 1 <= c.order <= _LARGEST_ORDER
+                  if c.functional == "taylor-probit" else c.order is None)
+    if not order_fits:
         raise CertificateError(f"Order {c.order!r} does not fit the functional {c.functional!r}.")
     if c.least_q1 not in (0.0, 0.5):
         raise CertificateError(f"Nulls restricted to q1 >= {c.least_q1!r} are part of no proven bound.")
     if c.least_q1 > 0.0 and not stats.binom.sf(c.x1 - 1, c.n, c.least_q1) < c.alpha:
         raise CertificateError(f"A bound over the nulls with q1 >= {c.least_q1!r} needs a passed test of p_A > "
                                f"{c.least_q1!r}, and {c.x1} votes of {c.n} do not pass it at alpha = {c.alpha!r}.")
+    if not isinstance(c.third_cell, bool):
+        raise CertificateError(f"third_cell must be true or false; found {c.third_cell!r}.")
     if not c.third_cell and c.x1 + c.x2 != c.n:
         raise CertificateError("The certificate says there are two classes, but votes fell on others.")
     if math.isnan(c.lower) or c.lower == math.inf:
@@ -147,6 +153,9 @@ def log_tail_double(q: Array, stairs: npt.NDArray[np.int64], n: int, alpha: floa
         n: number of draws.
         alpha: scale of the tails that matter; the window leaves out less than 1e-9 of it, which is added.
     """
+    if not np.all(np.isfinite(q)):
+        # A point that is no number proves nothing: above every alpha.
+        return math.inf
     total = q.sum()
     p2, rest = q[1] / total, (q[0] + q[2]) / total
     if rest <= 0.0:
@@ -173,11 +182,14 @@ def log_tail_double(q: Array, stairs: npt.NDArray[np.int64], n: int, alpha: floa
 def _check_pieces(c: Certificate, link: CheckedLink, stairs: npt.NDArray[np.int64], tail: LogTail) -> float:
     """Cover the level curve by the certificate's pieces; returns the largest log tail, or raises."""
     segment = link.segment(c.lower, c.third_cell, c.least_q1)
+    if c.lower > link.value(1.0, 0.0):
+        raise CertificateError(f"lower = {c.lower!r} lies above the largest value of the functional.")
     if stairs.size == 0 or segment is None:
         return -math.inf
     cuts = np.array(c.cuts)
-    kinds = [kind for kind, count in c.kinds for _ in range(count)]
-    if cuts.size < 2 or len(kinds) != cuts.size - 1 or not np.all(np.isfinite(cuts)) or np.any(np.diff(cuts) < 0.0):
+    fits = min((count for _, count in c.kinds), default=0) >= 1 and sum(count for _, count in c.kinds) == cuts.size - 1
+    kinds = [kind for kind, count in c.kinds for _ in range(count)] if fits else []
+    if not kinds or not np.all(np.isfinite(cuts)) or np.any(np.diff(cuts) < 0.0):
         raise CertificateError("The cuts of the level curve are missing, out of order, or do not match the pieces.")
     if not c.third_cell:
         # The curve is one point, which two arithmetics place a few units in the last place apart: prove it around here.

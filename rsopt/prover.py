@@ -80,6 +80,9 @@ def prove_level(tail_set: TailSet, functional: Functional, domain: Domain, level
     """
     if tail_set.top_row < 0:
         return Proof(ProofStatus.PROVED, _EMPTY, math.nan, 0)
+    if level > functional.range[1]:
+        # No q has this level and every q lies below it: an empty curve that proves nothing.
+        return Proof(ProofStatus.EXHAUSTED, None, math.nan, 0)
     segment = domain.segment(functional, level)
     if segment is None:
         return Proof(ProofStatus.PROVED, _EMPTY, math.nan, 0)
