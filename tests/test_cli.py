@@ -192,7 +192,8 @@ def test_interrupted_and_killed_runs_go_on_to_the_same_result(tmp_path: Path) ->
 
     command, options = certify_command(tmp_path / "broken")
     for stop, status, after in ((signal.SIGINT, 130, 3), (signal.SIGKILL, -signal.SIGKILL, 6)):
-        process = subprocess.Popen(command, **options)
+        # A suite that runs in the background may have been told to ignore interrupts, and children inherit that.
+        process = subprocess.Popen(command, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL), **options)
         deadline = time.monotonic() + 60
         while finished_inputs(tmp_path / "broken") < after and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.008)
