@@ -38,7 +38,7 @@ def terms(problem: WorstCaseProblem) -> dict[str, Any]:
         problem: a worst case.
 
     Raises:
-        RefusedError: a functional known by its values only, or more than 5,000,000 monomials; the text says how many.
+        RefusedError: a functional known by its values only, or more than 2,000,000 monomials; the text says how many.
     """
     form = problem.form(TermList)
     assert isinstance(form, TermList)

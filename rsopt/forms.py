@@ -120,16 +120,20 @@ class TermList:
 
     @cached_property
     def _terms(self) -> tuple[Array, npt.NDArray[np.int64]]:
-        blocks = list(monomials(self.curve.tail_set))
-        logs = np.concatenate([block[0] for block in blocks])
-        exponents = np.concatenate([block[1] for block in blocks])
+        with np.errstate(divide="ignore"):
+            log_q = np.maximum(np.log(self.curve.points(self.curve.grid(24))), -1e4)
+        least = -math.inf
         if self.negligible > 0.0:
-            with np.errstate(divide="ignore"):
-                log_q = np.maximum(np.log(self.curve.points(self.curve.grid(48))), -1e4)
-            largest = np.max([logs + exponents @ row for row in log_q], axis=0)
-            keep = largest >= math.log(self.negligible / logs.size)
-            logs, exponents = logs[keep], exponents[keep]
-        return logs, exponents
+            least = math.log(self.negligible / self.curve.tail_set.size())
+        logs, exponents = [], []
+        for block, powers in monomials(self.curve.tail_set):
+            largest = np.full(block.size, -math.inf)
+            for row in log_q:
+                np.maximum(largest, block + powers @ row, out=largest)
+            keep = largest >= least
+            logs.append(block[keep])
+            exponents.append(powers[keep])
+        return np.concatenate(logs), np.concatenate(exponents)
 
     @property
     def log_coefficients(self) -> Array:

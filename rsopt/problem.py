@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[np.float64]
 
-MOST_TERMS = 5_000_000
+MOST_TERMS = 2_000_000
 
 _EQUATIONS: dict[type[LinkFunctional], tuple[str, str]] = {
     Margin: ("9", "q1 - q2"), ProbitMargin: ("10", "ndtri(q1) - ndtri(q2)"),

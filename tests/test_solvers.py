@@ -80,7 +80,7 @@ def test_refused() -> None:
     size = problem.tail_set.size()
     assert str(raised.value) == (
         "Pyomo(executable='ipopt', most_terms=40000, starts=3, iterations=200, tolerance=1e-09) cannot take this "
-        f"problem. The list would hold {size:,} monomials (n = 100,000); at most 5,000,000 are listed. Take the "
+        f"problem. The list would hold {size:,} monomials (n = 100,000); at most 2,000,000 are listed. Take the "
         "SmoothOracle, or stream them with rsopt.terms.monomials. These solvers can: scipy, branch-and-bound, ipopt, "
         "gpkit, cvxpy, botorch.")
 
