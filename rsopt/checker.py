@@ -221,7 +221,9 @@ def _check_pieces(c: Certificate, link: CheckedLink, stairs: npt.NDArray[np.int6
         if not np.all(np.isfinite(r)):
             raise CertificateError(f"Piece {sides[-1]} reaches a face of the simplex, where the convex bound is void.")
         e = np.array([q1_high[node], cuts[node], q3_high[node]]) * r
-        value = tail(e, stairs, c.n, c.alpha) + c.n * math.log(e.sum())
+        # What the window leaves out is multiplied by the same factor as the tail: leave out that much less.
+        factor = c.n * math.log(e.sum())
+        value = tail(e, stairs, c.n, max(c.alpha * math.exp(-max(factor, 0.0)), 1e-250)) + factor
         worst = max(worst, _below(value + slack, limit, sides[-1]))
     return worst
 
