@@ -39,6 +39,7 @@ CORNER, CONVEX = 0, 1
 
 _RTOL = 1e-7
 _LEFT_OUT = math.log(5e-5)  # of alpha, on each side of the window of a proof's tail; added, so it costs slack only
+_DEEPEST = 50.0
 _SHARE = 0.8  # of the slack at a node that a piece may use up: less means more nodes, more means more failures
 
 
@@ -233,6 +234,8 @@ def prove(n: int, stairs: np.ndarray, rule: Rule, top_row: int, kind: int, coeff
                 return (WITNESS if plain >= log_alpha else EXHAUSTED), cuts[:1].copy(), kinds[:0].copy(), used
             slack = log_alpha - plain - rounding_slack(n)
             failed = False
+        # Deep tails would allow pieces whose factors only logarithms can hold; a checker should not need them.
+        slack = min(slack, _DEEPEST)
         at_end = q2 >= last
         q2_next = q2
         there = here
