@@ -2,7 +2,7 @@
 
 Nothing here imports the kernel, the statistics, the links or the prover. Stairs are rebuilt from the definition of the
 statistic by vectorised bisection and an interval exclusion; tails are sums of SciPy's binomial distribution (or of Arb
-balls); Taylor coefficients come from the exact recursion for the derivatives of the probit.
+balls); Taylor coefficients come from a differential equation, term by term in extended precision.
 """
 
 from __future__ import annotations

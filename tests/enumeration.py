@@ -46,13 +46,14 @@ def taylor_exact(order: int) -> tuple[float, ...]:
     series = [fmpq(0)] * (order + 1)
     for k in range((order + 1) // 2):
         series[2 * k + 1] = fmpq((-1) ** k, 2 ** k * math.factorial(k) * (2 * k + 1))
-    previous, ctx.cap = ctx.cap, order + 1
+    previous = ctx.cap, ctx.prec
+    ctx.cap, ctx.prec = order + 1, 128
     try:
         reverted = fmpq_series(series, prec=order + 1).reversion()
         root = (2 * arb.pi()).sqrt()
         return tuple(float(arb(reverted[k]) * root ** k) for k in range(order + 1))
     finally:
-        ctx.cap = previous
+        ctx.cap, ctx.prec = previous
 
 
 def taylor_link(order: int, q: Array) -> Array:
