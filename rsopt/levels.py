@@ -1,0 +1,126 @@
+"""Levels: the value of g that a radius asks for, whether it is proven, whether it is out of reach, and from what n."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from rsopt.counts import Counts, checked_alpha
+from rsopt.errors import InvalidInputError
+from rsopt.functionals import Functional, Margin, ProbitMargin, TaylorProbitMargin
+from rsopt.problem import LowerBoundProblem
+from rsopt.prover import ProofStatus, prove_level
+from rsopt.radius import checked_sigma, probit_radius, smoothed_margin_radius
+from rsopt.statistics import Statistic, clopper_pearson_lower, clopper_pearson_upper
+
+# Radius 0 asks for a bound above 0. This is the bound that is tried.
+ABOVE_ZERO = 1e-9
+
+# Tail evaluations that one proof may take; more are only needed where the level is the exact bound to three digits.
+MOST_EVALUATIONS = 20_000
+
+_SAFE = 1e-12
+
+
+def level_for_radius(functional: Functional, radius: float, sigma: float) -> float:
+    """The least bound on g whose certified radius is at least `radius` and positive.
+
+    Args:
+        functional: the margin, the probit margin or its Taylor polynomial.
+        radius: l2, in the units of the input and of sigma; 0 asks for any positive bound.
+        sigma: standard deviation of the noise.
+
+    Raises:
+        InvalidInputError: a radius or sigma without meaning, a functional without a radius, or a radius that no
+            margin reaches.
+    """
+    scale = checked_sigma(sigma)
+    if isinstance(radius, bool) or not isinstance(radius, int | float) or not 0.0 <= radius < math.inf:
+        raise InvalidInputError(f"A target radius must be a number from 0 on; found {radius!r}.")
+    if isinstance(functional, Margin):
+        to_radius, slope = smoothed_margin_radius, scale * math.sqrt(math.pi / 2.0)
+    elif isinstance(functional, ProbitMargin | TaylorProbitMargin):
+        to_radius, slope = probit_radius, 0.5 * scale
+    else:
+        raise InvalidInputError(f"The functional {functional.name!r} has no certified radius in rsopt; "
+                                "'margin', 'probit' and 'taylor-probit' have.")
+    level = max(radius / slope * (1.0 - 1e-14), ABOVE_ZERO)
+    while to_radius(level, scale) < radius:
+        level = math.nextafter(level, math.inf)
+    if level >= functional.range[1]:
+        largest = to_radius(functional.range[1], scale)
+        raise InvalidInputError(f"No votes certify radius {radius:g} at sigma {scale:g} with {functional.name!r}: its "
+                                f"largest radius is {largest:g}. Use a larger sigma or a smaller radius.")
+    return level
+
+
+def least_samples(functional: Functional, level: float, alpha: float) -> int:
+    """The least n at which any votes at all reach a level at error alpha: below it everything falls short.
+
+    The strongest evidence is (n, 0, 0). Its tail set holds nothing else, so that sup {P_q(W) : g(q) <= L} = q1(L)^n,
+    with q1(L) the largest q1 at level L, where q3 = 0: the level is reached once q1(L)^n <= alpha. One-sided
+    Clopper–Pearson limits, and so Cohen's bound, reach it at the same n.
+
+    Args:
+        functional: g.
+        level: below the largest value of g.
+        alpha: probability that the statement is false.
+
+    Raises:
+        InvalidInputError: a level that no q exceeds.
+    """
+    if not level < functional.range[1]:
+        raise InvalidInputError(f"No q has {functional.name} above {level:g}.")
+    low, high = 0.0, 1.0
+    for _ in range(80):
+        middle = 0.5 * (low + high)
+        below = float(functional.value(np.array(middle), np.array(1.0 - middle))) <= level
+        low, high = (middle, high) if below else (low, middle)
+    if low >= 1.0 - 1e-15:
+        raise InvalidInputError(f"{functional.name} above {level:g} is beyond double precision.")
+    return max(math.ceil(math.log(checked_alpha(alpha)) / math.log(low) - 1e-9), 1)
+
+
+def level_reached(counts: Counts, level: float, functional: Functional, statistic: Statistic, alpha: float) -> bool:
+    """Whether LCB >= level at error alpha is proven: one proof, no search.
+
+    Args:
+        counts: the observation and the certified class.
+        level: L.
+        functional: g.
+        statistic: T.
+        alpha: probability that "g(p) >= level" is false.
+
+    Returns:
+        True only with a proof of Pi(level) <= alpha; a proof that runs out counts as no.
+    """
+    problem = LowerBoundProblem(counts, functional, statistic, alpha)
+    assert problem.domain is not None  # filled in at construction
+    proof = prove_level(problem.tail_set, functional, problem.domain, level, problem.alpha, MOST_EVALUATIONS)
+    return proof.status is ProofStatus.PROVED
+
+
+def upper_limit(counts: Counts, functional: Functional, alpha: float) -> float:
+    """An upper confidence limit on g for the empirical runner-up: g at Clopper–Pearson limits, alpha/2 each.
+
+    g(p) <= limit with probability at least 1 - alpha for a rival that was fixed in advance; the margin against the
+    strongest rival is not larger. For the probit margin it is infinite where x2 = 0 or x1 = n. The exact bound with
+    cells 1 and 2 exchanged would also do, but the studentized statistic ranks (0, 0, n) as strong evidence there, and
+    a null near q = (0, 0, 1) then allows no limit below about 0.8 at any n. Clopper–Pearson limits have no such
+    corner, and with the exact margin for it would save 5% of the samples (measured with approximate limits).
+
+    Args:
+        counts: the observation and the certified class.
+        functional: g.
+        alpha: probability that the limit is too low.
+    """
+    error = checked_alpha(alpha)
+    share = error if counts.two_classes else error / 2.0
+    high = min(float(clopper_pearson_upper(counts.x1, counts.n, share)) * (1.0 + _SAFE), 1.0)
+    if counts.two_classes:
+        low = 1.0 - high
+    else:
+        low = max(float(clopper_pearson_lower(counts.x2, counts.n, share)) * (1.0 - _SAFE), 0.0)
+    value = float(functional.value(np.array(high), np.array(low)))
+    return value + 4e-15 * abs(value) if math.isfinite(value) else value
