@@ -61,7 +61,7 @@ def _closed_form(method: str, counts: Counts | Sequence[int], top: int | None, f
     else:
         high = min(float(clopper_pearson_upper(observed.x2, observed.n, share)) * (1.0 + _SAFE), 1.0)
     value = float(g.value(np.array(low), np.array(high)))
-    lower = value - 4e-15 * abs(value) if math.isfinite(value) else value
+    lower = max(value - 4e-15 * abs(value), g.range[0]) if math.isfinite(value) else value
     return Bound(lower=lower, lower_at_most=math.nan, searched=math.nan, certified=True, method=method, functional=g,
                  statistic=None, alpha=level, solver=None, counts=observed, certificate=None, evaluations=0,
                  seconds=time.perf_counter() - started)
