@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rsopt.errors import InvalidInputError, StorageError
+from rsopt.executors import ALONE, Workers, executor
 from rsopt.pictures import PICTURES, hardest, save_pictures
 from rsopt.records import CertificateRow, Outcome
 from rsopt.rows import Row, write_table
@@ -69,8 +70,7 @@ class Inputs:
 
 
 def certify(classifier: SmoothedClassifier, inputs: Inputs, task: Task, *, seed: int, output: Path,
-            stop_on_failure: bool = True, watcher: Watcher | None = None, workers: int | None = None,
-            cluster: str | None = None) -> list[Row]:
+            stop_on_failure: bool = True, watcher: Watcher | None = None, workers: Workers = ALONE) -> list[Row]:
     """Certifies inputs and leaves the store, the table, the certificates and some pictures in a folder.
 
     The folder may hold the same run, unfinished: it is then continued, and the result is bit for bit that of an
@@ -84,7 +84,7 @@ def certify(classifier: SmoothedClassifier, inputs: Inputs, task: Task, *, seed:
         output: the folder.
         stop_on_failure: whether an input that the model cannot take ends the run, or is a row of its own.
         watcher: is told of the progress.
-        workers, cluster: who samples and proves, as in `rsopt.executors.executor`; by default this process alone.
+        workers: who samples and proves; by default this process alone.
 
     Returns:
         one row an input, in the order of their numbers.
@@ -94,14 +94,11 @@ def certify(classifier: SmoothedClassifier, inputs: Inputs, task: Task, *, seed:
         ModelError, StorageError, RsoptError: as in `Run.rows`.
         WorkerError, MissingDependencyError: as in `rsopt.executors.executor`.
     """
-    from rsopt.executors import executor
-
     if classifier.sigma != task.sigma:
         raise InvalidInputError(f"The task has sigma {task.sigma} and the classifier {classifier.sigma}.")
     simplex = simplex_of(task)
     labels = {idx: _label(inputs.labels[idx], idx, classifier.num_classes) for idx in inputs.chosen}
-    with (executor(classifier, seed, lambda idx: inputs.images[idx], simplex=simplex, workers=workers,
-                   cluster=cluster) as crew,
+    with (executor(classifier, seed, lambda idx: inputs.images[idx], workers, simplex=simplex) as crew,
           Store.open(output / STORE, run_facts(classifier, inputs, task, crew.sampling)) as store):
         rows = Run(labels, task, crew, store, stop_on_failure=stop_on_failure, watcher=watcher).rows()
         write_table(output / TABLE, rows)

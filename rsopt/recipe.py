@@ -72,12 +72,16 @@ class ModelRecipe:
             pickler: a module with the interface of `pickle`, for classes that plain pickle cannot name.
 
         Raises:
-            InvalidInputError: the model cannot be pickled.
+            InvalidInputError: the model cannot be pickled, or no device is called so.
         """
         import torch
 
         from rsopt.smoothing.evaluation import model_device
 
+        try:
+            kind = (model_device(classifier.model, classifier.device) if device is None else torch.device(device)).type
+        except RuntimeError as error:
+            raise InvalidInputError(f"There is no device {device!r}: {str(error).splitlines()[0]}") from error
         body = io.BytesIO()
         try:
             # A copy of the fields alone: compiled code stays behind and is made again where it runs.
@@ -85,7 +89,7 @@ class ModelRecipe:
         except (pickle.PicklingError, AttributeError, TypeError) as error:
             raise InvalidInputError(f"The model cannot be sent to other processes: {error}. Define its classes and "
                                     "functions in a module, not inside a function, or use one worker.") from error
-        return cls(body.getvalue(), seed, device or model_device(classifier.model, classifier.device).type,
+        return cls(body.getvalue(), seed, kind,
                    torch.get_num_threads(), torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32,
                    simplex)
 

@@ -7,13 +7,17 @@ import random
 from pathlib import Path
 
 import pytest
+import torch
 from keyed_crew import BenchCrew, KeyedRecipe, image, rows_of, untimed
+from small_net import IMAGES, SEED, Net, classifier
 from small_run import CHUNK, LABELS, TASK, left_behind, work
 
 from rsopt.crew import BACKLOG, CHUNKS_PER_UNIT, INPUTS_PER_WORKER, CrewExecutor
 from rsopt.errors import InvalidInputError, ModelError, WorkerError
+from rsopt.executors import Workers, executor
 from rsopt.policy import FixedSamples
 from rsopt.processes import ProcessCrew
+from rsopt.recipe import ModelRecipe
 from rsopt.rows import Row
 from rsopt.run import Task
 from rsopt.work import ChunkDone, InputFailed, SampleRequest
@@ -234,6 +238,22 @@ def hollow() -> None:
 def test_a_crew_needs_a_worker() -> None:
     with pytest.raises(InvalidInputError, match="at least one worker that samples; found 0"):
         ProcessCrew(KeyedRecipe(), samplers=0)
+    with pytest.raises(InvalidInputError, match="at least one worker; found 0"):
+        Workers(0)
+
+
+def test_what_cannot_be_sent_or_placed_is_told() -> None:
+    class Local(Net):
+        pass
+
+    with pytest.raises(InvalidInputError, match=r"cannot be sent to other processes: .*Define its classes"):
+        ModelRecipe.of(classifier(Local()), SEED)
+    with pytest.raises(InvalidInputError, match="There is no device 'quux'"):
+        ModelRecipe.of(classifier(), SEED, device="quux")
+    absent = next(kind for kind in ("xpu", "cuda") if not torch.get_device_module(kind).device_count())
+    with (pytest.raises(InvalidInputError, match=f"sample on a device of type '{absent}', and sees none"),
+          executor(classifier(), SEED, IMAGES.__getitem__, Workers(2, device=f"{absent}:0"))):
+        pass
 
 
 def test_looks_that_continue_are_spread_too(tmp_path: Path) -> None:

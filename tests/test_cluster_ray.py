@@ -16,7 +16,7 @@ from rsopt.certify import STORE
 from rsopt.cluster import RayCrew, connected
 from rsopt.crew import CrewExecutor
 from rsopt.errors import InvalidInputError, WorkerError
-from rsopt.executors import executor
+from rsopt.executors import Workers, executor
 from rsopt.recipe import ModelRecipe
 from rsopt.rows import Row
 from rsopt.run import Run
@@ -59,7 +59,7 @@ def test_one_actor(tmp_path: Path) -> None:
     expected = plain(tmp_path / "plain")
     assert len({row.counts for row in expected}) == len(LABELS)
     assert any(row.radius() > 0 for row in expected)
-    with executor(classifier(), SEED, IMAGES.__getitem__, cluster="ray", workers=1) as spread:
+    with executor(classifier(), SEED, IMAGES.__getitem__, Workers(1, "ray")) as spread:
         assert spread.sampling == classifier().provenance(SEED).as_dict()
         assert rows_of(tmp_path / "ray", spread) == expected
 
@@ -73,7 +73,7 @@ def test_deaths_poison_and_want_of_room(tmp_path: Path, caplog: pytest.LogCaptur
     assert {row.idx for row in expected if row.error} == {2, 5}
     healthy = plain(tmp_path / "healthy")
     assert [row for row in expected if not row.error] == [row for row in healthy if row.idx not in (2, 5)]
-    with executor(classifier(Net(once)), SEED, images.__getitem__, cluster="ray", workers=3) as spread:
+    with executor(classifier(Net(once)), SEED, images.__getitem__, Workers(3, "ray")) as spread:
         once.touch()
         assert rows_of(tmp_path / "ray", spread) == expected
     assert not once.exists()
@@ -96,8 +96,8 @@ def test_a_run_may_change_its_workers(tmp_path: Path) -> None:
 
     expected = plain(tmp_path / "plain")
     folder = tmp_path / "changing"
-    for options, after in (({"workers": 2}, 3), ({"cluster": "ray"}, 6)):
-        with pytest.raises(Enough), executor(classifier(), SEED, halt(after), **options) as spread:
+    for workers, after in ((Workers(2), 3), (Workers(cluster="ray"), 6)):
+        with pytest.raises(Enough), executor(classifier(), SEED, halt(after), workers) as spread:
             rows_of(folder, spread)
     assert plain(folder) == expected
 

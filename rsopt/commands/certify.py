@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from rsopt.certify import Inputs
     from rsopt.commands.sources import Source
+    from rsopt.executors import Workers
     from rsopt.rows import Row
     from rsopt.run import Task
 
@@ -44,7 +45,8 @@ def certify(
                                                     "model's outputs.")] = None,
     temperature: Annotated[float | None, typer.Option(help="What the outputs are divided by before softmax.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the noise.")] = 0,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, …; by default where the model lies.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, …; by default where the model lies. With "
+                                                    "workers its type, one device each.")] = None,
     chunk: Annotated[int, typer.Option(min=1, help="Rows of one forward pass; the samples depend on it.")] = 250,
     batch: Annotated[int, typer.Option(min=1, help="Samples in flight; costs memory, changes no result.")] = 1000,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes that sample and prove; changes no result. By "
@@ -63,10 +65,13 @@ def certify(
     from rich.console import Console
 
     from rsopt.commands.sources import Named
+    from rsopt.executors import Workers
     from rsopt.policy import FixedSamples
     from rsopt.run import SoftOutputs, Task
 
-    named = Named(preset, model, weights, data, classes, device)
+    apart = Workers(workers, cluster, device)
+    # Workers take the device; the model of this process, which only sends it to them, stays where it is.
+    named = Named(preset, model, weights, data, classes, None if apart.apart else device)
     soft = None if scores is None else SoftOutputs(scores, temperature)
     task = Task(sigma=sigma, policy=FixedSamples(n, alpha), n0=selection_samples(n0, label_mode), functional=functional,
                 order=order, statistic=statistic, solver=solver, soft=soft)
@@ -77,7 +82,7 @@ def certify(
     console.print(f"[bold]{source.name}[/bold]: {len(chosen.chosen)} inputs, {source.classes} classes, sigma "
                   f"{sigma:g}, n {n:,}, alpha {alpha:g}; {describe(task)}", highlight=False, soft_wrap=True)
     rows = _rows(console, source, chosen, task, seed=seed, chunk=chunk, batch=batch, output=output,
-                 keep_going=keep_going, workers=workers, cluster=cluster)
+                 keep_going=keep_going, workers=apart)
     report(console, source.name, rows, task, output)
 
 
@@ -110,7 +115,7 @@ def _inputs(source: Source, limit: int | None, skip: int) -> Inputs:
 
 
 def _rows(console: Console, source: Source, chosen: Inputs, task: Task, *, seed: int, chunk: int, batch: int,
-          output: Path, keep_going: bool, workers: int | None, cluster: str | None) -> list[Row]:
+          output: Path, keep_going: bool, workers: Workers) -> list[Row]:
     from rsopt.certify import certify
     from rsopt.commands.progress import Bar
     from rsopt.smoothing import SmoothedClassifier
@@ -119,7 +124,7 @@ def _rows(console: Console, source: Source, chosen: Inputs, task: Task, *, seed:
     with Bar(console, len(chosen.chosen)) as bar:
         try:
             return certify(classifier, chosen, task, seed=seed, output=output, stop_on_failure=not keep_going,
-                           watcher=bar, workers=workers, cluster=cluster)
+                           watcher=bar, workers=workers)
         except KeyboardInterrupt:
             typer.echo(f"\nrsopt: interrupted with {bar.rows_finished} of {len(chosen.chosen)} inputs finished. All "
                        f"samples drawn so far are kept in {output}; the same command goes on from there.", err=True)
