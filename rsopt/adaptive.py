@@ -134,7 +134,8 @@ class TargetRadii:
         idle = 0
         while True:
             plan = self.looks.planned(idle)
-            if idle == len(plan) - 1 or least_samples(self.question.g, self.levels[0], plan[idle].alpha) <= plan[idle].n:
+            first = plan[idle]
+            if idle == len(plan) - 1 or least_samples(self.question.g, self.levels[0], first.alpha) <= first.n:
                 return plan
             idle += 1
 
@@ -203,8 +204,8 @@ class Precision:
                                     f"{self.share!r}.")
         least = least_samples(self.question.g, 0.0, self.plan[-1].alpha)
         if least > self.looks.most:
-            raise InvalidInputError(f"Nothing can be certified with fewer than {least:,} samples at this alpha; at most "
-                                    f"{self.looks.most:,} are allowed. Allow more.")
+            raise InvalidInputError(f"Nothing can be certified with fewer than {least:,} samples at this alpha; at "
+                                    f"most {self.looks.most:,} are allowed. Allow more.")
 
     @property
     def alpha(self) -> float:

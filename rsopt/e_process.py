@@ -84,7 +84,7 @@ class DirichletMixture:
 
 def e_process_bound(counts: Counts | Sequence[int], top: int | None = None, *,
                     functional: str | Functional = "probit", alpha: float = 1e-3,
-                    mixture: DirichletMixture = DirichletMixture()) -> Bound:  # noqa: B008 - immutable
+                    mixture: DirichletMixture = DirichletMixture()) -> Bound:
     """The anytime-valid lower bound on the margin: valid at all sample sizes at once, minimum over all rivals.
 
     Args:
@@ -182,10 +182,7 @@ def _log_e(kind: int, level: float, n: int, x1: int, x2: int, edge: bool, a1: fl
         terms = (_log_beta_ratio(a1, x1) + _log_beta_ratio(a2, x2), _log_beta_ratio(a1 + a2 + a3, n),
                  _log_beta_ratio(a3, x3))
     best = _xlog(x1, n) + _xlog(x2, n) + _xlog(x3, n)
-    if edge:
-        gain = _edge_gain(kind, level, n, x1, x2)
-    else:
-        gain = _gain(kind, level, n, x1, x2)
+    gain = _edge_gain(kind, level, n, x1, x2) if edge else _gain(kind, level, n, x1, x2)
     size = abs(terms[0]) + abs(terms[1]) + abs(terms[2]) + abs(best) + abs(gain)
     slack = 1e-10 + 512.0 * EPS * n + 64.0 * EPS * (size + n * math.log(n + a1 + a2 + a3))
     return terms[0] + terms[2] - terms[1] - best + gain - slack

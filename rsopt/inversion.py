@@ -13,6 +13,7 @@ from scipy import special
 from rsopt import mesh_kernel, witness_kernel
 from rsopt.bound import Bound
 from rsopt.certificate import Certificate
+from rsopt.domain import level_q1
 from rsopt.errors import RsoptError, SolverFailedError
 from rsopt.functionals import FUNCTIONALS, Functional, LinkFunctional
 from rsopt.problem import LowerBoundProblem
@@ -210,7 +211,10 @@ def _prove(outer: _Outer, searched: float, q: Array | None) -> tuple[Witness | N
     witness = _descend(outer, searched, float(q[1])) if q is not None else None
     gap = GAP
     level = (witness.level if witness else searched) - gap * _width(outer, witness.level if witness else searched)
+    kept: tuple[float, Proof] | None = None
     for attempt in range(MOST_ATTEMPTS):
+        if kept is not None and level <= kept[0]:
+            return witness, kept[0], kept[1].mesh
         if level <= outer.bottom or level < -60.0:
             return witness, outer.bottom, None
         proof = prove_level(problem.tail_set, problem.functional, problem.domain, level, problem.alpha)
@@ -220,6 +224,7 @@ def _prove(outer: _Outer, searched: float, q: Array | None) -> tuple[Witness | N
                 # Without a witness the level may be far too low: look for one above before settling.
                 witness = _witness_above(outer, level)
                 if witness is not None and witness.level - level > 4.0 * gap * _width(outer, witness.level):
+                    kept = (level, proof)
                     level = witness.level - gap * _width(outer, witness.level)
                     continue
             if attempt:
@@ -279,7 +284,7 @@ def _descend(outer: _Outer, level: float, q2: float) -> Witness | None:
             tail_set.n, tail_set.stairs, tail_set.rule, tail_set.top_row, functional.kind, functional.coefficients,
             level, q2, domain.least_q1, not domain.third_cell, aim, 0.02 * outer.width)
     else:
-        found, q1, used = _level_by_bisection(outer, level, q2, aim)
+        found, q1, q2, used = _level_by_bisection(outer, level, q2, aim)
     outer.evaluations += used
     if not math.isfinite(found) or math.isnan(q1) or q1 + q2 > 1.0 + 1e-12:
         return None
@@ -291,15 +296,53 @@ def _descend(outer: _Outer, level: float, q2: float) -> Witness | None:
     return Witness(max(found, value) + 1e-12 * (1.0 + abs(value)), q)
 
 
-def _level_by_bisection(outer: _Outer, level: float, q2: float, aim: float) -> tuple[float, float, int]:
-    """The least level at fixed q2 whose tail reaches `aim`, for a general functional: (level, q1, evaluations)."""
-    tail_set, functional = outer.problem.tail_set, outer.problem.functional
-    low, high = 0.0, 1.0 - q2
-    for _ in range(60):
-        q1 = 0.5 * (low + high)
-        reached = float(tail_set.log_probability((q1, q2, max(1.0 - q1 - q2, 0.0)), 1e-10)) >= aim
-        low, high = (low, q1) if reached else (q1, high)
-    return float(functional.value(np.array(high), np.array(q2))), high, 60
+def _level_by_bisection(outer: _Outer, level: float, q2: float, aim: float) -> tuple[float, float, float, int]:
+    """The least level whose tail reaches `aim` at the same share of the level curve, for a general functional.
+
+    A fixed q2 would not do: where the worst case has q3 = 0, no q1 at the q2 of a slightly lower level reaches `aim`.
+
+    Returns:
+        (level, q1, q2, evaluations); the level is infinite if none was found.
+    """
+    problem = outer.problem
+    tail_set, functional, domain = problem.tail_set, problem.functional, problem.domain
+    assert domain is not None
+    segment = domain.segment(functional, level)
+    if segment is None:
+        return math.inf, math.nan, math.nan, 0
+    share = min(max((q2 - segment[0]) / (segment[1] - segment[0]), 0.0), 1.0) if segment[1] > segment[0] else 1.0
+    used = 0
+
+    def point(at: float) -> tuple[float, float] | None:
+        ends = domain.segment(functional, at)
+        if ends is None:
+            return None
+        second = ends[0] + share * (ends[1] - ends[0])
+        return min(float(level_q1(functional, at, np.array(second))), 1.0 - second), second
+
+    def reached(at: float) -> bool:
+        nonlocal used
+        q = point(at)
+        used += 1
+        return q is not None and float(
+            tail_set.log_probability((q[0], q[1], max(1.0 - q[0] - q[1], 0.0)), 1e-10)) >= aim
+
+    low = high = level
+    step = 0.02 * outer.width
+    while not reached(high):
+        if high >= outer.top:
+            return math.inf, math.nan, math.nan, used
+        low, high, step = high, min(high + step, outer.top), 2.0 * step
+    while low == high or (low > outer.bottom and reached(low)):
+        high, low, step = low, max(low - step, outer.bottom), 2.0 * step
+        if low == high:
+            break
+    for _ in range(45):
+        middle = 0.5 * (low + high)
+        low, high = (low, middle) if reached(middle) else (middle, high)
+    found = point(high)
+    assert found is not None
+    return high, *found, used
 
 
 def _witness_above(outer: _Outer, level: float) -> Witness | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -36,6 +37,7 @@ def level_for_radius(functional: Functional, radius: float, sigma: float) -> flo
             margin reaches.
     """
     scale = checked_sigma(sigma)
+    to_radius: Callable[[float, float], float]
     if isinstance(radius, bool) or not isinstance(radius, int | float) or not 0.0 <= radius < math.inf:
         raise InvalidInputError(f"A target radius must be a number from 0 on; found {radius!r}.")
     if isinstance(functional, Margin):

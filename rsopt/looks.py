@@ -31,7 +31,7 @@ class Looks:
     most: int
     alpha: float = 1e-3
     first: int = 20
-    growth: float = 1.5
+    growth: float = 1.35
     chunk: int = 1
     spending: str | Spending = "equal"
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +13,6 @@ from rsopt.counts import Counts, as_counts, checked_alpha
 from rsopt.errors import InvalidInputError
 from rsopt.functionals import Functional, as_functional
 from rsopt.levels import least_samples, level_for_radius, level_reached
-from rsopt.problem import LowerBoundProblem
 from rsopt.staircase import TailSet
 from rsopt.statistics import Statistic, as_statistic, clopper_pearson_lower, clopper_pearson_upper
 from rsopt.work import CLOPPER_PEARSON, COHEN, METHODS, OWN
@@ -34,7 +32,8 @@ class Need:
         method: "rsopt", "two-way-clopper-pearson" or "cohen".
         least: below this n the method reaches the radius for no votes at all.
         n: the planned number of samples, a round number; None where no number up to `MOST` is likely enough.
-        chance: probability to reach the radius at n; where n is None, at any n however large.
+        chance: probability to reach the radius at n; where n is None, the probability that the radius is true at all,
+            which no number of samples exceeds.
     """
 
     method: str
@@ -95,31 +94,60 @@ def plan(counts: Counts | Sequence[int], radius: float, sigma: float, alpha: flo
         InvalidInputError: counts, radius, sigma, alpha or probability without meaning; a radius no margin reaches.
         UnknownNameError: an unknown functional or statistic.
     """
-    pilot, g, error = as_counts(counts, top), as_functional(functional, order), checked_alpha(alpha)
-    if isinstance(probability, bool) or not 0.0 < probability < 1.0:
-        raise InvalidInputError(f"probability must lie strictly between 0 and 1; found {probability!r}.")
-    level, t = level_for_radius(g, radius, sigma), as_statistic(statistic)
-    p = posterior(pilot, DRAWS, seed)
-    classes = 2 if pilot.two_classes else 3
-    reaches: dict[str, Callable[[Votes, Votes, int], npt.NDArray[np.bool_]]] = {
-        OWN: lambda x1, x2, n: _in_region(reached_region(n, classes, level, g, t, error), x1, x2),
-        CLOPPER_PEARSON: lambda x1, x2, n: _two_way(g, x1, x2, n, error) >= level,
-        COHEN: lambda x1, x2, n: _one_class(g, x1, n, error) >= level}
-    rival = p[:, 1:].max(axis=1)
-    true = {OWN: g.value(p[:, 0], rival), CLOPPER_PEARSON: g.value(p[:, 0], rival),
-            COHEN: g.value(p[:, 0], 1.0 - p[:, 0])}
-    needs = []
-    for method in METHODS:
-        least = least_samples(g, level, error / 2.0 if method == CLOPPER_PEARSON else error)
-        ceiling = float(np.mean(true[method] >= level))
+    g, t = as_functional(functional, order), as_statistic(statistic)
+    return Planner(radius, sigma, alpha, g, t, probability, seed).plan(as_counts(counts, top))
 
-        def chance(n: int, method: str = method) -> float:
-            votes = np.random.default_rng([seed, n]).multinomial(n, p)
-            return float(np.mean(reaches[method](votes[:, 0], votes[:, 1:].max(axis=1), n)))
 
-        n = _first_enough(chance, least, probability) if ceiling > probability else None
-        needs.append(Need(method, least, n, ceiling if n is None else chance(n)))
-    return Plan(pilot, radius, sigma, error, g.name, probability, tuple(needs))
+class Planner:
+    """Plans for many pilots under one question; what does not depend on the pilot is worked out once.
+
+    Args, Raises: as `plan`.
+    """
+
+    def __init__(self, radius: float, sigma: float, alpha: float, functional: Functional, statistic: Statistic,
+                 probability: float = 0.9, seed: int = 0) -> None:
+        if isinstance(probability, bool) or not 0.0 < probability < 1.0:
+            raise InvalidInputError(f"probability must lie strictly between 0 and 1; found {probability!r}.")
+        self._alpha = checked_alpha(alpha, statistic.largest_alpha)
+        self._level = level_for_radius(functional, radius, sigma)
+        self._radius, self._sigma, self._probability, self._seed = float(radius), float(sigma), probability, seed
+        self._g = functional
+        self._regions = {classes: Regions(classes, self._level, functional, statistic, self._alpha)
+                         for classes in (2, 3)}
+
+    def least(self, method: str) -> int:
+        """The n below which a method reaches the radius for no votes at all."""
+        return least_samples(self._g, self._level, self._alpha / 2.0 if method == CLOPPER_PEARSON else self._alpha)
+
+    def plan(self, pilot: Counts) -> Plan:
+        """The plan for one pilot."""
+        p = posterior(pilot, DRAWS, self._seed)
+        needs = tuple(self._need(method, pilot, p) for method in METHODS)
+        return Plan(pilot, self._radius, self._sigma, self._alpha, self._g.name, self._probability, needs)
+
+    def _need(self, method: str, pilot: Counts, p: Array) -> Need:
+        rival = 1.0 - p[:, 0] if method == COHEN else p[:, 1:].max(axis=1)
+        ceiling = float(np.mean(self._g.value(p[:, 0], rival) >= self._level))
+
+        def chance(n: int) -> float:
+            votes = np.random.default_rng([self._seed, n]).multinomial(n, p)
+            return float(np.mean(self._reaches(method, votes[:, 0], votes[:, 1:].max(axis=1), n, pilot.two_classes)))
+
+        least = self.least(method)
+        n = _first_enough(chance, least, self._probability) if ceiling > self._probability else None
+        return Need(method, least, n, ceiling if n is None else chance(n))
+
+    def _reaches(self, method: str, x1: Votes, x2: Votes, n: int, two_classes: bool) -> npt.NDArray[np.bool_]:
+        if method == OWN:
+            return self._regions[2 if two_classes else 3].contains(x1, x2, n)
+        if method == COHEN:
+            low = clopper_pearson_lower(x1, n, self._alpha)
+            high = 1.0 - low
+        else:
+            low = clopper_pearson_lower(x1, n, self._alpha / 2.0)
+            high = clopper_pearson_upper(x2, n, self._alpha / 2.0)
+        reached: npt.NDArray[np.bool_] = self._g.value(low, high) >= self._level
+        return reached
 
 
 def posterior(pilot: Counts, draws: int, seed: int) -> Array:
@@ -139,39 +167,59 @@ def posterior(pilot: Counts, draws: int, seed: int) -> Array:
     return np.random.default_rng(seed).dirichlet(cells, size=draws)
 
 
-@lru_cache(maxsize=512)
-def reached_region(n: int, classes: int, level: float, functional: Functional, statistic: Statistic, alpha: float
-                   ) -> TailSet | None:
-    """The outcomes whose exact bound is proven to reach a level, but for a narrow edge; None if there are none.
-
-    In one row of x2 the least x1 that reaches the level is found by bisection, one proof a step, to a fiftieth of its
-    standard deviation. Its tail set W holds the outcomes that are at least as much evidence. Their own tail sets lie
-    inside W, so the one proof covers them all.
+class Regions:
+    """The outcomes whose exact bound is proven to reach a level, for any number of draws; each n is worked out once.
 
     Args:
-        n: number of draws.
         classes: 2 for two classes, 3 for more.
         level: L.
         functional, statistic, alpha: as in `rsopt.lower_bound`.
     """
-    def problem(x1: int, x2: int) -> LowerBoundProblem:
-        votes = (x1, n - x1) if classes == 2 else (x1, x2, n - x1 - x2)
-        return LowerBoundProblem(Counts(votes, 0, rival=1), functional, statistic, alpha)
 
-    def reached(x1: int, x2: int) -> bool:
-        return level_reached(problem(x1, x2).counts, level, functional, statistic, alpha)
+    def __init__(self, classes: int, level: float, functional: Functional, statistic: Statistic, alpha: float) -> None:
+        self._classes, self._level, self._alpha = classes, level, alpha
+        self._functional, self._statistic = functional, statistic
+        self._known: dict[int, TailSet | None] = {}
 
-    # A row near the middle of the level curve, where the outcomes that just reach the level are likely to lie.
-    middle = 0 if classes == 2 else int(0.25 * n * _largest_rival(functional, level))
-    for row in dict.fromkeys((middle, 0)):
-        low, high = -1, n - row
-        if not reached(high, row):
-            continue
-        while high - low > max(1.0, 0.02 * math.sqrt(high * (1.0 - high / n))):
-            x1 = (low + high) // 2
-            low, high = (low, x1) if reached(x1, row) else (x1, high)
-        return problem(high, row).tail_set
-    return None
+    def at(self, n: int) -> TailSet | None:
+        """The region for n draws but for a narrow edge; None if it is empty.
+
+        In one row of x2 the least x1 that reaches the level is found by bisection, one proof a step, to a fiftieth of
+        its standard deviation. Its tail set W holds the outcomes that are at least as much evidence. Their own tail
+        sets lie inside W, so the one proof covers them all.
+        """
+        if n not in self._known:
+            self._known[n] = self._found(n)
+        return self._known[n]
+
+    def contains(self, x1: Votes, x2: Votes, n: int) -> npt.NDArray[np.bool_]:
+        """Whether outcomes of n draws lie in the region; x1 and the result of the shape of x2."""
+        region = self.at(n)
+        if region is None:
+            return np.zeros(x2.shape, dtype=np.bool_)
+        rows, places = np.unique(x2, return_inverse=True)
+        stairs = np.array([region.stair(row) if row <= region.top_row else n + 1 for row in rows.tolist()])
+        inside: npt.NDArray[np.bool_] = x1 >= stairs[places]
+        return inside
+
+    def _found(self, n: int) -> TailSet | None:
+        # A row near the middle of the level curve, where the outcomes that just reach the level are likely to lie.
+        middle = 0 if self._classes == 2 else int(0.25 * n * _largest_rival(self._functional, self._level))
+        for row in dict.fromkeys((middle, 0)):
+            low, high = -1, n - row
+            if not self._reached(high, row, n):
+                continue
+            while high - low > max(1.0, 0.02 * math.sqrt(high * (1.0 - high / n))):
+                x1 = (low + high) // 2
+                low, high = (low, x1) if self._reached(x1, row, n) else (x1, high)
+            return self._statistic.tail_set(self._outcome(high, row, n), self._functional, self._alpha)
+        return None
+
+    def _reached(self, x1: int, x2: int, n: int) -> bool:
+        return level_reached(self._outcome(x1, x2, n), self._level, self._functional, self._statistic, self._alpha)
+
+    def _outcome(self, x1: int, x2: int, n: int) -> Counts:
+        return Counts((x1, n - x1) if self._classes == 2 else (x1, x2, n - x1 - x2), top=0, rival=1)
 
 
 def round_numbers(least: int, most: int) -> list[int]:
@@ -196,15 +244,6 @@ def _first_enough(chance: Callable[[int], float], least: int, probability: float
     return numbers[high]
 
 
-def _in_region(region: TailSet | None, x1: Votes, x2: Votes) -> npt.NDArray[np.bool_]:
-    if region is None:
-        return np.zeros(x1.shape, dtype=np.bool_)
-    rows, places = np.unique(x2, return_inverse=True)
-    stairs = np.array([region.stair(row) if row <= region.top_row else region.n + 1 for row in rows.tolist()])
-    inside: npt.NDArray[np.bool_] = x1 >= stairs[places]
-    return inside
-
-
 def _largest_rival(functional: Functional, level: float) -> float:
     """q2 at the end of the level curve, where q3 = 0."""
     low, high = 0.0, 1.0
@@ -213,12 +252,3 @@ def _largest_rival(functional: Functional, level: float) -> float:
         below = float(functional.value(np.array(1.0 - middle), np.array(middle))) <= level
         low, high = (low, middle) if below else (middle, high)
     return high
-
-
-def _two_way(functional: Functional, x1: Votes, x2: Votes, n: int, alpha: float) -> Array:
-    return functional.value(clopper_pearson_lower(x1, n, alpha / 2.0), clopper_pearson_upper(x2, n, alpha / 2.0))
-
-
-def _one_class(functional: Functional, x1: Votes, n: int, alpha: float) -> Array:
-    low = clopper_pearson_lower(x1, n, alpha)
-    return functional.value(low, 1.0 - low)

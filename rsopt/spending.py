@@ -5,6 +5,7 @@ Any shares that add up to at most 1 are valid (union bound, see `rsopt.adaptive`
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -64,8 +65,8 @@ class Linear:
 
     def shares(self, looks: Sequence[int]) -> Array:
         """2k/(K(K + 1))."""
-        numbers = np.arange(1.0, len(looks) + 1.0)
-        return numbers / numbers.sum()
+        numbers: Array = np.arange(1.0, len(looks) + 1.0)
+        return numbers * (1.0 / float(numbers.sum()))
 
 
 @dataclass(frozen=True)
@@ -173,7 +174,7 @@ def look_levels(spending: Spending, alpha: float, looks: Sequence[int], idle: in
             more than 1.
     """
     total = checked_alpha(alpha)
-    if not looks or looks[0] < 1 or any(b <= a for a, b in zip(looks, looks[1:], strict=False)):
+    if not looks or looks[0] < 1 or any(b <= a for a, b in itertools.pairwise(looks)):
         raise InvalidInputError(f"Looks must be growing numbers of samples; found {list(looks)}.")
     active = np.asarray(spending.shares(looks[idle:]), dtype=float)
     if active.shape != (len(looks) - idle,) or not np.all(active >= 0.0) or math.fsum(active) > 1.0 + 1e-12:

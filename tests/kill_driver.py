@@ -25,7 +25,7 @@ class Slow(Net):
     """The network, slow enough to be hit in the middle, noting every pass."""
 
     def __init__(self, log: Path) -> None:
-        super().__init__(pace=0.01)
+        super().__init__(pace=0.02)
         self.log = log
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
