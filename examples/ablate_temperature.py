@@ -20,9 +20,9 @@ from matplotlib.figure import Figure
 from scipy.special import ndtri
 
 from rsopt import lower_bound
-from rsopt.scores import lower_bound_scores
 from rsopt.smoothing import SmoothedClassifier, Softmax, Stream
 from rsopt.smoothing.digits import digits_data, digits_model
+from rsopt.soft.scores import lower_bound_scores
 
 SIGMA, ALPHA, SEED = 0.25, 1e-3, 0
 TEMPERATURES = (0.1, 0.2, 0.3, 0.5, 1.0, 2.0)

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from rsopt.bound import Bound as Bound
     from rsopt.bound import lower_bound as lower_bound
     from rsopt.certificate import Certificate as Certificate
-    from rsopt.checker import check_certificate as check_certificate
-    from rsopt.comparison import compare as compare
+    from rsopt.checks.certificate import check_certificate as check_certificate
+    from rsopt.checks.transcript import check_transcript as check_transcript
+    from rsopt.comparing.comparison import compare as compare
     from rsopt.counts import Counts as Counts
     from rsopt.domain import Simplex as Simplex
     from rsopt.errors import RsoptError as RsoptError
@@ -25,22 +26,21 @@ if TYPE_CHECKING:
     from rsopt.problem import WorstCaseProblem as WorstCaseProblem
     from rsopt.registry import get_solver as get_solver
     from rsopt.registry import solver_names as solver_names
-    from rsopt.score_bound import ScoreBound as ScoreBound
-    from rsopt.scores import lower_bound_scores as lower_bound_scores
+    from rsopt.soft.score_bound import ScoreBound as ScoreBound
+    from rsopt.soft.scores import lower_bound_scores as lower_bound_scores
     from rsopt.solver import Budget as Budget
     from rsopt.statistics import ClopperPearson as ClopperPearson
     from rsopt.statistics import PlugIn as PlugIn
     from rsopt.statistics import Studentized as Studentized
-    from rsopt.transcript_check import check_transcript as check_transcript
 
 _HOME = {
     "Bound": "bound", "Budget": "solver", "Certificate": "certificate", "ClopperPearson": "statistics",
     "Counts": "counts", "LowerBoundProblem": "problem", "Margin": "functionals", "PlugIn": "statistics",
-    "ProbitMargin": "functionals", "RsoptError": "errors", "ScoreBound": "score_bound", "Simplex": "domain",
+    "ProbitMargin": "functionals", "RsoptError": "errors", "ScoreBound": "soft.score_bound", "Simplex": "domain",
     "Studentized": "statistics", "TaylorProbitMargin": "functionals", "WorstCaseProblem": "problem",
-    "baselines": "baselines", "check_certificate": "checker", "check_transcript": "transcript_check",
-    "compare": "comparison", "get_solver": "registry", "lower_bound": "bound", "lower_bound_scores": "scores",
-    "solver_names": "registry",
+    "baselines": "baselines", "check_certificate": "checks.certificate", "check_transcript": "checks.transcript",
+    "compare": "comparing.comparison", "get_solver": "registry", "lower_bound": "bound",
+    "lower_bound_scores": "soft.scores", "solver_names": "registry",
 }
 
 __all__ = list(_HOME)

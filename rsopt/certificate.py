@@ -82,7 +82,7 @@ class Certificate:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Certificate:
-        """The certificate in `content`; its hash is checked, its proof is not (see `rsopt.checker`).
+        """The certificate in `content`; its hash is checked, its proof is not (see `rsopt.checks.certificate`).
 
         Raises:
             CertificateError: not a certificate, an unknown format, a missing entry, or a hash that does not match.

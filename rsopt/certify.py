@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rsopt.errors import InvalidInputError, StorageError
-from rsopt.executors import ALONE, Workers, executor
-from rsopt.pictures import PICTURES, hardest, save_pictures
-from rsopt.records import CertificateRow, Outcome
-from rsopt.rows import Row, write_table
-from rsopt.run import Run, Task, Watcher
+from rsopt.reports.pictures import PICTURES, hardest, save_pictures
+from rsopt.runs.records import CertificateRow, Outcome
+from rsopt.runs.rows import Row, write_table
+from rsopt.runs.run import Run, Task, Watcher
+from rsopt.runs.work import OWN
 from rsopt.store import Store
-from rsopt.work import OWN
+from rsopt.workers.executors import ALONE, Workers, executor
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -92,7 +92,7 @@ def certify(classifier: SmoothedClassifier, inputs: Inputs, task: Task, *, seed:
     Raises:
         InvalidInputError: task and classifier disagree, a label that is no class, or as in `Run`.
         ModelError, StorageError, RsoptError: as in `Run.rows`.
-        WorkerError, MissingDependencyError: as in `rsopt.executors.executor`.
+        WorkerError, MissingDependencyError: as in `rsopt.workers.executors.executor`.
     """
     if classifier.sigma != task.sigma:
         raise InvalidInputError(f"The task has sigma {task.sigma} and the classifier {classifier.sigma}.")

@@ -8,9 +8,9 @@ from typing import ClassVar, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from rsopt import links
 from rsopt.errors import InvalidInputError
 from rsopt.functionals import Functional, LinkFunctional
+from rsopt.kernels import links
 
 Array = npt.NDArray[np.float64]
 

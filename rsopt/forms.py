@@ -15,10 +15,10 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from rsopt.curve import LevelCurve
 from rsopt.errors import RefusedError
-from rsopt.meter import Meter
-from rsopt.terms import LevelSignomials, level_signomials, monomials
+from rsopt.solving.curve import LevelCurve
+from rsopt.solving.meter import Meter
+from rsopt.solving.terms import LevelSignomials, level_signomials, monomials
 
 Array = npt.NDArray[np.float64]
 

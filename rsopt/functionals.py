@@ -10,8 +10,8 @@ from typing import ClassVar, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from rsopt import links
 from rsopt.errors import InvalidInputError, UnknownNameError
+from rsopt.kernels import links
 
 Array = npt.NDArray[np.float64]
 
@@ -40,7 +40,7 @@ class Functional(Protocol):
 
 
 class LinkFunctional:
-    """A functional g(q) = f(q1) - f(q2) whose link f has the properties listed in `rsopt.links`."""
+    """A functional g(q) = f(q1) - f(q2) whose link f has the properties listed in `rsopt.kernels.links`."""
 
     name: ClassVar[str]
     kind: ClassVar[int]

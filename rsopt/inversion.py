@@ -10,12 +10,13 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from rsopt import mesh_kernel, witness_kernel
 from rsopt.bound import Bound
 from rsopt.certificate import Certificate
 from rsopt.domain import level_q1
 from rsopt.errors import RsoptError, SolverFailedError
 from rsopt.functionals import FUNCTIONALS, Functional, LinkFunctional
+from rsopt.kernels import mesh as mesh_kernel
+from rsopt.kernels import witness as witness_kernel
 from rsopt.problem import LowerBoundProblem
 from rsopt.prover import Mesh, Proof, ProofStatus, prove_level
 from rsopt.registry import as_solver

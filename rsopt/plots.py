@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rsopt.errors import MissingDependencyError, StorageError
-from rsopt.rows import Row
-from rsopt.savings import savings
-from rsopt.work import CLOPPER_PEARSON, COHEN, OWN, SOFT_MARGIN, SOFT_PROBIT
+from rsopt.runs.rows import Row
+from rsopt.runs.savings import savings
+from rsopt.runs.work import CLOPPER_PEARSON, COHEN, OWN, SOFT_MARGIN, SOFT_PROBIT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

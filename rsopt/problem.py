@@ -11,14 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from rsopt.counts import Counts, checked_alpha
-from rsopt.curve import LevelCurve
 from rsopt.domain import Domain, Edge, Simplex
 from rsopt.errors import RefusedError
 from rsopt.forms import BlackBox, Form, TermList
 from rsopt.functionals import Functional, LinkFunctional, Margin, ProbitMargin, TaylorProbitMargin
-from rsopt.meter import Meter
-from rsopt.search import Search
 from rsopt.solver import Budget, Result, Solver
+from rsopt.solving.curve import LevelCurve
+from rsopt.solving.meter import Meter
+from rsopt.solving.search import Search
 from rsopt.staircase import TailSet
 from rsopt.statistics import Statistic
 
@@ -158,7 +158,8 @@ class WorstCaseProblem:
                     "as a BlackBox and not as a " + kind.__name__ + ".")
         if kind is TermList and self.tail_set.size() > MOST_TERMS:
             return (f"The list would hold {self.tail_set.size():,} monomials (n = {self.tail_set.n:,}); at most "
-                    f"{MOST_TERMS:,} are listed. Take the SmoothOracle, or stream them with rsopt.terms.monomials.")
+                    f"{MOST_TERMS:,} are listed. Take the SmoothOracle, or stream them with "
+                    "rsopt.solving.terms.monomials.")
         return None
 
     def solve(self, solver: str | Solver = "scipy", budget: Budget = Budget(), *,  # noqa: B008 - immutable
@@ -184,12 +185,12 @@ class WorstCaseProblem:
         return Search(self, solver, budget, stop_at, start, rng or np.random.default_rng(0), throw).run()
 
     def to_terms(self) -> dict[str, Any]:
-        """Every monomial, the level constraint and the domain as JSON-ready values (see `rsopt.exports.terms`).
+        """Every monomial, the level constraint and the domain as JSON-ready values (see `rsopt.solving.exports.terms`).
 
         Raises:
             RefusedError: a functional known by its values only, or too many monomials; the text says how many.
         """
-        from rsopt.exports import terms
+        from rsopt.solving.exports import terms
 
         return terms(self)
 
@@ -200,7 +201,7 @@ class WorstCaseProblem:
             MissingDependencyError: Pyomo is not installed.
             RefusedError: a functional without an algebraic form, or too many monomials.
         """
-        from rsopt.exports import pyomo_model
+        from rsopt.solving.exports import pyomo_model
 
         return pyomo_model(self)
 
@@ -213,7 +214,7 @@ class WorstCaseProblem:
         Returns:
             (the better point, shape (3,); its tail probability).
         """
-        from rsopt.polish import polished
+        from rsopt.solving.polish import polished
 
         return polished(self.curve, q)
 

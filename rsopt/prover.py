@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from rsopt import mesh_kernel
 from rsopt.domain import Domain, level_q1
 from rsopt.functionals import Functional, LinkFunctional
+from rsopt.kernels import mesh as mesh_kernel
 from rsopt.staircase import TailSet
 
 Array = npt.NDArray[np.float64]

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rsopt.errors import InvalidInputError
-from rsopt.statistics_kernel import Rule, last_row, stair
+from rsopt.kernels.statistics import Rule, last_row, stair
 from rsopt.tail import log_tail
 
 Array = npt.NDArray[np.float64]
@@ -28,7 +28,7 @@ class TailSet:
     Attributes:
         n: number of draws.
         stairs: int32 array of length n + 1; s(x2) + 1 where known, 0 where not yet asked for.
-        rule: how a missing row is computed (see `rsopt.statistics_kernel`).
+        rule: how a missing row is computed (see `rsopt.kernels.statistics`).
         top_row: the largest x2 whose row is not empty.
     """
 

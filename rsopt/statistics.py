@@ -15,9 +15,9 @@ from scipy import special
 from rsopt.counts import Counts, checked_alpha
 from rsopt.errors import InvalidInputError, UnknownNameError
 from rsopt.functionals import Functional, LinkFunctional
-from rsopt.monotone import doubtful_level
+from rsopt.kernels.monotone import doubtful_level
+from rsopt.kernels.statistics import PLUG_IN, STUDENTIZED, raw_statistic, raw_statistics
 from rsopt.staircase import TailSet, hull_stairs
-from rsopt.statistics_kernel import PLUG_IN, STUDENTIZED, raw_statistic, raw_statistics
 
 Array = npt.NDArray[np.float64]
 

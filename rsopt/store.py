@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from rsopt.errors import StorageError
-from rsopt.records import RECORDS, BoundRow, CertificateRow, Chunk, Fact, Look, Outcome, Session
+from rsopt.runs.records import RECORDS, BoundRow, CertificateRow, Chunk, Fact, Look, Outcome, Session
 
 APPLICATION_ID = 0x72736F70
 SCHEMA = 1

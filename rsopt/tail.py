@@ -21,8 +21,8 @@ import math
 import numpy as np
 from numba import njit
 
-from rsopt.binomial import log_pmf, upper_tail
-from rsopt.statistics_kernel import Rule, stair
+from rsopt.kernels.binomial import log_pmf, upper_tail
+from rsopt.kernels.statistics import Rule, stair
 
 # Numbers are brought back into [1/_BIG, _BIG] once a block. With q1/(q1 + q3) and q2 at least _TINY, or 0, one row
 # multiplies a weight by less than 1e70 and an inner tail by less than 1e100, so that products stay finite.

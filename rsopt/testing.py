@@ -26,11 +26,11 @@ from typing import Any
 
 import numpy as np
 
+from rsopt.comparing.zoo import Bracket, ZooProblem, core, zoo
 from rsopt.errors import RefusedError
 from rsopt.forms import BlackBox, SmoothOracle, TermList
 from rsopt.registry import as_solver
 from rsopt.solver import Budget, Claim, Result, Solver, Stop
-from rsopt.zoo import Bracket, ZooProblem, core, zoo
 
 __all__ = ["Bracket", "Outcome", "ZooProblem", "check_solver", "core", "zoo"]
 

@@ -12,10 +12,10 @@ import numpy.typing as npt
 from rsopt.domain import Domain
 from rsopt.forms import BlackBox, Form
 from rsopt.functionals import LinkFunctional
-from rsopt.polish import polished
 from rsopt.prover import HEADROOM, ProofStatus, prove_level
 from rsopt.solver import Budget, Claim, Proposal, Stop
-from rsopt.starts import starting_points
+from rsopt.solving.polish import polished
+from rsopt.solving.starts import starting_points
 
 Array = npt.NDArray[np.float64]
 

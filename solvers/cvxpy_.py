@@ -13,7 +13,7 @@ import numpy.typing as npt
 from rsopt.domain import Domain
 from rsopt.forms import Form, SmoothOracle
 from rsopt.solver import Budget, Claim, Proposal
-from rsopt.starts import starting_points
+from rsopt.solving.starts import starting_points
 
 from .condensation import Condensed, condense, level_gap
 

@@ -14,13 +14,13 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from rsopt.curve import LevelCurve
 from rsopt.domain import Domain
 from rsopt.errors import SolverFailedError
 from rsopt.forms import Form, SmoothOracle, TermList
 from rsopt.solver import Budget, Claim, Proposal, Stop
-from rsopt.starts import starting_points
-from rsopt.terms import Signomial
+from rsopt.solving.curve import LevelCurve
+from rsopt.solving.starts import starting_points
+from rsopt.solving.terms import Signomial
 
 from .condensation import Condensed, Run, condense, interior, off_the_faces
 

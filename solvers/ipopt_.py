@@ -12,10 +12,10 @@ import numpy.typing as npt
 
 from rsopt.domain import Domain
 from rsopt.forms import Form, SmoothOracle
-from rsopt.log_program import LogProgram
-from rsopt.meter import SearchEnded
 from rsopt.solver import Budget, Claim, Proposal, Stop
-from rsopt.starts import starting_points
+from rsopt.solving.log_program import LogProgram
+from rsopt.solving.meter import SearchEnded
+from rsopt.solving.starts import starting_points
 
 Array = npt.NDArray[np.float64]
 

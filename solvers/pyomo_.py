@@ -15,9 +15,9 @@ import numpy.typing as npt
 from rsopt.domain import Domain
 from rsopt.forms import Form, TermList
 from rsopt.functionals import Margin, ProbitMargin, TaylorProbitMargin
-from rsopt.meter import SearchEnded
 from rsopt.solver import Budget, Claim, Proposal, Stop
-from rsopt.starts import starting_points
+from rsopt.solving.meter import SearchEnded
+from rsopt.solving.starts import starting_points
 
 from .ipopt_ import STAY_NEAR_START
 from .pyomo_model import build_model

@@ -12,9 +12,9 @@ from scipy import optimize
 from rsopt.domain import Domain
 from rsopt.errors import UnknownNameError
 from rsopt.forms import BlackBox, Form, SmoothOracle
-from rsopt.log_program import LogProgram
 from rsopt.solver import Budget, Claim, Proposal, Stop
-from rsopt.starts import bracket, peaks, starting_points, survey
+from rsopt.solving.log_program import LogProgram
+from rsopt.solving.starts import bracket, peaks, starting_points, survey
 
 Array = npt.NDArray[np.float64]
 

@@ -26,15 +26,15 @@ from small_run import CHUNK, facts
 from torch import nn
 
 from rsopt.certify import STORE
-from rsopt.cluster import RayCrew
-from rsopt.crew import Crew, CrewExecutor
-from rsopt.policy import FixedSamples
-from rsopt.processes import ProcessCrew
-from rsopt.recipe import ModelRecipe
-from rsopt.run import Run, Task
+from rsopt.runs.policy import FixedSamples
+from rsopt.runs.run import Run, Task
+from rsopt.runs.work import ChunkDone, SampleRequest
 from rsopt.smoothing import SmoothedClassifier
 from rsopt.store import Store
-from rsopt.work import ChunkDone, SampleRequest
+from rsopt.workers.cluster import RayCrew
+from rsopt.workers.crew import Crew, CrewExecutor
+from rsopt.workers.processes import ProcessCrew
+from rsopt.workers.recipe import ModelRecipe
 
 SIZE = 32
 

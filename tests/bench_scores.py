@@ -18,7 +18,7 @@ import pytest
 from scipy.special import ndtri
 from score_laws import LAWS, Truth
 
-from rsopt.scores import lower_bound_scores, score_methods
+from rsopt.soft.scores import lower_bound_scores, score_methods
 
 ALPHA = 1e-3
 #: n -> runs averaged; with the sample's own error taken out, few are needed.
@@ -107,7 +107,7 @@ def test_all_rivals_at_a_hundred_thousand_rows(benchmark, rows, method, function
 
 
 def test_check_of_a_transcript(benchmark, rows):
-    from rsopt.transcript_check import check_transcript
+    from rsopt.checks.transcript import check_transcript
 
     transcript = lower_bound_scores(rows, top=0, functional="probit").transcript
     assert benchmark(check_transcript, transcript).lower > 0.0

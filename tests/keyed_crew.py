@@ -14,14 +14,14 @@ import numpy as np
 from small_run import CHUNK, LABELS, TASK, chunk_votes, facts
 
 from rsopt.certify import STORE
-from rsopt.crew import Answered, Event, Lost, Ready
 from rsopt.errors import ModelError
-from rsopt.records import pack_votes
-from rsopt.rows import Row
-from rsopt.run import Run
+from rsopt.runs.records import pack_votes
+from rsopt.runs.rows import Row
+from rsopt.runs.run import Run
+from rsopt.runs.work import ChunkDone, Executor, SampleRequest
 from rsopt.store import Store
-from rsopt.work import ChunkDone, Executor, SampleRequest
-from rsopt.worker import Place, Worker
+from rsopt.workers.crew import Answered, Event, Lost, Ready
+from rsopt.workers.worker import Place, Worker
 
 
 @dataclass(frozen=True)

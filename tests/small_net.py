@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from rsopt.policy import FixedSamples
-from rsopt.run import Task
+from rsopt.runs.policy import FixedSamples
+from rsopt.runs.run import Task
 from rsopt.smoothing import SmoothedClassifier
 
 SIGMA = 0.25

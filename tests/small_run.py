@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from rsopt.certify import CERTIFICATES, STORE, TABLE, save_certificates, stored_certificates
-from rsopt.policy import FixedSamples
-from rsopt.records import pack_votes
-from rsopt.rows import Row, write_table
-from rsopt.run import Run, Task, Watcher
+from rsopt.runs.policy import FixedSamples
+from rsopt.runs.records import pack_votes
+from rsopt.runs.rows import Row, write_table
+from rsopt.runs.run import Run, Task, Watcher
+from rsopt.runs.work import ChunkDone, Done, ProofRequest, Request, SampleRequest, prove
 from rsopt.store import Store
-from rsopt.work import ChunkDone, Done, ProofRequest, Request, SampleRequest, prove
 
 SIGMA = 0.5
 CHUNK = 50

@@ -17,13 +17,13 @@ from torch import nn
 import rsopt
 from rsopt.certify import STORE, TABLE, Inputs, certify, stored_certificates, stored_proofs
 from rsopt.errors import InvalidInputError, ModelError, RsoptError, StorageError, UnknownNameError
-from rsopt.policy import FixedSamples, LookResult, PlannedLook
-from rsopt.records import Look, Outcome
-from rsopt.run import Run, SoftOutputs, Task
+from rsopt.runs.policy import FixedSamples, LookResult, PlannedLook
+from rsopt.runs.records import Look, Outcome
+from rsopt.runs.run import Run, SoftOutputs, Task
+from rsopt.runs.verification import check_text
+from rsopt.runs.work import CLOPPER_PEARSON, COHEN, OWN, SOFT_MARGIN, SOFT_PROBIT, InputFailed
 from rsopt.smoothing import SmoothedClassifier, Softmax, Stream
 from rsopt.store import Store
-from rsopt.verification import check_text
-from rsopt.work import CLOPPER_PEARSON, COHEN, OWN, SOFT_MARGIN, SOFT_PROBIT, InputFailed
 
 POINTS = torch.tensor([[1.0, 0.0], [0.2, 0.1], [-0.7, 0.4], [0.0, 0.9]])
 ANSWERS = [0, 0, 1, 2]

@@ -17,7 +17,7 @@ import rsopt
 from rsopt.certify import STORE
 from rsopt.cli import COMMANDS, application
 from rsopt.errors import StorageError
-from rsopt.records import Outcome
+from rsopt.runs.records import Outcome
 from rsopt.store import Store
 
 RSOPT = (sys.executable, "-c", "from rsopt.cli import main; main()")

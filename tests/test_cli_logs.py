@@ -15,10 +15,10 @@ from test_cli import refused, run
 import rsopt
 from rsopt.certify import STORE
 from rsopt.errors import InvalidInputError
-from rsopt.logs import CohenLog, read_log
-from rsopt.recertify import Question, recertify
-from rsopt.records import Fact, Session
-from rsopt.rows import stored_rows
+from rsopt.runs.logs import CohenLog, read_log
+from rsopt.runs.recertify import Question, recertify
+from rsopt.runs.records import Fact, Session
+from rsopt.runs.rows import stored_rows
 from rsopt.statistics import clopper_pearson_lower
 from rsopt.store import Store
 

@@ -12,15 +12,15 @@ from keyed_crew import BenchCrew, KeyedRecipe, image, rows_of, untimed
 from small_net import IMAGES, SEED, Net, classifier
 from small_run import CHUNK, LABELS, TASK, left_behind, work
 
-from rsopt.crew import BACKLOG, CHUNKS_PER_UNIT, INPUTS_PER_WORKER, CrewExecutor
 from rsopt.errors import InvalidInputError, ModelError, WorkerError
-from rsopt.executors import Workers, executor
-from rsopt.policy import FixedSamples
-from rsopt.processes import ProcessCrew
-from rsopt.recipe import ModelRecipe
-from rsopt.rows import Row
-from rsopt.run import Task
-from rsopt.work import ChunkDone, InputFailed, SampleRequest
+from rsopt.runs.policy import FixedSamples
+from rsopt.runs.rows import Row
+from rsopt.runs.run import Task
+from rsopt.runs.work import ChunkDone, InputFailed, SampleRequest
+from rsopt.workers.crew import BACKLOG, CHUNKS_PER_UNIT, INPUTS_PER_WORKER, CrewExecutor
+from rsopt.workers.executors import Workers, executor
+from rsopt.workers.processes import ProcessCrew
+from rsopt.workers.recipe import ModelRecipe
 
 
 @pytest.fixture(scope="module")
@@ -260,7 +260,7 @@ def test_looks_that_continue_are_spread_too(tmp_path: Path) -> None:
     """Several looks an input, their chunks between whole ones: the plain result again."""
     from dataclasses import dataclass
 
-    from rsopt.policy import PlannedLook
+    from rsopt.runs.policy import PlannedLook
 
     @dataclass(frozen=True)
     class Twice(FixedSamples):

@@ -13,16 +13,16 @@ from keyed_crew import untimed
 from small_net import IMAGES, LABELS, SEED, TASK, Net, classifier
 
 from rsopt.certify import STORE
-from rsopt.cluster import RayCrew, connected
-from rsopt.crew import CrewExecutor
 from rsopt.errors import InvalidInputError, WorkerError
-from rsopt.executors import Workers, executor
-from rsopt.recipe import ModelRecipe
-from rsopt.rows import Row
-from rsopt.run import Run
+from rsopt.runs.rows import Row
+from rsopt.runs.run import Run
+from rsopt.runs.work import Executor
 from rsopt.smoothing import SmoothedClassifier
 from rsopt.store import Store
-from rsopt.work import Executor
+from rsopt.workers.cluster import RayCrew, connected
+from rsopt.workers.crew import CrewExecutor
+from rsopt.workers.executors import Workers, executor
+from rsopt.workers.recipe import ModelRecipe
 
 
 @pytest.fixture(scope="module", autouse=True)

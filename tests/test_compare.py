@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 import rsopt
 from rsopt.cli import application
-from rsopt.comparison import Comparison, ComparisonRow
+from rsopt.comparing.comparison import Comparison, ComparisonRow
 from rsopt.errors import InvalidInputError, StorageError, UnknownNameError
 from rsopt.forms import BlackBox
 from rsopt.solver import Budget

@@ -21,11 +21,11 @@ from small_net import CLASSES, IMAGES, LABELS, SIGMA
 from small_run import left_behind, work
 
 from rsopt.certify import STORE
-from rsopt.crew import CrewExecutor
 from rsopt.errors import StorageError
-from rsopt.processes import ProcessCrew
-from rsopt.records import Outcome
+from rsopt.runs.records import Outcome
 from rsopt.store import Store
+from rsopt.workers.crew import CrewExecutor
+from rsopt.workers.processes import ProcessCrew
 
 HERE = Path(__file__).parent
 RSOPT = (sys.executable, "-c", "from rsopt.cli import main; main()")

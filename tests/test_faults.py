@@ -176,7 +176,7 @@ def test_read_only_folder(open_folder: Path) -> None:
 
 
 def test_a_finished_run_can_be_read_from_a_read_only_folder(open_folder: Path, whole: Path) -> None:
-    from rsopt.rows import stored_rows
+    from rsopt.runs.rows import stored_rows
     from rsopt.store import Store
 
     folder = open_folder / "shared"

@@ -11,14 +11,14 @@ import pytest
 from enumeration import functional_value, outcomes, probabilities
 
 import rsopt
-from rsopt.curve import LevelCurve
 from rsopt.errors import InvalidInputError, RefusedError, StorageError
-from rsopt.exports import FORMAT, writable, write_nl, write_terms
 from rsopt.forms import BlackBox, Fidelity, SmoothOracle, TermList, weaken
-from rsopt.log_program import LogProgram
-from rsopt.meter import Meter, SearchEnded
 from rsopt.solver import Budget, Stop
-from rsopt.terms import level_signomials, monomials
+from rsopt.solving.curve import LevelCurve
+from rsopt.solving.exports import FORMAT, writable, write_nl, write_terms
+from rsopt.solving.log_program import LogProgram
+from rsopt.solving.meter import Meter, SearchEnded
+from rsopt.solving.terms import level_signomials, monomials
 from rsopt.testing import ZooProblem, core, zoo
 
 Array = npt.NDArray[np.float64]

@@ -14,10 +14,10 @@ import numpy.typing as npt
 import pytest
 
 import rsopt
+from rsopt.comparing.zoo import ZooProblem, core
 from rsopt.errors import SolverFailedError
 from rsopt.forms import BlackBox
 from rsopt.solver import Budget, Claim, Proposal, Stop
-from rsopt.zoo import ZooProblem, core
 
 Array = npt.NDArray[np.float64]
 

@@ -12,10 +12,10 @@ from scipy import special
 import rsopt
 from rsopt.errors import InvalidInputError
 from rsopt.functionals import LinkFunctional
-from rsopt.monotone import doubtful_level
+from rsopt.kernels.monotone import doubtful_level
+from rsopt.kernels.statistics import raw_statistic
 from rsopt.staircase import TailSet
 from rsopt.statistics import STATISTICS, tabulated_tail_set
-from rsopt.statistics_kernel import raw_statistic
 
 FUNCTIONALS = [rsopt.Margin(), rsopt.ProbitMargin(), rsopt.TaylorProbitMargin(order=3),
                rsopt.TaylorProbitMargin(order=101)]

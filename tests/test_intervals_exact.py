@@ -25,7 +25,7 @@ from rsopt.intervals.betting import digital_hedge, fast_betting, play_out
 from rsopt.intervals.capital import GIVE_UP
 from rsopt.intervals.nulls import null_grid, predict
 from rsopt.intervals.record import BetPlan, PairRecord
-from rsopt.score_stream import ScoreStream
+from rsopt.soft.stream import ScoreStream
 
 MEANS = {
     "coin": Law((0.0, 1.0), (0.3, 0.7)),

@@ -15,11 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import rsopt
-from rsopt import links, mesh_kernel
-from rsopt.binomial import log_pmf, upper_tail
-from rsopt.check_links import CheckedLink
+from rsopt.checks.links import CheckedLink
 from rsopt.functionals import LinkFunctional, taylor_coefficients
-from rsopt.normal import density, ndtr, ndtri
+from rsopt.kernels import links
+from rsopt.kernels import mesh as mesh_kernel
+from rsopt.kernels.binomial import log_pmf, upper_tail
+from rsopt.kernels.normal import density, ndtr, ndtri
 
 Array = npt.NDArray[np.float64]
 

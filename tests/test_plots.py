@@ -14,10 +14,10 @@ from scipy import stats
 import rsopt
 from rsopt.errors import StorageError, UnknownNameError
 from rsopt.plots import certified_accuracy, save_plot
-from rsopt.rows import Row
-from rsopt.savings import savings
-from rsopt.tables import print_summary, radius_grid
-from rsopt.work import CLOPPER_PEARSON, COHEN, METHODS, OWN, ProofRequest, prove
+from rsopt.runs.rows import Row
+from rsopt.runs.savings import savings
+from rsopt.runs.tables import print_summary, radius_grid
+from rsopt.runs.work import CLOPPER_PEARSON, COHEN, METHODS, OWN, ProofRequest, prove
 
 SIGMA, ALPHA = 0.25, 1e-3
 

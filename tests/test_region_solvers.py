@@ -9,9 +9,9 @@ import pytest
 from scipy.special import ndtri
 
 from rsopt.errors import RefusedError, SolverFailedError, UnknownNameError
-from rsopt.probit_region import ProbitRegion
-from rsopt.region_solvers import edge_pieces, solve_region
 from rsopt.registry import get_solver
+from rsopt.soft.probit_region import ProbitRegion
+from rsopt.soft.region_solvers import edge_pieces, solve_region
 from rsopt.solver import Budget
 
 REGIONS = {

@@ -20,12 +20,12 @@ from typer.testing import CliRunner
 from rsopt.certify import STORE, Inputs, certify
 from rsopt.cli import application
 from rsopt.errors import InvalidInputError, StorageError
-from rsopt.overview import Overview, confidence, duel
-from rsopt.pictures import PICTURES, hardest, png, save_pictures
-from rsopt.report import write_report
-from rsopt.rows import Row
+from rsopt.reports.overview import Overview, confidence, duel
+from rsopt.reports.page import write_report
+from rsopt.reports.pictures import PICTURES, hardest, png, save_pictures
+from rsopt.runs.rows import Row
+from rsopt.runs.work import CLOPPER_PEARSON, COHEN, OWN, MethodBound
 from rsopt.store import Store
-from rsopt.work import CLOPPER_PEARSON, COHEN, OWN, MethodBound
 
 LABELS = [0, 1, 2, 3, 4, 0, 1, 2]
 CHROMIUM = Path("/usr/bin/chromium")

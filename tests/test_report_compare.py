@@ -13,11 +13,11 @@ from typer.testing import CliRunner
 
 from rsopt.cli import application
 from rsopt.errors import InvalidInputError
-from rsopt.overview import Overview
-from rsopt.policy import FixedSamples
-from rsopt.rows import Row
-from rsopt.runs_compare import compare_runs
-from rsopt.work import OWN, MethodBound
+from rsopt.reports.overview import Overview
+from rsopt.runs.compare import compare_runs
+from rsopt.runs.policy import FixedSamples
+from rsopt.runs.rows import Row
+from rsopt.runs.work import OWN, MethodBound
 
 FACTS = {"sigma": 0.5, "stopping": {"policy": "fixed", "n": 220, "alpha": 0.01}, "seed": 1}
 

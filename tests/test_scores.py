@@ -12,10 +12,10 @@ from score_laws import ADVERSARIAL, LAWS, Truth, votes
 
 import rsopt
 from rsopt.errors import InvalidInputError, UnknownNameError
-from rsopt.score_bound import ScoreBound
-from rsopt.score_rows import pooled_groups
-from rsopt.score_stream import ScoreStream
-from rsopt.scores import lower_bound_scores, score_methods
+from rsopt.soft.rows import pooled_groups
+from rsopt.soft.score_bound import ScoreBound
+from rsopt.soft.scores import lower_bound_scores, score_methods
+from rsopt.soft.stream import ScoreStream
 
 BETTING = ("digital-hedge", "fast-betting")
 

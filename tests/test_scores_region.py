@@ -14,8 +14,8 @@ from score_laws import LAWS
 
 from rsopt.errors import InvalidInputError, UnknownNameError
 from rsopt.intervals.call_price import call_price, implied_level, tangent_bound
-from rsopt.probit_region import ProbitRegion, probit_region
-from rsopt.scores import lower_bound_scores
+from rsopt.soft.probit_region import ProbitRegion, probit_region
+from rsopt.soft.scores import lower_bound_scores
 
 SLOPES = st.floats(0.0, 6.0).map(math.exp)
 LEVELS = st.floats(0.02, 7.0)

@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 from score_laws import ADVERSARIAL, LAWS
 
+from rsopt.checks.transcript import check_transcript
 from rsopt.errors import CertificateError, RefusedError, StorageError
-from rsopt.score_stream import ScoreStream
-from rsopt.scores import lower_bound_scores
-from rsopt.transcript import Transcript
-from rsopt.transcript_check import check_transcript
+from rsopt.soft.scores import lower_bound_scores
+from rsopt.soft.stream import ScoreStream
+from rsopt.soft.transcript import Transcript
 
 CASES = [(functional, method) for functional in ("margin", "probit") for method in ("digital-hedge", "fast-betting")]
 
@@ -78,8 +78,8 @@ def test_a_checker_process_loads_none_of_the_betting_code(tmp_path, rows):
     bound = lower_bound_scores(rows, top=0, functional="probit")
     bound.transcript.save(path)
     code = ("import sys\n"
-            "sys.modules['rsopt.intervals'] = sys.modules['rsopt.score_stream'] = None\n"
-            "from rsopt.transcript_check import check_transcript\n"
+            "sys.modules['rsopt.intervals'] = sys.modules['rsopt.soft.stream'] = None\n"
+            "from rsopt.checks.transcript import check_transcript\n"
             f"print(repr(check_transcript({str(path)!r}).lower))\n")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert float(done.stdout) == bound.lower

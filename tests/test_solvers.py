@@ -81,8 +81,8 @@ def test_refused() -> None:
     assert str(raised.value) == (
         "Pyomo(executable='ipopt', most_terms=40000, starts=3, iterations=200, tolerance=1e-09) cannot take this "
         f"problem. The list would hold {size:,} monomials (n = 100,000); at most 2,000,000 are listed. Take the "
-        "SmoothOracle, or stream them with rsopt.terms.monomials. These solvers can: scipy, branch-and-bound, ipopt, "
-        "gpkit, cvxpy, botorch.")
+        "SmoothOracle, or stream them with rsopt.solving.terms.monomials. These solvers can: scipy, branch-and-bound, "
+        "ipopt, gpkit, cvxpy, botorch.")
 
 
 class Odds:
@@ -181,7 +181,7 @@ def test_gpkit_and_cvxpy_condense_from_afar() -> None:
     from rsopt.solvers.cvxpy_ import _Program
     from rsopt.solvers.gpkit_ import solve_condensed
 
-    from rsopt.meter import Meter
+    from rsopt.solving.meter import Meter
 
     case = zoo(least_n=200, most_n=200)[7]
     curve = case.worst_case.curve

@@ -16,8 +16,8 @@ from small_run import LABELS, TASK, KeyedExecutor, facts, left_behind, work
 
 from rsopt.certify import STORE
 from rsopt.errors import StorageError
-from rsopt.policy import FixedSamples
-from rsopt.records import BoundRow, Chunk, Look, Outcome, Session, pack_votes, unpack_votes
+from rsopt.runs.policy import FixedSamples
+from rsopt.runs.records import BoundRow, Chunk, Look, Outcome, Session, pack_votes, unpack_votes
 from rsopt.store import Store
 
 FACTS = {"model": "a", "sigma": 0.25, "order": None}

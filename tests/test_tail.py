@@ -12,7 +12,7 @@ from arb_tail import exact_polynomial, log_tail
 from flint import arb, ctx
 
 import rsopt
-from rsopt.check_arb import log_tail_arb, tail_ball
+from rsopt.checks.arb import log_tail_arb, tail_ball
 from rsopt.errors import InvalidInputError
 from rsopt.functionals import as_functional
 from rsopt.staircase import ACCURATE, TailSet

@@ -81,7 +81,7 @@ def _save(found: Bound, output: Path) -> None:
 def _print(found: Bound, chosen: str, sigma: float | None, radius: float | None, output: Path | None) -> None:
     from rich.console import Console
 
-    from rsopt.tables import print_facts
+    from rsopt.runs.tables import print_facts
 
     votes = found.counts
     facts = [("certified class", f"{votes.top} (from {chosen}): {votes.x1:,} of {votes.n:,} votes; runner-up "

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
     from rsopt.certify import Inputs
     from rsopt.commands.sources import Source
-    from rsopt.executors import Workers
-    from rsopt.rows import Row
-    from rsopt.run import Task
+    from rsopt.runs.rows import Row
+    from rsopt.runs.run import Task
+    from rsopt.workers.executors import Workers
 
 SELECTION_SAMPLES = 100
 
@@ -65,9 +65,9 @@ def certify(
     from rich.console import Console
 
     from rsopt.commands.sources import Named
-    from rsopt.executors import Workers
-    from rsopt.policy import FixedSamples
-    from rsopt.run import SoftOutputs, Task
+    from rsopt.runs.policy import FixedSamples
+    from rsopt.runs.run import SoftOutputs, Task
+    from rsopt.workers.executors import Workers
 
     apart = Workers(workers, cluster, device)
     # Workers take the device; the model of this process, which only sends it to them, stays where it is.
@@ -135,7 +135,7 @@ def report(console: Console, name: str, rows: list[Row], task: Task, output: Pat
     """Prints the summary of a run, draws its plot, and says where everything lies."""
     from rsopt.certify import CERTIFICATES, PLOT, TABLE
     from rsopt.plots import save_plot
-    from rsopt.tables import print_facts, print_summary
+    from rsopt.runs.tables import print_facts, print_summary
 
     alpha, functional = task.policy.alpha, task.functional
     print_summary(console, rows, alpha=alpha, functional=functional)

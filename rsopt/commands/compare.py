@@ -12,7 +12,7 @@ from rsopt.errors import InvalidInputError, StorageError, UnknownNameError
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from rsopt.comparison import Comparison
+    from rsopt.comparing.comparison import Comparison
 
 FUNCTIONALS = ["margin", "probit", "taylor-probit"]
 
@@ -33,10 +33,10 @@ def compare(
     from rich.console import Console
     from rich.progress import Progress
 
-    from rsopt.comparison import compare as compare_solvers
+    from rsopt.comparing.comparison import compare as compare_solvers
+    from rsopt.comparing.zoo import zoo
     from rsopt.registry import solver_names
     from rsopt.solver import Budget
-    from rsopt.zoo import zoo
 
     names = _listed(solvers, solver_names(), "solver")
     wanted = set(_listed(functional, FUNCTIONALS, "functional"))

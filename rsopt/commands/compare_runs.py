@@ -13,7 +13,7 @@ from rsopt.commands.options import Json
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from rsopt.runs_compare import Comparison
+    from rsopt.runs.compare import Comparison
 
 
 def compare_runs(
@@ -24,8 +24,8 @@ def compare_runs(
     """Compare two runs on the inputs that both have finished: options, certified accuracy, samples, single inputs."""
     from rich.console import Console
 
-    from rsopt.overview import Overview
-    from rsopt.runs_compare import compare_runs as compared
+    from rsopt.reports.overview import Overview
+    from rsopt.runs.compare import compare_runs as compared
 
     found = compared(Overview.read(first), Overview.read(second))
     if json_:
@@ -37,7 +37,7 @@ def compare_runs(
 def _print(console: Console, found: Comparison) -> None:
     from rich.table import Table
 
-    from rsopt.tables import print_facts
+    from rsopt.runs.tables import print_facts
 
     alone = "".join(f"; {count:,} more in {name} only" for name, count in (
         (found.first, found.only_first), (found.second, found.only_second)) if count)

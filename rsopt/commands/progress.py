@@ -5,8 +5,8 @@ from __future__ import annotations
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from rsopt.rows import Row
-from rsopt.run import Watcher
+from rsopt.runs.rows import Row
+from rsopt.runs.run import Watcher
 
 if TYPE_CHECKING:
     from rich.console import Console

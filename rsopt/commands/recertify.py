@@ -33,12 +33,12 @@ def recertify(
     from rich.progress import Progress
 
     from rsopt.certify import CERTIFICATES, PLOT, TABLE, save_certificates
-    from rsopt.logs import CohenLog, read_log
     from rsopt.plots import save_plot
-    from rsopt.recertify import Question
-    from rsopt.recertify import recertify as proven
-    from rsopt.rows import write_table
-    from rsopt.tables import print_summary
+    from rsopt.runs.logs import CohenLog, read_log
+    from rsopt.runs.recertify import Question
+    from rsopt.runs.recertify import recertify as proven
+    from rsopt.runs.rows import write_table
+    from rsopt.runs.tables import print_summary
 
     lines = read_log(log, top=top, cohen=None if n is None else CohenLog(sigma, n, log_alpha))
     question = Question(sigma, functional, order, statistic, alpha, solver)

@@ -21,7 +21,7 @@ def verify(
     from rich.progress import track
 
     from rsopt.errors import RsoptError
-    from rsopt.verification import proofs_in
+    from rsopt.runs.verification import proofs_in
 
     errors = Console(stderr=True)
     rejected = False
@@ -44,7 +44,7 @@ def verify(
 
 def _holds(name: str, text: str, arithmetic: str, *, told: bool) -> bool:
     from rsopt.errors import CertificateError
-    from rsopt.verification import check_text
+    from rsopt.runs.verification import check_text
 
     try:
         report = check_text(text, arithmetic)

@@ -17,7 +17,7 @@ import math
 import numpy as np
 from numba import njit
 
-from rsopt.normal import density, ndtr, ndtri
+from rsopt.kernels.normal import density, ndtr, ndtri
 
 # The closed form is a difference of two terms of at most 1, each right to a few ulp.
 ROUNDING = 1e-14

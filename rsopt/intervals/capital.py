@@ -29,7 +29,7 @@ from numba import njit
 
 from rsopt.intervals.blocks import MEAN, SLOPE, THIRD, USED, VARIANCE, log_growth
 from rsopt.intervals.call_price import ROUNDING, call_price
-from rsopt.normal import ndtr, ndtri
+from rsopt.kernels.normal import ndtr, ndtri
 
 #: The option pays OVERSHOOT + 1/n times 1/alpha, so that its price stays below 1. With few rows the hedge
 #: would otherwise stop just short of 1/alpha against nulls it takes for won.

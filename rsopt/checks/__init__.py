@@ -1,0 +1,1 @@
+"""Checkers of certificates and transcripts; they share no code with what they check."""

@@ -1,0 +1,1 @@
+"""Solvers measured against suprema that are proven."""

@@ -1,0 +1,1 @@
+"""Compiled numerical kernels and the special functions they share."""

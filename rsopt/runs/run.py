@@ -1,0 +1,323 @@
+"""A run: inputs are sampled, proven and stored one piece of work at a time, from wherever it stood."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+
+from rsopt.counts import Counts, checked_alpha
+from rsopt.errors import InvalidInputError
+from rsopt.functionals import as_functional
+from rsopt.registry import as_solver
+from rsopt.runs.policy import LookResult, StoppingPolicy
+from rsopt.runs.records import (
+    BoundRow,
+    CertificateRow,
+    Chunk,
+    Look,
+    Outcome,
+    Votes,
+    pack_votes,
+    unpack_scores,
+    unpack_votes,
+)
+from rsopt.runs.rows import Row, stored_rows
+from rsopt.runs.work import (
+    ESTIMATION,
+    OWN,
+    SELECTION,
+    SOFT_METHODS,
+    ChunkDone,
+    Executor,
+    InputFailed,
+    ProofDone,
+    ProofRequest,
+    SampleRequest,
+    ScoreRows,
+)
+from rsopt.statistics import as_statistic
+from rsopt.store import Store
+
+
+@dataclass(frozen=True)
+class SoftOutputs:
+    """Bounds on score rows beside those on votes.
+
+    Attributes:
+        simplex: name of the map from outputs into the simplex, as in `rsopt.smoothing.simplex_map`.
+        temperature: what the outputs are divided by before it, for softmax; None for 1.
+        method: name of the bound, as in `rsopt.lower_bound_scores`.
+    """
+
+    simplex: str
+    temperature: float | None = None
+    method: str = "digital-hedge"
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is certified, for every input alike.
+
+    Attributes:
+        sigma: standard deviation of the noise, in the units of the input.
+        policy: when to stop sampling, and at which error.
+        n0: samples on which the certified class is chosen, separate from those that bound it; None: the certified
+            class is the known label.
+        functional, order, statistic, solver: as in `rsopt.lower_bound`.
+        soft: bounds on the scores too; the executor then delivers score rows, whose first largest entry is the vote.
+
+    Raises:
+        InvalidInputError: n0 below 1, an order that the functional does not have, an alpha that the statistic does not
+            support.
+        UnknownNameError: an unknown functional, statistic or solver.
+        MissingDependencyError: the solver's package is not installed.
+    """
+
+    sigma: float
+    policy: StoppingPolicy
+    n0: int | None = None
+    functional: str = "probit"
+    order: int | None = None
+    statistic: str = "studentized"
+    solver: str = "scipy"
+    soft: SoftOutputs | None = None
+
+    def __post_init__(self) -> None:
+        if self.n0 is not None and self.n0 < 1:
+            raise InvalidInputError(f"n0 must be at least 1, the samples on which the class is chosen; found "
+                                    f"{self.n0}. To certify the known label, give no n0.")
+        # Everything that can be refused is refused before the first sample is paid for.
+        as_functional(self.functional, self.order)
+        checked_alpha(self.policy.alpha, as_statistic(self.statistic).largest_alpha)
+        as_solver(self.solver)
+
+    def facts(self) -> dict[str, object]:
+        """Everything above as JSON values: part of what two sessions of one run must agree on."""
+        return {"sigma": self.sigma, "stopping": self.policy.facts(), "n0": self.n0, "functional": self.functional,
+                "order": self.order, "statistic": self.statistic, "solver": self.solver,
+                "certified class": "label" if self.n0 is None else "selection",
+                "scores": None if self.soft is None else asdict(self.soft)}
+
+
+class Watcher:
+    """Is told what happens during a run; does nothing by itself."""
+
+    def resumed(self, rows: list[Row], samples: int) -> None:
+        """Rows that an earlier session finished, and samples it drew for unfinished inputs."""
+
+    def sampled(self, samples: int) -> None:
+        """So many samples were drawn and stored."""
+
+    def finished(self, row: Row) -> None:
+        """An input was finished and stored."""
+
+
+@dataclass
+class _Progress:
+    """Where an input stands. `missing` counts the chunks that the current look still waits for."""
+
+    selection: Look | None = None
+    looks: list[Look] = field(default_factory=list)
+    bounds: list[BoundRow] = field(default_factory=list)
+    proofs: list[CertificateRow] = field(default_factory=list)
+    missing: set[int] = field(default_factory=set)
+    planned: tuple[int, int, float] = (SELECTION, 0, 0.0)
+    proving: float = 0.0
+
+
+class Run:
+    """Certifies inputs under one task, going on from whatever the store holds.
+
+    Args:
+        labels: number of each input -> its known label, or None.
+        task: what is certified.
+        executor: who samples and proves.
+        store: where everything is kept; opened with the facts of this very task, model and data.
+        stop_on_failure: raise when the model cannot take an input; otherwise the input is stored as failed.
+    """
+
+    def __init__(self, labels: Mapping[int, int | None], task: Task, executor: Executor, store: Store, *,
+                 stop_on_failure: bool = True, watcher: Watcher | None = None) -> None:
+        if task.n0 is None and (missing := [idx for idx, label in labels.items() if label is None]):
+            raise InvalidInputError(f"Input {missing[0]} has no label. Give n0, and the class is chosen on n0 separate "
+                                    "samples.")
+        self._labels = labels
+        self._task = task
+        self._executor = executor
+        self._store = store
+        self._stop_on_failure = stop_on_failure
+        self._watcher = watcher or Watcher()
+        self._active: dict[int, _Progress] = {}
+
+    def rows(self) -> list[Row]:
+        """Works until every input is finished, and returns the table in the order of the inputs.
+
+        Raises:
+            ModelError, InvalidInputError: the model cannot take an input, and the run stops on failures.
+            StorageError: the store cannot be written; what was stored before stays.
+            RsoptError: as raised by `rsopt.lower_bound`.
+        """
+        done = stored_rows(self._store)
+        finished = {row.idx for row in done}
+        waiting = iter([idx for idx in self._labels if idx not in finished])
+        self._watcher.resumed(done, sum(chunk.rows for chunk in self._store.all(Chunk))
+                              + sum(look.n for look in self._store.all(Look) if look.idx not in finished))
+        while self._fill(waiting):
+            self._handle(self._executor.wait())
+        return stored_rows(self._store)
+
+    def _fill(self, waiting: Iterator[int]) -> bool:
+        while len(self._active) < self._executor.capacity:
+            idx = next(waiting, None)
+            if idx is None:
+                break
+            self._active[idx] = self._restored(idx)
+            self._advance(idx)
+        return bool(self._active)
+
+    def _restored(self, idx: int) -> _Progress:
+        """Where an earlier session left an input. Bounds are cheap beside samples: they are proven again."""
+        looks = self._store.of_input(Look, idx)
+        return _Progress(selection=next((look for look in looks if look.stream == SELECTION), None),
+                         looks=[look for look in looks if look.stream == ESTIMATION])
+
+    def _handle(self, done: ChunkDone | ProofDone | InputFailed) -> None:
+        if done.idx not in self._active:
+            return
+        if isinstance(done, InputFailed):
+            self._fail(done)
+        elif isinstance(done, ProofDone):
+            self._keep_proof(done)
+            self._advance(done.idx)
+        else:
+            self._keep_chunk(done)
+
+    def _advance(self, idx: int) -> None:
+        """Asks for what the input needs next: samples, a proof, or nothing more."""
+        state, task = self._active[idx], self._task
+        if task.n0 is not None and state.selection is None:
+            return self._ask(idx, SELECTION, task.n0, 0.0)
+        proven = [bound for bound in state.bounds if bound.method == OWN]
+        if len(proven) < len(state.looks):
+            look = state.looks[len(proven)]
+            return self._executor.submit(ProofRequest(
+                idx, look.look, tuple(look.counts.tolist()), self._top(idx), look.alpha, task.policy.alpha, task.sigma,
+                task.functional, task.order, task.statistic, task.solver, self._scores(idx, look.n)))
+        taken = [LookResult(look.n, look.alpha, bound.lower, bound.lower_at_most, bound.radius,
+                            Counts(tuple(look.counts.tolist()), self._top(idx)))
+                 for look, bound in zip(state.looks, proven, strict=True)]
+        planned = task.policy.next_look(taken)
+        if planned is None:
+            return self._finish(idx)
+        if taken and (planned.n <= taken[-1].n or taken[-1].n % self._executor.chunk):
+            raise InvalidInputError(f"The stopping policy planned a look at {planned.n} samples after one at "
+                                    f"{taken[-1].n}; looks must grow, in whole chunks of {self._executor.chunk}.")
+        self._ask(idx, ESTIMATION, planned.n, planned.alpha)
+
+    def _ask(self, idx: int, stream: int, n: int, alpha: float) -> None:
+        """Requests the chunks up to n that are not stored yet, one request for each gap."""
+        state, size = self._active[idx], self._executor.chunk
+        begin = state.looks[-1].n // size if stream == ESTIMATION and state.looks else 0
+        wanted = set(range(begin, -(-n // size)))
+        state.planned = (stream, n, alpha)
+        state.missing = wanted - {chunk.chunk for chunk in self._store.of_input(Chunk, idx) if chunk.stream == stream}
+        if not state.missing:
+            return self._complete_look(idx)
+        for first in sorted(state.missing):
+            if first - 1 not in state.missing:
+                last = first
+                while last + 1 in state.missing:
+                    last += 1
+                self._executor.submit(SampleRequest(idx, stream, first, min(n, (last + 1) * size)))
+
+    def _keep_chunk(self, done: ChunkDone) -> None:
+        state = self._active[done.idx]
+        if done.stream != state.planned[0] or done.chunk not in state.missing:
+            return
+        self._store.add(Chunk(done.idx, done.stream, done.chunk, done.rows, done.payload, done.seconds))
+        state.missing.discard(done.chunk)
+        self._watcher.sampled(done.rows)
+        if not state.missing:
+            self._complete_look(done.idx)
+
+    def _complete_look(self, idx: int) -> None:
+        state = self._active[idx]
+        stream, n, alpha = state.planned
+        before = state.looks if stream == ESTIMATION else []
+        begin = before[-1].n // self._executor.chunk if before else 0
+        chunks = [chunk for chunk in self._store.of_input(Chunk, idx)
+                  if chunk.stream == stream and chunk.chunk >= begin]
+        votes: Votes = np.stack([self._votes(chunk) for chunk in chunks]).sum(axis=0)
+        if before:
+            votes += before[-1].counts
+        look = Look(idx, stream, len(before), n, alpha, pack_votes(votes), sum(chunk.seconds for chunk in chunks))
+        self._store.add_look(look, keep_chunks=self._task.soft is not None)
+        if stream == SELECTION:
+            state.selection = look
+        else:
+            state.looks.append(look)
+        self._advance(idx)
+
+    def _votes(self, chunk: Chunk) -> Votes:
+        if self._task.soft is None:
+            return unpack_votes(chunk.payload)
+        rows = unpack_scores(chunk.payload, chunk.rows)
+        return np.bincount(rows.argmax(axis=1), minlength=rows.shape[1])
+
+    def _scores(self, idx: int, n: int) -> ScoreRows | None:
+        if self._task.soft is None:
+            return None
+        chunks = self._store.of_input(Chunk, idx)
+        rows = {stream: np.concatenate([unpack_scores(chunk.payload, chunk.rows) for chunk in chunks
+                                        if chunk.stream == stream])
+                for stream in {chunk.stream for chunk in chunks}}
+        return ScoreRows(rows[ESTIMATION][:n], rows.get(SELECTION), self._task.soft.method)
+
+    def _top(self, idx: int) -> int:
+        selection, label = self._active[idx].selection, self._labels[idx]
+        if selection is not None:
+            return int(selection.counts.argmax())
+        assert label is not None, "label mode was checked to have labels"
+        return label
+
+    def _keep_proof(self, done: ProofDone) -> None:
+        state = self._active[done.idx]
+        # A bound on scores is looked at as often as ours; only the baselines stand for a run of one look.
+        alpha = dict.fromkeys((OWN, *SOFT_METHODS), state.looks[done.look].alpha)
+        state.bounds += [BoundRow(done.idx, done.look, bound.method, alpha.get(bound.method, self._task.policy.alpha),
+                                  bound.lower, bound.lower_at_most, bound.radius) for bound in done.bounds]
+        state.proofs += [CertificateRow(done.idx, done.look, method, zlib.compress(text.encode()))
+                         for method, text in done.proofs.items()]
+        state.proving += done.seconds
+
+    def _finish(self, idx: int) -> None:
+        state = self._active.pop(idx)
+        own = [bound for bound in state.bounds if bound.method == OWN]
+        best = max(own, key=lambda bound: (bound.lower, -bound.look))
+        sampling = sum(look.seconds for look in (*state.looks, *([state.selection] if state.selection else [])))
+        label = self._labels[idx]
+        top = int(state.selection.counts.argmax()) if state.selection is not None else label
+        outcome = Outcome(idx, label, top, "label" if state.selection is None else "selection", len(state.looks),
+                          best.look, len(state.bounds), sampling + state.proving, "")
+        # A row shows the best look of ours and the last look of the others; so do its proofs.
+        shown = [proof for proof in state.proofs
+                 if proof.look == (best.look if proof.method == OWN else len(state.looks) - 1)]
+        self._store.finish(outcome, state.bounds, shown)
+        self._announce(idx)
+
+    def _fail(self, failed: InputFailed) -> None:
+        if self._stop_on_failure:
+            raise failed.error
+        del self._active[failed.idx]
+        self._executor.forget(failed.idx)
+        self._store.finish(Outcome(failed.idx, self._labels[failed.idx], None, "", 0, 0, 0, 0.0, str(failed.error)),
+                           [], [])
+        self._announce(failed.idx)
+
+    def _announce(self, idx: int) -> None:
+        self._store.checkpoint()
+        (row,) = stored_rows(self._store, idx)
+        self._watcher.finished(row)

@@ -1,0 +1,99 @@
+"""What the baselines would have had to pay: samples for the radius that our bound certifies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import special
+
+from rsopt.errors import UnknownNameError
+from rsopt.functionals import as_functional
+from rsopt.runs.rows import Row
+from rsopt.runs.work import CLOPPER_PEARSON, COHEN, OWN
+
+Array = npt.NDArray[np.float64]
+
+DEFINITION = ("the n' at which the baseline, at these vote shares (counts times n'/n), reaches our bound; "
+              "median over the inputs that we certify")
+_MOST = 1e6
+_STEPS = 60
+
+
+@dataclass(frozen=True)
+class Savings:
+    """Samples that a baseline needs, as multiples of ours.
+
+    Attributes:
+        method: the baseline.
+        factors: n'/n for every input that our bound certifies; inf where no number of samples is enough, below 1
+            where the baseline is the tighter of the two.
+    """
+
+    method: str
+    factors: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        """Median factor; inf where for half of the inputs no number is enough; NaN without certified inputs."""
+        if not self.factors:
+            return float("nan")
+        ordered = sorted(self.factors)
+        # The lower of the two middle values: a mean of them would be infinite as soon as one is.
+        return ordered[(len(ordered) - 1) // 2]
+
+    @property
+    def never(self) -> int:
+        """Inputs for which no number of samples is enough: at these shares the method's limit is below our bound."""
+        return sum(np.isinf(factor) for factor in self.factors)
+
+
+def savings(rows: Sequence[Row], method: str, alpha: float, functional: str) -> Savings:
+    """The samples that `method` needs to reach our bounds on `rows`, as `DEFINITION` says.
+
+    Args:
+        rows: certified rows with counts; those without a positive radius are left out.
+        method: "two-way-clopper-pearson" or "cohen".
+        alpha: error that the baseline may spend.
+        functional: name of the quantity that was bounded.
+
+    Raises:
+        UnknownNameError: no such baseline.
+    """
+    if method not in (CLOPPER_PEARSON, COHEN):
+        raise UnknownNameError.of("baseline", method, [CLOPPER_PEARSON, COHEN])
+    certified = [row for row in rows if row.radius() > 0.0]
+    if not certified:
+        return Savings(method, ())
+    first = np.array([row.x1 for row in certified], dtype=float)
+    second = np.array([row.x2 for row in certified], dtype=float)
+    total = np.array([row.n for row in certified], dtype=float)
+    target = np.array([row.bounds[OWN].lower for row in certified])
+    return Savings(method, tuple(_factors(first, second, total, target, method, alpha, functional).tolist()))
+
+
+def _factors(first: Array, second: Array, total: Array, target: Array, method: str, alpha: float,
+             functional: str) -> Array:
+    """Bisection on log n'/n: the limits tighten with the sample size at fixed shares."""
+    value = as_functional(functional).value
+
+    def reaches(scale: Array) -> npt.NDArray[np.bool_]:
+        x1, x2, n = first * scale, second * scale, total * scale
+        if method == COHEN:
+            lower = special.betaincinv(x1, n - x1 + 1.0, alpha)
+            upper = 1.0 - lower
+        else:
+            lower = special.betaincinv(x1, n - x1 + 1.0, alpha / 2.0)
+            upper = special.betainccinv(x2 + 1.0, n - x2, alpha / 2.0)
+        reached: npt.NDArray[np.bool_] = value(lower, upper) >= target
+        return reached
+
+    low, high = np.full(first.shape, -np.log(_MOST)), np.full(first.shape, np.log(_MOST))
+    never = ~reaches(np.exp(high))
+    for _ in range(_STEPS):
+        middle = 0.5 * (low + high)
+        enough = reaches(np.exp(middle))
+        low, high = np.where(enough, low, middle), np.where(enough, middle, high)
+    return np.where(never, np.inf, np.exp(high))

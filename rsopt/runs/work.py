@@ -1,0 +1,192 @@
+"""The units of work of a run and who carries them out: samples of an input, and proofs of bounds on its votes."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+SELECTION = 0
+ESTIMATION = 1
+
+OWN = "rsopt"
+CLOPPER_PEARSON = "two-way-clopper-pearson"
+COHEN = "cohen"
+METHODS = (OWN, CLOPPER_PEARSON, COHEN)
+SOFT_MARGIN = "soft-margin"
+SOFT_PROBIT = "soft-probit"
+SOFT_METHODS = (SOFT_PROBIT, SOFT_MARGIN)
+
+
+@dataclass(frozen=True)
+class SampleRequest:
+    """Chunks `first` to the last one of `n` samples, of one input and stream.
+
+    Attributes:
+        idx: number of the input; keys the noise.
+        stream: `SELECTION` or `ESTIMATION`.
+        first: chunks before this one are not wanted.
+        n: samples in all, those before `first` included.
+    """
+
+    idx: int
+    stream: int
+    first: int
+    n: int
+
+
+@dataclass(frozen=True, eq=False)
+class ChunkDone:
+    """One finished chunk: `payload` as in `rsopt.runs.records.Chunk`."""
+
+    idx: int
+    stream: int
+    chunk: int
+    rows: int
+    payload: bytes
+    seconds: float
+
+
+@dataclass(frozen=True)
+class ProofRequest:
+    """Bounds to be proven on the votes of one look.
+
+    Attributes:
+        idx, look: which look of which input.
+        votes: votes per class.
+        top: the certified class.
+        alpha: error of this look, for our bound and those on scores.
+        total_alpha: error of the whole run on this input, for the baselines: they look once.
+        sigma: noise level, for the radius.
+        functional, order, statistic, solver: as in `rsopt.lower_bound`.
+        scores: the score rows, for a run on soft outputs.
+    """
+
+    idx: int
+    look: int
+    votes: tuple[int, ...]
+    top: int
+    alpha: float
+    total_alpha: float
+    sigma: float
+    functional: str
+    order: int | None
+    statistic: str
+    solver: str
+    scores: ScoreRows | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class ScoreRows:
+    """The score rows behind the votes of a look, for bounds on soft outputs.
+
+    Attributes:
+        rows: estimation rows, float32 (n, K), in the order they were drawn.
+        selection: selection rows, float32 (n0, K); None in label mode.
+        method: name of the bound, as in `rsopt.lower_bound_scores`.
+    """
+
+    rows: npt.NDArray[np.float32]
+    selection: npt.NDArray[np.float32] | None
+    method: str
+
+
+@dataclass(frozen=True)
+class MethodBound:
+    """A bound of one method and its radius; fields as in `rsopt.runs.records.BoundRow`."""
+
+    method: str
+    lower: float
+    lower_at_most: float
+    radius: float
+
+
+@dataclass(frozen=True)
+class ProofDone:
+    """The bounds on one look: ours first, then the baselines, then those on soft outputs.
+
+    `proofs` are JSON by method: the certificate of ours, unless it is a closed form, and transcripts of soft bounds.
+    """
+
+    idx: int
+    look: int
+    bounds: tuple[MethodBound, ...]
+    proofs: dict[str, str]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class InputFailed:
+    """An input that cannot be certified; `error` is the reason, raised again where the run stops on failures."""
+
+    idx: int
+    error: Exception
+
+
+Request = SampleRequest | ProofRequest
+Done = ChunkDone | ProofDone | InputFailed
+
+
+class Executor(Protocol):
+    """Carries out requests, here or elsewhere, in any order.
+
+    What it returns for a key (input, stream, chunk) must not depend on the order or on who did it. A chunk that was
+    asked for once more may be returned twice.
+    """
+
+    @property
+    def chunk(self) -> int:
+        """Samples per chunk."""
+        ...
+
+    @property
+    def capacity(self) -> int:
+        """How many inputs are worth having under way at a time."""
+        ...
+
+    def submit(self, request: Request) -> None:
+        """Queues a request."""
+        ...
+
+    def wait(self) -> Done:
+        """The next finished piece of work. Called only while requests are outstanding."""
+        ...
+
+    def forget(self, idx: int) -> None:
+        """Drops what is queued for an input."""
+        ...
+
+
+def prove(request: ProofRequest) -> ProofDone:
+    """Proves our bound on the votes and computes the baselines beside it.
+
+    Raises:
+        RsoptError: as raised by `rsopt.lower_bound`.
+    """
+    import rsopt
+
+    start = time.perf_counter()
+    own = rsopt.lower_bound(request.votes, top=request.top, functional=request.functional, order=request.order,
+                            statistic=request.statistic, alpha=request.alpha, solver=request.solver)
+    baselines = {CLOPPER_PEARSON: rsopt.baselines.two_way_clopper_pearson, COHEN: rsopt.baselines.cohen}
+    at_most = own.lower if math.isnan(own.lower_at_most) else own.lower_at_most
+    bounds = [MethodBound(OWN, own.lower, at_most, own.radius(sigma=request.sigma))]
+    for name, baseline in baselines.items():
+        other = baseline(request.votes, top=request.top, functional=request.functional, order=request.order,
+                         alpha=request.total_alpha)
+        bounds.append(MethodBound(name, other.lower, other.lower, other.radius(sigma=request.sigma)))
+    proofs = {} if own.certificate is None else {OWN: own.certificate.to_json()}
+    if request.scores is not None:
+        for name, functional in ((SOFT_PROBIT, "probit"), (SOFT_MARGIN, "margin")):
+            soft = rsopt.lower_bound_scores(request.scores.rows, top=request.top, functional=functional,
+                                            method=request.scores.method, alpha=request.alpha,
+                                            selection=request.scores.selection)
+            bounds.append(MethodBound(name, soft.lower, soft.lower, soft.radius(sigma=request.sigma)))
+            if soft.evidence is not None:
+                proofs[name] = json.dumps(soft.transcript.to_dict(), separators=(",", ":"))
+    return ProofDone(request.idx, request.look, tuple(bounds), proofs, time.perf_counter() - start)

@@ -1,0 +1,1 @@
+"""Fewer samples: adaptive looks, error spending, anytime-valid bounds and planning."""

@@ -1,0 +1,280 @@
+"""An anytime-valid bound on votes: the counts may be looked at after every batch, with one alpha for all looks.
+
+**Universal inference** (Wasserman, Ramdas & Balakrishnan 2020, section 8). For one rival j let X be the counts of the
+three cells (A, j, rest) and M the Dirichlet mixture of the likelihood, M(x) = B(a + x)/B(a). Against the null
+{g(q) <= L},
+
+    E(x; L) = M(x) / sup {q1^x1 q2^x2 q3^x3 : g(q) <= L}.
+
+Under any q of the null E is at most M(x)/q^x, which is a nonnegative martingale with start 1 as the draws come in: the
+mixture is a probability on sequences that knows only the past. So P(E >= 1/alpha at any time) <= alpha (Ville), and
+
+    LCB = sup {L : E(x; L) >= 1/alpha}
+
+is a lower bound on g(q) at all times at once; the best over all times may be reported. E falls as L grows, since the
+null grows. For several rivals the minimum over j of their bounds at each time is at most the bound for the j* with the
+least margin, a fixed index, so it needs no correction. The mixture must not see the draws it scores: its centre may be
+the n0 votes that chose the class, or nothing.
+
+**The supremum.** Where the level curve q1 = h(q2) is concave (margin; probit for L >= 0) it lies below each of its
+tangents q1 = c + s q2. Relaxing the null to one tangent and dualising both constraints gives, for every tangent
+point and every 0 <= y <= 1,
+
+    log sup <= sum x_i log(x_i/n) - G,   G = x1 log(1 + y/s) + x2 log(1 - y) - n log(1 + y c/s),
+
+with equality for the best of them. So a search that ends early makes the bound smaller, never too large. (G is also
+the log wealth of a bettor who stakes y/s on A and against j at fair odds.)
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numba import njit
+
+from rsopt.bound import Bound
+from rsopt.counts import Counts, as_counts, checked_alpha
+from rsopt.errors import InvalidInputError, RefusedError
+from rsopt.functionals import Functional, Margin, ProbitMargin, as_functional
+from rsopt.kernels.links import EPS, IDENTITY, PROBIT, curve_q1, level_to_end
+from rsopt.kernels.normal import ndtri
+
+METHOD = "e-process"
+_GOLDEN = 0.3819660112501051
+
+
+@dataclass(frozen=True)
+class DirichletMixture:
+    """The mixture over (q_A, q_j, q_rest): Dirichlet with parameters `weight` each, plus the votes it is centred on.
+
+    Attributes:
+        weight: prior weight of each of the three cells; 1/2 is Jeffreys' prior.
+        selection: votes per class of the separate n0 samples that chose the class, shape (K,); empty for none.
+
+    Raises:
+        InvalidInputError: a weight that is not positive, or negative votes.
+    """
+
+    weight: float = 0.5
+    selection: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.weight < math.inf:
+            raise InvalidInputError(f"The weight of a cell must be positive; found {self.weight!r}.")
+        if any(isinstance(x, bool) or not isinstance(x, int | np.integer) or x < 0 for x in self.selection):
+            raise InvalidInputError(f"Selection votes must be whole numbers >= 0; found {self.selection!r}.")
+
+    @cached_property
+    def total(self) -> int:
+        """n0."""
+        return sum(self.selection)
+
+    def parameters(self, counts: Counts, rival: int) -> tuple[float, float, float]:
+        """(a1, a2, a3) against one rival."""
+        if not self.selection:
+            return self.weight, self.weight, self.weight
+        own, other = self.selection[counts.top], self.selection[rival]
+        return self.weight + own, self.weight + other, self.weight + self.total - own - other
+
+
+def e_process_bound(counts: Counts | Sequence[int], top: int | None = None, *,
+                    functional: str | Functional = "probit", alpha: float = 1e-3,
+                    mixture: DirichletMixture = DirichletMixture()) -> Bound:
+    """The anytime-valid lower bound on the margin: valid at all sample sizes at once, minimum over all rivals.
+
+    Args:
+        counts: votes per class so far, shape (K,), or a `Counts`.
+        top: index of the certified class; required with bare votes (see `rsopt.lower_bound`).
+        functional: "margin" or "probit", or an instance.
+        alpha: probability that any of the bounds that are ever computed on this sequence is wrong.
+        mixture: fixed before the first of these votes, and the same at every look.
+
+    Returns:
+        a `Bound` with method "e-process"; -inf (the least value of g) where no level from 0 on is rejected for the
+        probit margin, whose negative levels certify nothing and are not searched.
+
+    Raises:
+        RefusedError: another functional.
+        InvalidInputError: as in `rsopt.lower_bound`, or a mixture centred on votes of other classes.
+    """
+    started = time.perf_counter()
+    observed, g, error = as_counts(counts, top), as_functional(functional), checked_alpha(alpha)
+    if not isinstance(g, Margin | ProbitMargin):
+        raise RefusedError(f"The e-process bounds 'margin' and 'probit'; {g.name!r} has no concave level curve that it "
+                           "could rely on. Use rsopt.lower_bound, or adaptive looks.")
+    if mixture.selection and len(mixture.selection) != len(observed.votes):
+        raise InvalidInputError(f"The mixture is centred on votes of {len(mixture.selection)} classes; the counts have "
+                                f"{len(observed.votes)}.")
+    cases = {(observed.votes[rival], mixture.parameters(observed, rival)) for rival in _rivals(observed)}
+    lower, used = math.inf, 0
+    for x2, (a1, a2, a3) in sorted(cases, reverse=True):
+        if lower <= -1.0:
+            break
+        found, evaluations = _lower_bound(g.kind, observed.n, observed.x1, x2, observed.two_classes, a1, a2, a3,
+                                          math.log(1.0 / error), lower)
+        lower, used = min(lower, found), used + evaluations
+    return Bound(lower=lower, lower_at_most=math.nan, searched=math.nan, certified=True, method=METHOD, functional=g,
+                 statistic=None, alpha=error, solver=None, counts=observed, certificate=None, evaluations=used,
+                 seconds=time.perf_counter() - started)
+
+
+def log_e_value(counts: Counts, level: float, functional: Functional, mixture: DirichletMixture) -> float:
+    """log E(x; level) against the runner-up of `counts`, rounded down.
+
+    Args:
+        counts: the votes; the rival is `counts.runner_up`.
+        level: L; at least 0 for the probit margin.
+        functional: `Margin` or `ProbitMargin`.
+        mixture: the mixture.
+
+    Raises:
+        RefusedError: another functional, or a negative level of the probit margin.
+    """
+    if not isinstance(functional, Margin | ProbitMargin) or (isinstance(functional, ProbitMargin) and level < 0.0):
+        raise RefusedError(f"The e-process tests levels of 'margin', and of 'probit' from 0 on; asked for "
+                           f"{functional.name!r} at {level:g}.")
+    return float(_log_e(functional.kind, level, counts.n, counts.x1, counts.x2, counts.two_classes,
+                        *mixture.parameters(counts, counts.runner_up)))
+
+
+def _rivals(counts: Counts) -> list[int]:
+    return [counts.rival] if counts.rival is not None else [
+        j for j in range(len(counts.votes)) if j != counts.top]
+
+
+@njit(cache=True, error_model="numpy")
+def _lower_bound(kind: int, n: int, x1: int, x2: int, edge: bool, a1: float, a2: float, a3: float, target: float,
+                 cap: float) -> tuple[float, int]:
+    """The largest level found with log E >= target, at most `cap`; (level, evaluations)."""
+    low = -1.0 if kind == IDENTITY else 0.0
+    high = 1.0 if kind == IDENTITY else 16.0
+    used = 1
+    if kind != IDENTITY and _log_e(kind, low, n, x1, x2, edge, a1, a2, a3) < target:
+        return -np.inf, used
+    if cap < high:
+        # Nothing above the bound for another rival is of interest.
+        high = cap
+        used += 1
+        if _log_e(kind, high, n, x1, x2, edge, a1, a2, a3) >= target:
+            return cap, used
+    while high - low > 1e-9 * (1.0 + abs(low)):
+        middle = 0.5 * (low + high)
+        used += 1
+        if _log_e(kind, middle, n, x1, x2, edge, a1, a2, a3) >= target:
+            low = middle
+        else:
+            high = middle
+    return low, used
+
+
+@njit(cache=True, error_model="numpy")
+def _log_e(kind: int, level: float, n: int, x1: int, x2: int, edge: bool, a1: float, a2: float, a3: float) -> float:
+    """log of mixture over supremum, less what rounding could add."""
+    x3 = n - x1 - x2
+    if edge:
+        terms = (_log_beta_ratio(a1, x1) + _log_beta_ratio(a2, x2), _log_beta_ratio(a1 + a2, n), 0.0)
+    else:
+        terms = (_log_beta_ratio(a1, x1) + _log_beta_ratio(a2, x2), _log_beta_ratio(a1 + a2 + a3, n),
+                 _log_beta_ratio(a3, x3))
+    best = _xlog(x1, n) + _xlog(x2, n) + _xlog(x3, n)
+    gain = _edge_gain(kind, level, n, x1, x2) if edge else _gain(kind, level, n, x1, x2)
+    size = abs(terms[0]) + abs(terms[1]) + abs(terms[2]) + abs(best) + abs(gain)
+    slack = 1e-10 + 512.0 * EPS * n + 64.0 * EPS * (size + n * math.log(n + a1 + a2 + a3))
+    return terms[0] + terms[2] - terms[1] - best + gain - slack
+
+
+@njit(cache=True, error_model="numpy")
+def _log_beta_ratio(a: float, x: int) -> float:
+    """log Gamma(a + x)/Gamma(a)."""
+    return math.lgamma(a + x) - math.lgamma(a)
+
+
+@njit(cache=True, error_model="numpy")
+def _xlog(x: int, n: int) -> float:
+    return x * math.log(x / n) if x > 0 else 0.0
+
+
+@njit(cache=True, error_model="numpy")
+def _edge_gain(kind: int, level: float, n: int, x1: int, x2: int) -> float:
+    """How far the constrained supremum lies below the free one when q3 = 0: at q1 = 1 - q2, the end of the curve."""
+    q2 = level_to_end(kind, np.zeros(0), level)
+    if x2 >= n * q2:
+        return 0.0
+    q1 = 1.0 - q2
+    return _xlog(x1, n) + _xlog(x2, n) - x1 * math.log(q1) - (x2 * math.log(q2) if x2 > 0 else 0.0)
+
+
+@njit(cache=True, error_model="numpy")
+def _gain(kind: int, level: float, n: int, x1: int, x2: int) -> float:
+    """G at the best tangent found; 0 where the observed shares lie in the null."""
+    if kind == IDENTITY:
+        return max(_tangent_gain(1.0, level, n, x1, x2), 0.0)
+    if x1 <= n * curve_q1(kind, np.zeros(0), level, x2 / n):
+        return 0.0
+    end = level_to_end(kind, np.zeros(0), level)
+    # The constrained maximum lies between x2/n, which the constraint can only push up, and the end where q3 = 0.
+    a = math.log(max(x2 / n, 1e-12 * end))
+    b = math.log(end)
+    u = a + _GOLDEN * (b - a)
+    v = b - _GOLDEN * (b - a)
+    at_u = _probit_gain(level, math.exp(u), n, x1, x2)
+    at_v = _probit_gain(level, math.exp(v), n, x1, x2)
+    best = max(_probit_gain(level, end, n, x1, x2), max(at_u, at_v), 0.0)
+    for _ in range(60):
+        if at_u >= at_v:
+            b = v
+            v = u
+            at_v = at_u
+            u = a + _GOLDEN * (b - a)
+            at_u = _probit_gain(level, math.exp(u), n, x1, x2)
+            best = max(best, at_u)
+        else:
+            a = u
+            u = v
+            at_u = at_v
+            v = b - _GOLDEN * (b - a)
+            at_v = _probit_gain(level, math.exp(v), n, x1, x2)
+            best = max(best, at_v)
+        if b - a < 1e-7:
+            break
+    return best
+
+
+@njit(cache=True, error_model="numpy")
+def _probit_gain(level: float, q2: float, n: int, x1: int, x2: int) -> float:
+    """G for the tangent at q2."""
+    s = math.exp(-level * (ndtri(q2) + 0.5 * level))
+    c = curve_q1(PROBIT, np.zeros(0), level, q2) - s * q2
+    return _tangent_gain(s, c, n, x1, x2)
+
+
+@njit(cache=True, error_model="numpy")
+def _tangent_gain(s: float, c: float, n: int, x1: int, x2: int) -> float:
+    """max over 0 <= y <= 1 of x1 log(1 + y/s) + x2 log(1 - y) - n log(1 + y c/s), for the line q1 = c + s q2.
+
+    The derivative vanishes where x1/(s + y) - x2/(1 - y) - n c/(s + c y) = 0; multiplied out it is quadratic in y.
+    """
+    if x1 - s * x2 <= n * c:
+        # The line does not separate the shares from the null: no gain, the less the further it is from doing so.
+        return x1 - s * x2 - n * c
+    # x1 (1-y)(s+cy) - x2 (s+y)(s+cy) - n c (s+y)(1-y) = A y² + B y + C
+    qa = c * (n - x1 - x2)
+    qb = x1 * (c - s) - x2 * s * (1.0 + c) - n * c * (1.0 - s)
+    qc = s * (x1 - x2 * s - n * c)
+    y = 1.0
+    root = qb * qb - 4.0 * qa * qc
+    if root >= 0.0:
+        # qc > 0: the wanted root is the smallest positive one.
+        m = -0.5 * (qb - math.sqrt(root)) if qb < 0.0 else -0.5 * (qb + math.sqrt(root))
+        for candidate in (qc / m if m != 0.0 else np.inf, m / qa if qa != 0.0 else np.inf):
+            if 0.0 < candidate < y:
+                y = candidate
+    if x2 > 0 and y >= 1.0:
+        return 0.0
+    rest = x2 * math.log1p(-y) if x2 > 0 else 0.0
+    return x1 * math.log1p(y / s) + rest - n * math.log1p(y * c / s)

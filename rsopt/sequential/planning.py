@@ -1,0 +1,254 @@
+"""Sample planning: from the counts of a pilot run, the number of samples that reaches a radius."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from rsopt.counts import Counts, as_counts, checked_alpha
+from rsopt.errors import InvalidInputError
+from rsopt.functionals import Functional, as_functional
+from rsopt.runs.work import CLOPPER_PEARSON, COHEN, METHODS, OWN
+from rsopt.sequential.levels import least_samples, level_for_radius, level_reached
+from rsopt.staircase import TailSet
+from rsopt.statistics import Statistic, as_statistic, clopper_pearson_lower, clopper_pearson_upper
+
+Array = npt.NDArray[np.float64]
+Votes = npt.NDArray[np.int64]
+
+DRAWS = 4000
+MOST = 1_000_000
+
+
+@dataclass(frozen=True)
+class Need:
+    """What one method needs.
+
+    Attributes:
+        method: "rsopt", "two-way-clopper-pearson" or "cohen".
+        least: below this n the method reaches the radius for no votes at all.
+        n: the planned number of samples, a round number; None where no number up to `MOST` is likely enough.
+        chance: probability to reach the radius at n; where n is None, the probability that the radius is true at all,
+            which no number of samples exceeds.
+    """
+
+    method: str
+    least: int
+    n: int | None
+    chance: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The samples that a radius takes, judged from a pilot run.
+
+    Attributes:
+        counts: the pilot's votes and the class that is to be certified.
+        radius: the target, in the units of the input and of sigma.
+        sigma: standard deviation of the noise.
+        alpha: error of the bound to come.
+        functional: name of the quantity that is bounded.
+        probability: the chance that was asked for.
+        needs: one entry a method, ours first.
+    """
+
+    counts: Counts
+    radius: float
+    sigma: float
+    alpha: float
+    functional: str
+    probability: float
+    needs: tuple[Need, ...]
+
+    @property
+    def n(self) -> int | None:
+        """Samples for our bound."""
+        return self.needs[0].n
+
+
+def plan(counts: Counts | Sequence[int], radius: float, sigma: float, alpha: float = 1e-3, *, top: int | None = None,
+         functional: str | Functional = "probit", statistic: str | Statistic = "studentized", order: int | None = None,
+         probability: float = 0.9, seed: int = 0) -> Plan:
+    """The n at which a radius is reached with probability 90%, for our bound and for the baselines.
+
+    The pilot does not tell the class probabilities p exactly. They are given their posterior under a Dirichlet prior
+    (1/2 for the class, at most 1 for all others together; classes without a vote count as one rival), and the chance
+    is that of new votes under p, averaged over p, from `DRAWS` seeded draws: its standard error is half a percent at
+    90%. A larger pilot leaves less doubt and so asks for fewer samples.
+
+    Args:
+        counts: votes of the pilot, shape (K,), or a `Counts`.
+        radius: the target, l2, in the units of the input; 0 asks for any positive radius.
+        sigma: standard deviation of the noise.
+        alpha: error of the bound to come.
+        top: index of the class that will be certified; required with bare votes.
+        functional, statistic, order: as in `rsopt.lower_bound`.
+        probability: the chance that is asked for.
+        seed: seeds the draws.
+
+    Raises:
+        InvalidInputError: counts, radius, sigma, alpha or probability without meaning; a radius no margin reaches.
+        UnknownNameError: an unknown functional or statistic.
+    """
+    g, t = as_functional(functional, order), as_statistic(statistic)
+    return Planner(radius, sigma, alpha, g, t, probability, seed).plan(as_counts(counts, top))
+
+
+class Planner:
+    """Plans for many pilots under one question; what does not depend on the pilot is worked out once.
+
+    Args, Raises: as `plan`.
+    """
+
+    def __init__(self, radius: float, sigma: float, alpha: float, functional: Functional, statistic: Statistic,
+                 probability: float = 0.9, seed: int = 0) -> None:
+        if isinstance(probability, bool) or not 0.0 < probability < 1.0:
+            raise InvalidInputError(f"probability must lie strictly between 0 and 1; found {probability!r}.")
+        self._alpha = checked_alpha(alpha, statistic.largest_alpha)
+        self._level = level_for_radius(functional, radius, sigma)
+        self._radius, self._sigma, self._probability, self._seed = float(radius), float(sigma), probability, seed
+        self._g = functional
+        self._regions = {classes: Regions(classes, self._level, functional, statistic, self._alpha)
+                         for classes in (2, 3)}
+
+    def least(self, method: str) -> int:
+        """The n below which a method reaches the radius for no votes at all."""
+        return least_samples(self._g, self._level, self._alpha / 2.0 if method == CLOPPER_PEARSON else self._alpha)
+
+    def plan(self, pilot: Counts) -> Plan:
+        """The plan for one pilot."""
+        p = posterior(pilot, DRAWS, self._seed)
+        needs = tuple(self._need(method, pilot, p) for method in METHODS)
+        return Plan(pilot, self._radius, self._sigma, self._alpha, self._g.name, self._probability, needs)
+
+    def _need(self, method: str, pilot: Counts, p: Array) -> Need:
+        rival = 1.0 - p[:, 0] if method == COHEN else p[:, 1:].max(axis=1)
+        ceiling = float(np.mean(self._g.value(p[:, 0], rival) >= self._level))
+
+        def chance(n: int) -> float:
+            votes = np.random.default_rng([self._seed, n]).multinomial(n, p)
+            return float(np.mean(self._reaches(method, votes[:, 0], votes[:, 1:].max(axis=1), n, pilot.two_classes)))
+
+        least = self.least(method)
+        n = _first_enough(chance, least, self._probability) if ceiling > self._probability else None
+        return Need(method, least, n, ceiling if n is None else chance(n))
+
+    def _reaches(self, method: str, x1: Votes, x2: Votes, n: int, two_classes: bool) -> npt.NDArray[np.bool_]:
+        if method == OWN:
+            return self._regions[2 if two_classes else 3].contains(x1, x2, n)
+        if method == COHEN:
+            low = clopper_pearson_lower(x1, n, self._alpha)
+            high = 1.0 - low
+        else:
+            low = clopper_pearson_lower(x1, n, self._alpha / 2.0)
+            high = clopper_pearson_upper(x2, n, self._alpha / 2.0)
+        reached: npt.NDArray[np.bool_] = self._g.value(low, high) >= self._level
+        return reached
+
+
+def posterior(pilot: Counts, draws: int, seed: int) -> Array:
+    """Class probabilities that the pilot leaves possible, shape (draws, 1 + rivals): the class first.
+
+    Args:
+        pilot: its votes.
+        draws: how many.
+        seed: seeds them.
+    """
+    others = [votes for index, votes in enumerate(pilot.votes) if index != pilot.top]
+    weight = min(1.0, 0.5 * len(others)) / len(others)
+    unseen = others.count(0)
+    cells = [pilot.x1 + 0.5, *(votes + weight for votes in others if votes)]
+    if unseen:
+        cells.append(unseen * weight)
+    return np.random.default_rng(seed).dirichlet(cells, size=draws)
+
+
+class Regions:
+    """The outcomes whose exact bound is proven to reach a level, for any number of draws; each n is worked out once.
+
+    Args:
+        classes: 2 for two classes, 3 for more.
+        level: L.
+        functional, statistic, alpha: as in `rsopt.lower_bound`.
+    """
+
+    def __init__(self, classes: int, level: float, functional: Functional, statistic: Statistic, alpha: float) -> None:
+        self._classes, self._level, self._alpha = classes, level, alpha
+        self._functional, self._statistic = functional, statistic
+        self._known: dict[int, TailSet | None] = {}
+
+    def at(self, n: int) -> TailSet | None:
+        """The region for n draws but for a narrow edge; None if it is empty.
+
+        In one row of x2 the least x1 that reaches the level is found by bisection, one proof a step, to a fiftieth of
+        its standard deviation. Its tail set W holds the outcomes that are at least as much evidence. Their own tail
+        sets lie inside W, so the one proof covers them all.
+        """
+        if n not in self._known:
+            self._known[n] = self._found(n)
+        return self._known[n]
+
+    def contains(self, x1: Votes, x2: Votes, n: int) -> npt.NDArray[np.bool_]:
+        """Whether outcomes of n draws lie in the region; x1 and the result of the shape of x2."""
+        region = self.at(n)
+        if region is None:
+            return np.zeros(x2.shape, dtype=np.bool_)
+        rows, places = np.unique(x2, return_inverse=True)
+        stairs = np.array([region.stair(row) if row <= region.top_row else n + 1 for row in rows.tolist()])
+        inside: npt.NDArray[np.bool_] = x1 >= stairs[places]
+        return inside
+
+    def _found(self, n: int) -> TailSet | None:
+        # A row near the middle of the level curve, where the outcomes that just reach the level are likely to lie.
+        middle = 0 if self._classes == 2 else int(0.25 * n * _largest_rival(self._functional, self._level))
+        for row in dict.fromkeys((middle, 0)):
+            low, high = -1, n - row
+            if not self._reached(high, row, n):
+                continue
+            while high - low > max(1.0, 0.02 * math.sqrt(high * (1.0 - high / n))):
+                x1 = (low + high) // 2
+                low, high = (low, x1) if self._reached(x1, row, n) else (x1, high)
+            return self._statistic.tail_set(self._outcome(high, row, n), self._functional, self._alpha)
+        return None
+
+    def _reached(self, x1: int, x2: int, n: int) -> bool:
+        return level_reached(self._outcome(x1, x2, n), self._level, self._functional, self._statistic, self._alpha)
+
+    def _outcome(self, x1: int, x2: int, n: int) -> Counts:
+        return Counts((x1, n - x1) if self._classes == 2 else (x1, x2, n - x1 - x2), top=0, rival=1)
+
+
+def round_numbers(least: int, most: int) -> list[int]:
+    """Whole numbers with two significant digits from `least` to `most`."""
+    steps = [int(digits * 10**power) for power in range(8) for digits in range(10, 100)]
+    return [n for n in (*range(1, 10), *steps) if least <= n <= most]
+
+
+def _first_enough(chance: Callable[[int], float], least: int, probability: float) -> int | None:
+    """The first round number whose chance is large enough, by doubling and bisection."""
+    numbers = round_numbers(least, MOST)
+    low, high, stride = -1, 0, 1
+    while high < len(numbers) and chance(numbers[high]) < probability:
+        low, high, stride = high, high + stride, min(2 * stride, 16)
+    if high >= len(numbers):
+        if not numbers or low == len(numbers) - 1 or chance(numbers[-1]) < probability:
+            return None
+        high = len(numbers) - 1
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if chance(numbers[middle]) >= probability else (middle, high)
+    return numbers[high]
+
+
+def _largest_rival(functional: Functional, level: float) -> float:
+    """q2 at the end of the level curve, where q3 = 0."""
+    low, high = 0.0, 1.0
+    for _ in range(60):
+        middle = 0.5 * (low + high)
+        below = float(functional.value(np.array(1.0 - middle), np.array(middle))) <= level
+        low, high = (low, middle) if below else (middle, high)
+    return high

@@ -1,0 +1,1 @@
+"""Bounds on score rows: softmax or sparsemax outputs used whole."""

@@ -1,0 +1,109 @@
+"""Lower confidence bounds on the margin of mean scores: the public entry for soft outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from rsopt.errors import InvalidInputError, UnknownNameError
+from rsopt.intervals import get, is_time_uniform, names
+from rsopt.intervals.values import check_alpha
+from rsopt.soft.rows import check_groups, check_rows, check_top, pooled_columns, pooled_groups
+from rsopt.soft.score_bound import ScoreBound
+
+_BETTING = ("digital-hedge", "fast-betting")
+_CLASSICAL = tuple(name for name in names() if name not in _BETTING)
+_SUFFIX = "-bonferroni"
+
+
+def score_methods(functional: str = "margin") -> list[str]:
+    """Names of the methods that bound this functional of scores, the default first.
+
+    Raises:
+        UnknownNameError: the functional is neither "margin" nor "probit".
+    """
+    if functional not in ("margin", "probit"):
+        raise UnknownNameError.of("functional on scores", functional, ["margin", "probit"])
+    two_way = [name + _SUFFIX for name in _CLASSICAL]
+    return [*_BETTING, *(_CLASSICAL if functional == "margin" else ()), *two_way]
+
+
+def lower_bound_scores(scores: object, *, top: int, functional: str = "margin", method: str = "digital-hedge",
+                       alpha: float = 1e-3, groups: Sequence[Sequence[int]] | None = None,
+                       selection: object = None) -> ScoreBound:
+    """Lower bound on the margin, or the probit margin, of class `top` over every other class.
+
+    The functional is E[X_A] - max E[X_j], or ndtri(E[X_A]) - ndtri(max E[X_j]). The bound is the minimum over
+    the rivals' bounds at alpha each: the rival with the smallest true margin is fixed, and the minimum does
+    not exceed that rival's bound, so there is no correction for their number.
+
+    Methods: "digital-hedge" (default) and "fast-betting" bet on X_A - b X_j directly and use its covariance;
+    a classical interval by its own name bounds the mean of X_A - X_j (margin only); with "-bonferroni" it
+    bounds E[X_A] and E[X_j] apart, at alpha/2 each. Scores are read in the order they were drawn, clipped to
+    [0, 1] (see `rsopt.soft.rows.pooled_columns`), and summed in float64.
+
+    Args:
+        scores: (n, m), independent rows in the simplex within 1e-3; may be a memory-mapped file.
+        top: the certified class, 0 … m - 1, chosen without these rows: a label, or from a selection sample.
+        functional: "margin" or "probit".
+        method: one of ``score_methods(functional)``.
+        alpha: probability that the bound is false, in (0, 1/2).
+        groups: a partition of the rivals, fixed beforehand; a group's members are bounded together by their
+        sum.
+        selection: separate rows (n0, m); they fix the groups, unless given, and the first slopes.
+
+    Raises:
+        InvalidInputError: rows that are not scores, alpha or top outside their range, groups that are no
+        partition.
+        UnknownNameError: an unknown functional or method.
+    """
+    known = score_methods(functional)
+    if method not in known:
+        if method in _CLASSICAL:
+            raise InvalidInputError(
+                f"Method {method!r} bounds the mean of X_A - X_j, which is the margin; for "
+                "the probit margin use 'digital-hedge', 'fast-betting' or "
+                f"{method + _SUFFIX!r}.")
+        raise UnknownNameError.of(f"method for the {functional!r} functional on scores", method, known)
+    alpha = check_alpha(alpha)
+    rows = np.asarray(scores) if isinstance(scores, np.ndarray) else check_rows(scores)
+    if rows.ndim != 2 or rows.shape[0] == 0 or rows.shape[1] < 2:
+        check_rows(rows)
+    if method in _BETTING:
+        # Compiled code is loaded when it is needed, not when rsopt is imported.
+        from rsopt.soft.stream import PORTION, ScoreStream
+
+        stream = ScoreStream(rows.shape[0], rows.shape[1], top=top, functional=functional, method=method,
+                             alpha=alpha, groups=groups, selection=selection)
+        for start in range(0, rows.shape[0], step := max(1, PORTION // rows.shape[1])):
+            stream.push(rows[start:start + step])
+        return stream.bound()
+    checked = check_rows(rows)
+    top = check_top(top, checked.shape[1])
+    if selection is not None and groups is None:
+        groups = pooled_groups(check_rows(selection, checked.shape[1]), top)
+    parts = check_groups(groups, top, checked.shape[1])
+    columns = pooled_columns(checked, top, parts)
+    if method.endswith(_SUFFIX):
+        bounds = _two_way(columns, functional, method.removesuffix(_SUFFIX), alpha)
+    else:
+        interval = get(method)
+        bounds = [interval(columns[0] - rival, alpha=alpha, lo=-1.0, hi=1.0) for rival in columns[1:]]
+    i = int(np.argmin(bounds))
+    return ScoreBound(lower=bounds[i], alpha=alpha, functional=functional, method=method, top=top,
+                      runner_up=parts[i], n=checked.shape[0],
+                      time_uniform=is_time_uniform(method.removesuffix(_SUFFIX)))
+
+
+def _two_way(columns: np.ndarray, functional: str, name: str, alpha: float) -> list[float]:
+    """Bounds from intervals for E[X_A] and E[X_j] apart, each at alpha/2; one a rival."""
+    from scipy.special import ndtri
+
+    interval = get(name)
+    low = interval(columns[0], alpha=0.5 * alpha, lo=0.0, hi=1.0)
+    highs = [1.0 - interval(1.0 - rival, alpha=0.5 * alpha, lo=0.0, hi=1.0) for rival in columns[1:]]
+    if functional == "margin":
+        return [max(-1.0, low - high - 4e-16) for high in highs]
+    # ndtri is right to a few ulp; its argument moves by an ulp of 1 at most.
+    return [float(ndtri(max(low - 1e-15, 0.0)) - ndtri(min(high + 1e-15, 1.0))) - 1e-12 for high in highs]

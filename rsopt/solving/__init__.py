@@ -1,0 +1,1 @@
+"""What posed problems and solvers share: curves, term lists, starting points, meters and guards."""
