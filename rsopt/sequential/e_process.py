@@ -24,6 +24,11 @@ point and every 0 <= y <= 1,
 
 with equality for the best of them. So a search that ends early makes the bound smaller, never too large. (G is also
 the log wealth of a bettor who stakes y/s on A and against j at fair odds.)
+
+**Rounding.** G may be taken at any y, so only the line counts: where it lies d below the curve, G is too large by at
+most n d/s. On the curve s >= 1; s is known to a relative 10 L (|z2| + L/2) + 4 units in the last place and h(q2) to
+500, and q2 spans at most ndtr(-L/2), so n d/s stays below 1000 n units. Logarithms err by a few units of their own
+size, which is below n but for the gamma functions. `_slack` takes four times all that.
 """
 
 from __future__ import annotations
@@ -45,7 +50,11 @@ from rsopt.kernels.links import EPS, IDENTITY, PROBIT, curve_q1, level_to_end
 from rsopt.kernels.normal import ndtri
 
 METHOD = "e-process"
+GUARANTEE = ("valid at all sample sizes at once: look and stop whenever you like and keep the best bound; all of them "
+             "hold together with probability at least 1 - alpha")
 _GOLDEN = 0.3819660112501051
+# Ten million votes of one class alone bound the probit margin below 11.
+_HIGHEST = 16.0
 
 
 @dataclass(frozen=True)
@@ -53,21 +62,22 @@ class DirichletMixture:
     """The mixture over (q_A, q_j, q_rest): Dirichlet with parameters `weight` each, plus the votes it is centred on.
 
     Attributes:
-        weight: prior weight of each of the three cells; 1/2 is Jeffreys' prior.
+        weight: prior weight of each of the three cells, from 1e-6 to 1e6; 1/2 is Jeffreys' prior.
         selection: votes per class of the separate n0 samples that chose the class, shape (K,); empty for none.
 
     Raises:
-        InvalidInputError: a weight that is not positive, or negative votes.
+        InvalidInputError: a weight out of range, or votes that are no counts.
     """
 
     weight: float = 0.5
     selection: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.weight < math.inf:
-            raise InvalidInputError(f"The weight of a cell must be positive; found {self.weight!r}.")
-        if any(isinstance(x, bool) or not isinstance(x, int | np.integer) or x < 0 for x in self.selection):
-            raise InvalidInputError(f"Selection votes must be whole numbers >= 0; found {self.selection!r}.")
+        if isinstance(self.weight, bool) or not isinstance(self.weight, int | float) or not 1e-6 <= self.weight <= 1e6:
+            raise InvalidInputError(f"The weight of a cell must be a number from 1e-6 to 1e6; found {self.weight!r}.")
+        if self.selection:
+            # Votes are validated as all votes are; which class is certified does not matter here.
+            object.__setattr__(self, "selection", Counts(self.selection, top=0).votes)
 
     @cached_property
     def total(self) -> int:
@@ -95,8 +105,8 @@ def e_process_bound(counts: Counts | Sequence[int], top: int | None = None, *,
         mixture: fixed before the first of these votes, and the same at every look.
 
     Returns:
-        a `Bound` with method "e-process"; -inf (the least value of g) where no level from 0 on is rejected for the
-        probit margin, whose negative levels certify nothing and are not searched.
+        a `Bound` with method "e-process" and no certificate; the least value of g where no level is rejected. For the
+        probit margin levels below 0, which certify nothing, are not searched.
 
     Raises:
         RefusedError: another functional.
@@ -111,16 +121,16 @@ def e_process_bound(counts: Counts | Sequence[int], top: int | None = None, *,
         raise InvalidInputError(f"The mixture is centred on votes of {len(mixture.selection)} classes; the counts have "
                                 f"{len(observed.votes)}.")
     cases = {(observed.votes[rival], mixture.parameters(observed, rival)) for rival in _rivals(observed)}
-    lower, used = math.inf, 0
+    lower, used = g.range[1], 0
     for x2, (a1, a2, a3) in sorted(cases, reverse=True):
-        if lower <= -1.0:
-            break
         found, evaluations = _lower_bound(g.kind, observed.n, observed.x1, x2, observed.two_classes, a1, a2, a3,
-                                          math.log(1.0 / error), lower)
+                                          -math.log(error), lower)
         lower, used = min(lower, found), used + evaluations
+        if lower <= g.range[0]:
+            break
     return Bound(lower=lower, lower_at_most=math.nan, searched=math.nan, certified=True, method=METHOD, functional=g,
                  statistic=None, alpha=error, solver=None, counts=observed, certificate=None, evaluations=used,
-                 seconds=time.perf_counter() - started)
+                 seconds=time.perf_counter() - started, message=GUARANTEE)
 
 
 def log_e_value(counts: Counts, level: float, functional: Functional, mixture: DirichletMixture) -> float:
@@ -152,15 +162,17 @@ def _lower_bound(kind: int, n: int, x1: int, x2: int, edge: bool, a1: float, a2:
                  cap: float) -> tuple[float, int]:
     """The largest level found with log E >= target, at most `cap`; (level, evaluations)."""
     low = -1.0 if kind == IDENTITY else 0.0
-    high = 1.0 if kind == IDENTITY else 16.0
-    used = 1
-    if kind != IDENTITY and _log_e(kind, low, n, x1, x2, edge, a1, a2, a3) < target:
-        return -np.inf, used
+    high = 1.0 if kind == IDENTITY else _HIGHEST
+    used = 0
+    if kind != IDENTITY:
+        used += 1
+        if not _log_e(kind, low, n, x1, x2, edge, a1, a2, a3) >= target:
+            return -np.inf, used
     if cap < high:
         # Nothing above the bound for another rival is of interest.
         high = cap
         used += 1
-        if _log_e(kind, high, n, x1, x2, edge, a1, a2, a3) >= target:
+        if _log_e(kind, cap, n, x1, x2, edge, a1, a2, a3) >= target:
             return cap, used
     while high - low > 1e-9 * (1.0 + abs(low)):
         middle = 0.5 * (low + high)
@@ -176,22 +188,31 @@ def _lower_bound(kind: int, n: int, x1: int, x2: int, edge: bool, a1: float, a2:
 def _log_e(kind: int, level: float, n: int, x1: int, x2: int, edge: bool, a1: float, a2: float, a3: float) -> float:
     """log of mixture over supremum, less what rounding could add."""
     x3 = n - x1 - x2
-    if edge:
-        terms = (_log_beta_ratio(a1, x1) + _log_beta_ratio(a2, x2), _log_beta_ratio(a1 + a2, n), 0.0)
-    else:
-        terms = (_log_beta_ratio(a1, x1) + _log_beta_ratio(a2, x2), _log_beta_ratio(a1 + a2 + a3, n),
-                 _log_beta_ratio(a3, x3))
+    mixture, size = _log_mixture(n, x1, x2, x3, a1, a2, 0.0 if edge else a3)
     best = _xlog(x1, n) + _xlog(x2, n) + _xlog(x3, n)
     gain = _edge_gain(kind, level, n, x1, x2) if edge else _gain(kind, level, n, x1, x2)
-    size = abs(terms[0]) + abs(terms[1]) + abs(terms[2]) + abs(best) + abs(gain)
-    slack = 1e-10 + 512.0 * EPS * n + 64.0 * EPS * (size + n * math.log(n + a1 + a2 + a3))
-    return terms[0] + terms[2] - terms[1] - best + gain - slack
+    return mixture - best + gain - _slack(n, size + abs(best) + abs(gain))
 
 
 @njit(cache=True, error_model="numpy")
-def _log_beta_ratio(a: float, x: int) -> float:
-    """log Gamma(a + x)/Gamma(a)."""
-    return math.lgamma(a + x) - math.lgamma(a)
+def _slack(n: int, size: float) -> float:
+    """More than rounding can add to log E; `size` is the sum of the sizes of its terms."""
+    return 1e-10 + EPS * (4096.0 * n + 64.0 * size)
+
+
+@njit(cache=True, error_model="numpy")
+def _log_mixture(n: int, x1: int, x2: int, x3: int, a1: float, a2: float, a3: float) -> tuple[float, float]:
+    """log M(x), with a3 = 0 for two cells, and the sum of the sizes of its terms."""
+    total = a1 + a2 + a3
+    up = math.lgamma(a1 + x1) + math.lgamma(a2 + x2) + math.lgamma(total)
+    down = math.lgamma(a1) + math.lgamma(a2) + math.lgamma(total + n)
+    size = (abs(math.lgamma(a1 + x1)) + abs(math.lgamma(a2 + x2)) + abs(math.lgamma(total))
+            + abs(math.lgamma(a1)) + abs(math.lgamma(a2)) + abs(math.lgamma(total + n)))
+    if a3 > 0.0:
+        up += math.lgamma(a3 + x3)
+        down += math.lgamma(a3)
+        size += abs(math.lgamma(a3 + x3)) + abs(math.lgamma(a3))
+    return up - down, size
 
 
 @njit(cache=True, error_model="numpy")
