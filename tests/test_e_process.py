@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
 from collections.abc import Callable
 from fractions import Fraction
@@ -13,8 +14,10 @@ import pytest
 from mpmath import mp, mpf
 from scipy import optimize
 from scipy.special import ndtr, ndtri
+from typer.testing import CliRunner
 
 import rsopt
+from rsopt.cli import application
 from rsopt.counts import Counts
 from rsopt.errors import InvalidInputError, RefusedError
 from rsopt.functionals import Functional, Margin, ProbitMargin, TaylorProbitMargin
@@ -149,7 +152,8 @@ def test_the_mixture_is_a_martingale_and_dominates(mixture: DirichletMixture) ->
                 assert log_e <= math.log(martingale.numerator) - math.log(martingale.denominator)
 
 
-def log_e_by_other_means(x: tuple[int, int, int], level: float, g: Margin | ProbitMargin, a: tuple[float, float, float]) -> float:
+def log_e_by_other_means(x: tuple[int, int, int], level: float, g: Margin | ProbitMargin,
+                         a: tuple[float, float, float]) -> float:
     """log E in 40 digits, the supremum by a golden search of the likelihood on the curve itself."""
     with mp.workdps(40):
         x1, x2, x3 = (mpf(v) for v in x)
@@ -300,3 +304,39 @@ def test_refusals() -> None:
         DirichletMixture(selection=(5, -1))
     with pytest.raises(InvalidInputError, match="Say which class is certified"):
         e_process_bound([9, 1, 0])
+
+
+def command(*arguments: object) -> tuple[int, str]:
+    done = CliRunner().invoke(application(["bound"]), ["bound", *map(str, arguments)])
+    return done.exit_code, done.output
+
+
+def test_the_command_tells_the_bound_and_what_stands_behind_it() -> None:
+    expected = e_process_bound([950, 30, 20], 0, alpha=0.01, mixture=DirichletMixture(selection=(95, 3, 2)))
+    code, output = command(950, 30, 20, "--anytime", "--alpha", 0.01, "--selection", "95,3,2", "--sigma", 0.5, "--json")
+    found = json.loads(output)
+    assert code == 0
+    assert (found["lower"], found["radius"]) == (expected.lower, expected.radius(sigma=0.5))
+    assert (found["anytime"], found["method"], found["certified"]) == (True, "e-process", True)
+    assert (found["certificate"], found["solver"], found["statistic"]) == (None, None, None)
+    assert "nothing to check" in found["why_no_certificate"]
+    assert found["message"] == GUARANTEE
+    code, output = command(950, 30, 20, "--anytime")
+    assert code == 0
+    assert "probit, e-process, alpha 0.001" in output
+    assert GUARANTEE in output
+    assert "2.840224, proven" in output
+    assert json.loads(command(950, 30, 20, "--json")[1])["anytime"] is False
+
+
+@pytest.mark.parametrize(("arguments", "text"), [
+    (("--anytime", "--solver", "gpkit", "--output", "x.json"), "leave out --solver, --output"),
+    (("--anytime", "--statistic", "plugin"), "leave out --statistic"),
+    (("--anytime", "--functional", "taylor-probit"), "has no concave level curve"),
+    (("--anytime", "--selection", "9,1"), "centred on votes of 2 classes; the counts have 3"),
+    (("--anytime", "--selection", "9,1,x"), "'x' is no count"),
+    (("--selection", "9,1,0"), "--selection centres the mixture of --anytime")])
+def test_the_command_refuses_what_it_cannot_use(arguments: tuple[str, ...], text: str) -> None:
+    code, output = command(950, 30, 20, *arguments)
+    assert code == 2
+    assert text in output
