@@ -47,20 +47,25 @@ def main() -> None:
 def draw(path: Path, taylor: dict[str, list[float]], exact: dict[str, float]) -> None:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7.5, 4.5), layout="constrained")
+    figure = Figure(figsize=(8.0, 4.8), layout="constrained")
     panel = figure.subplots()
     for (name, bounds), colour in zip(taylor.items(), ("#d1662b", "#0b5cad", "#1b8a5a"), strict=True):
         panel.plot(ORDERS, bounds, marker="o", markersize=4, color=colour)
         panel.axhline(exact[name], color=colour, linestyle="--", linewidth=1)
-        votes = "–".join(f"{count:,}" for count in INPUTS[name])
-        panel.annotate(f"{name}: votes {votes}", (ORDERS[-1], bounds[-1]), xytext=(0, -14),
-                       textcoords="offset points", ha="right", color=colour)
+        votes = " / ".join(f"{count:,}" for count in INPUTS[name])
+        panel.annotate(f"{name}: votes {votes}", (1.0, exact[name]), xytext=(0, 5), textcoords="offset points",
+                       color=colour)
+    panel.set_xscale("log")
+    ticks = [order for order in ORDERS if order in (1, 3, 5, 7, 11, 15, 21, 31, 51, 101)]
+    panel.set_xticks(ticks, [str(order) for order in ticks])
+    panel.set_xticks([], minor=True)
     panel.set_xlabel("order M of the Taylor polynomial")
     panel.set_ylabel("proven lower bound on the probit margin")
-    panel.set_title("Taylor margin (marks) against the exact probit margin (dashed), n = 10,000, alpha = 0.001")
-    panel.set_ylim(bottom=0.0)
+    panel.set_title(f"Taylor margin (marks) and exact probit margin (dashed): n = 10,000, alpha = {ALPHA:g}",
+                    fontsize=11)
+    panel.set_ylim(0.0, 1.08 * max(exact.values()))
     panel.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=150)
+    figure.savefig(path, dpi=130)
 
 
 if __name__ == "__main__":
