@@ -95,8 +95,9 @@ def until_proven(radius: float, rows: list[tuple[int, Votes]]) -> dict[str, list
             continue
 
         plain, centred = anytime(level, ()), anytime(level, tuple(votes.selection.tolist()))
+        at_alpha = [PlannedLook(look.n, ALPHA) for look in policy.plan]
         for name, plan, proven in (("looks, equal spending", policy.plan, exact),
-                                   ("e-process, same looks", [PlannedLook(look.n, ALPHA) for look in policy.plan], plain),
+                                   ("e-process, same looks", at_alpha, plain),
                                    ("e-process, every 2%", often(), plain),
                                    ("e-process, every 2%, centred", often(), centred)):
             found.setdefault(name, []).append(first_proven(plan, votes, proven, label))
