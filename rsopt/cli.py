@@ -19,6 +19,7 @@ except ImportError as error:
 COMMANDS = {
     "certify": "rsopt.commands.certify:certify",
     "bound": "rsopt.commands.bound:bound",
+    "plan": "rsopt.commands.plan:plan",
     "verify": "rsopt.commands.verify:verify",
     "recertify": "rsopt.commands.recertify:recertify",
     "export": "rsopt.commands.export:export",
