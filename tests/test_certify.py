@@ -208,6 +208,7 @@ class Doubling:
     radius: float
     alpha: float = 0.01
     most_samples: int = 400
+    question: None = None
 
     def next_look(self, taken: Sequence[LookResult]) -> PlannedLook | None:
         if len(taken) == 3 or any(look.radius >= self.radius for look in taken):
@@ -215,7 +216,7 @@ class Doubling:
         return PlannedLook(100 * 2 ** len(taken), self.alpha / 3.0)
 
     def facts(self) -> dict[str, object]:
-        return {"policy": "doubling", "radius": self.radius, "alpha": self.alpha}
+        return {"policy": "doubling", "radius": self.radius, "alpha": self.alpha, "n": self.most_samples}
 
 
 def test_several_looks_report_the_best_and_resume_in_the_middle(tmp_path: Path) -> None:
@@ -244,17 +245,25 @@ def test_several_looks_report_the_best_and_resume_in_the_middle(tmp_path: Path) 
                 assert look.counts.tolist() == votes.tolist()
                 lower.append(rsopt.lower_bound(votes, top=row.top, alpha=0.01 / 3.0).lower)
             assert row.bounds[OWN].lower == max(lower)
-            baseline = rsopt.baselines.cohen(looks[-1].counts, top=row.top, alpha=0.01)
-            assert row.bounds[COHEN].lower == baseline.lower
+            baseline = [rsopt.baselines.cohen(look.counts, top=row.top, alpha=0.01 / 3.0).lower for look in looks]
+            assert row.bounds[COHEN].lower == max(baseline)
+            best = looks[lower.index(max(lower))]
+            assert row.evidence is not None
+            assert (row.evidence.n, row.evidence.alpha) == (best.n, 0.01 / 3.0)
+            assert row.evidence.x1 == best.counts[row.top]
+            assert (row.looks, row.saved) == (len(looks), 400 - row.n)
     assert {row.n for row in rows} == {100, 200, 400}
 
 
-def test_a_policy_that_looks_within_a_chunk_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("first", "text"), [
+    (70, "first look is at 70 samples; looks before the last must be whole chunks, and a chunk is 50 samples here"),
+    (50, "planned a look at 90 samples after one at 70; looks must grow, in whole chunks of 50")])
+def test_a_policy_that_looks_within_a_chunk_is_refused(first: int, text: str, tmp_path: Path) -> None:
     class Odd(Doubling):
         def next_look(self, taken: Sequence[LookResult]) -> PlannedLook | None:
-            return PlannedLook(70 * (len(taken) + 1), 0.001)
+            return PlannedLook(first + 20 * len(taken), 0.001)
 
-    with pytest.raises(InvalidInputError, match="looks must grow, in whole chunks of 50"):
+    with pytest.raises(InvalidInputError, match=text):
         work(tmp_path, task=Task(SIGMA, Odd(0.5), n0=60))
 
 

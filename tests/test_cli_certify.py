@@ -97,6 +97,8 @@ def refused_late(*options: object) -> str:
     (("--preset", "digit"), "There is no preset named 'digit'. Did you mean 'digits'?"),
     (("--weights", "weights.pt"), "The preset 'digits' brings its own weights"),
     (("--label-mode", "--n0", 50), "--label-mode certifies the known label and draws no selection samples"),
+    (("--sigma", 0), "sigma must be a positive number"),
+    (("--n", 9), "At alpha 0.001 nothing can be certified with fewer than 10 samples, even if all vote for the class"),
     (("--n", 0), "n must be a whole number of samples from 1"),
     (("--n0", 0), "n0 must be at least 1"),
     (("--alpha", 1), "alpha must lie strictly between 0 and 1/2"),
@@ -112,7 +114,6 @@ def test_what_certify_refuses_at_once(options: tuple[object, ...], text: str, pl
 
 
 @pytest.mark.parametrize(("options", "text"), [
-    (("--sigma", 0), "sigma must be positive and finite"),
     (("--scores", "soft"), "There is no simplex map named 'soft'. Did you mean 'softmax'?"),
     (("--scores", "hardmax", "--temperature", 2), "temperature belongs to the simplex map 'softmax'"),
     (("--classes", 4), "the model returned 3 columns, but num_classes is 4")])

@@ -23,7 +23,7 @@ SIGMA, ALPHA = 0.25, 1e-3
 
 
 def row(idx: int, votes: tuple[int, ...], top: int = 0, functional: str = "probit") -> Row:
-    done = prove(ProofRequest(idx, 0, votes, top, ALPHA, ALPHA, SIGMA, functional, None, "studentized", "scipy"))
+    done = prove(ProofRequest(idx, 0, votes, top, ALPHA, SIGMA, functional, None, "studentized", "scipy"))
     others = [vote for cls, vote in enumerate(votes) if cls != top]
     return Row(idx, 0, top, "label", 0, sum(votes), votes[top], max(others), votes,
                {bound.method: bound for bound in done.bounds}, done.seconds)

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from rsopt.counts import MAX_DRAWS, Counts, checked_alpha
 from rsopt.errors import InvalidInputError
+from rsopt.sequential.levels import Question
 
 
 @dataclass(frozen=True)
@@ -62,12 +63,17 @@ class StoppingPolicy(Protocol):
         """The most estimation samples that an input can take."""
         ...
 
+    @property
+    def question(self) -> Question | None:
+        """What its decisions are about, which must be what the run bounds; None if they do not depend on it."""
+        ...
+
     def next_look(self, taken: Sequence[LookResult]) -> PlannedLook | None:
         """The next look, or None to stop."""
         ...
 
     def facts(self) -> dict[str, object]:
-        """Everything that its decisions depend on, as JSON values."""
+        """Everything that its decisions depend on, as JSON values; with "alpha", and "n" for `most_samples`."""
         ...
 
 
@@ -91,6 +97,11 @@ class FixedSamples:
     def most_samples(self) -> int:
         """n."""
         return self.n
+
+    @property
+    def question(self) -> None:
+        """None: it stops at n whatever was seen."""
+        return None
 
     def next_look(self, taken: Sequence[LookResult]) -> PlannedLook | None:
         """The one look, then None."""

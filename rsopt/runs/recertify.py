@@ -51,8 +51,8 @@ def recertify(inputs: Sequence[LoggedInput], question: Question, *, jobs: int = 
         keys.append(key)
         if key is not None and key not in requests:
             requests[key] = ProofRequest(
-                place, 0, line.counts, line.top, question.alpha, question.alpha, question.sigma, question.functional,
-                question.order, question.statistic, question.solver)
+                place, 0, line.counts, line.top, question.alpha, question.sigma, question.functional, question.order,
+                question.statistic, question.solver)
     proofs: dict[tuple[int, int, int, bool], ProofDone] = {}
     waiting = Counter(keys)
     for key, proof in zip(requests, _proven(list(requests.values()), jobs), strict=True):

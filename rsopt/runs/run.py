@@ -10,7 +10,6 @@ import numpy as np
 
 from rsopt.counts import Counts, checked_alpha
 from rsopt.errors import InvalidInputError
-from rsopt.functionals import as_functional
 from rsopt.registry import as_solver
 from rsopt.runs.policy import LookResult, StoppingPolicy
 from rsopt.runs.records import (
@@ -24,12 +23,11 @@ from rsopt.runs.records import (
     unpack_scores,
     unpack_votes,
 )
-from rsopt.runs.rows import Row, stored_rows
+from rsopt.runs.rows import Row, best_bounds, stored_rows
 from rsopt.runs.work import (
     ESTIMATION,
     OWN,
     SELECTION,
-    SOFT_METHODS,
     ChunkDone,
     Executor,
     InputFailed,
@@ -38,6 +36,7 @@ from rsopt.runs.work import (
     SampleRequest,
     ScoreRows,
 )
+from rsopt.sequential.levels import Question
 from rsopt.statistics import as_statistic
 from rsopt.store import Store
 
@@ -70,8 +69,8 @@ class Task:
         soft: bounds on the scores too; the executor then delivers score rows, whose first largest entry is the vote.
 
     Raises:
-        InvalidInputError: n0 below 1, an order that the functional does not have, an alpha that the statistic does not
-            support.
+        InvalidInputError: a sigma without meaning, n0 below 1, an order that the functional does not have, an alpha that the statistic does not
+            support, a policy that asks about something else, or one that stops before anything can be certified.
         UnknownNameError: an unknown functional, statistic or solver.
         MissingDependencyError: the solver's package is not installed.
     """
@@ -90,9 +89,26 @@ class Task:
             raise InvalidInputError(f"n0 must be at least 1, the samples on which the class is chosen; found "
                                     f"{self.n0}. To certify the known label, give no n0.")
         # Everything that can be refused is refused before the first sample is paid for.
-        as_functional(self.functional, self.order)
+        question = self.question
         checked_alpha(self.policy.alpha, as_statistic(self.statistic).largest_alpha)
         as_solver(self.solver)
+        if self.policy.question not in (None, question):
+            raise InvalidInputError(f"The stopping policy asks about {self.policy.question}, the task about "
+                                    f"{question}.")
+        if self.least_samples > self.policy.most_samples:
+            raise InvalidInputError(
+                f"At alpha {self.policy.alpha:g} nothing can be certified with fewer than {self.least_samples:,} "
+                f"samples, even if all vote for the class; n is {self.policy.most_samples:,}. Use a larger n.")
+
+    @property
+    def question(self) -> Question:
+        """What is bounded, and the noise that makes a radius of it."""
+        return Question(self.sigma, self.functional, self.order)
+
+    @property
+    def least_samples(self) -> int:
+        """Below this many samples no votes at all certify an input at the run's alpha: it could only abstain."""
+        return self.question.least_samples(self.policy.alpha)
 
     def facts(self) -> dict[str, object]:
         """Everything above as JSON values: part of what two sessions of one run must agree on."""
@@ -144,6 +160,10 @@ class Run:
         if task.n0 is None and (missing := [idx for idx, label in labels.items() if label is None]):
             raise InvalidInputError(f"Input {missing[0]} has no label. Give n0, and the class is chosen on n0 separate "
                                     "samples.")
+        first = task.policy.next_look([])
+        if first is not None and first.n % executor.chunk and first.n < task.policy.most_samples:
+            raise InvalidInputError(f"The stopping policy's first look is at {first.n} samples; looks before the last "
+                                    f"must be whole chunks, and a chunk is {executor.chunk} samples here.")
         self._labels = labels
         self._task = task
         self._executor = executor
@@ -204,8 +224,8 @@ class Run:
         if len(proven) < len(state.looks):
             look = state.looks[len(proven)]
             return self._executor.submit(ProofRequest(
-                idx, look.look, tuple(look.counts.tolist()), self._top(idx), look.alpha, task.policy.alpha, task.sigma,
-                task.functional, task.order, task.statistic, task.solver, self._scores(idx, look.n)))
+                idx, look.look, tuple(look.counts.tolist()), self._top(idx), look.alpha, task.sigma, task.functional,
+                task.order, task.statistic, task.solver, self._scores(idx, look.n)))
         taken = [LookResult(look.n, look.alpha, bound.lower, bound.lower_at_most, bound.radius,
                             Counts(tuple(look.counts.tolist()), self._top(idx)))
                  for look, bound in zip(state.looks, proven, strict=True)]
@@ -285,26 +305,22 @@ class Run:
 
     def _keep_proof(self, done: ProofDone) -> None:
         state = self._active[done.idx]
-        # A bound on scores is looked at as often as ours; only the baselines stand for a run of one look.
-        alpha = dict.fromkeys((OWN, *SOFT_METHODS), state.looks[done.look].alpha)
-        state.bounds += [BoundRow(done.idx, done.look, bound.method, alpha.get(bound.method, self._task.policy.alpha),
-                                  bound.lower, bound.lower_at_most, bound.radius) for bound in done.bounds]
+        alpha = state.looks[done.look].alpha
+        state.bounds += [BoundRow(done.idx, done.look, bound.method, alpha, bound.lower, bound.lower_at_most,
+                                  bound.radius) for bound in done.bounds]
         state.proofs += [CertificateRow(done.idx, done.look, method, zlib.compress(text.encode()))
                          for method, text in done.proofs.items()]
         state.proving += done.seconds
 
     def _finish(self, idx: int) -> None:
         state = self._active.pop(idx)
-        own = [bound for bound in state.bounds if bound.method == OWN]
-        best = max(own, key=lambda bound: (bound.lower, -bound.look))
+        best = best_bounds(state.bounds)
         sampling = sum(look.seconds for look in (*state.looks, *([state.selection] if state.selection else [])))
         label = self._labels[idx]
         top = int(state.selection.counts.argmax()) if state.selection is not None else label
         outcome = Outcome(idx, label, top, "label" if state.selection is None else "selection", len(state.looks),
-                          best.look, len(state.bounds), sampling + state.proving, "")
-        # A row shows the best look of ours and the last look of the others; so do its proofs.
-        shown = [proof for proof in state.proofs
-                 if proof.look == (best.look if proof.method == OWN else len(state.looks) - 1)]
+                          best[OWN].look, len(state.bounds), sampling + state.proving, "")
+        shown = [proof for proof in state.proofs if proof.look == best[proof.method].look]
         self._store.finish(outcome, state.bounds, shown)
         self._announce(idx)
 

@@ -60,8 +60,7 @@ class ProofRequest:
         idx, look: which look of which input.
         votes: votes per class.
         top: the certified class.
-        alpha: error of this look, for our bound and those on scores.
-        total_alpha: error of the whole run on this input, for the baselines: they look once.
+        alpha: error of this look, for every bound: whoever looks more than once has to share out the error.
         sigma: noise level, for the radius.
         functional, order, statistic, solver: as in `rsopt.lower_bound`.
         scores: the score rows, for a run on soft outputs.
@@ -72,7 +71,6 @@ class ProofRequest:
     votes: tuple[int, ...]
     top: int
     alpha: float
-    total_alpha: float
     sigma: float
     functional: str
     order: int | None
@@ -178,7 +176,7 @@ def prove(request: ProofRequest) -> ProofDone:
     bounds = [MethodBound(OWN, own.lower, at_most, own.radius(sigma=request.sigma))]
     for name, baseline in baselines.items():
         other = baseline(request.votes, top=request.top, functional=request.functional, order=request.order,
-                         alpha=request.total_alpha)
+                         alpha=request.alpha)
         bounds.append(MethodBound(name, other.lower, other.lower, other.radius(sigma=request.sigma)))
     proofs = {} if own.certificate is None else {OWN: own.certificate.to_json()}
     if request.scores is not None:

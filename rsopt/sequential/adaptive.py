@@ -1,26 +1,27 @@
 """Adaptive sampling: look at the counts at growing n and stop as soon as the question is decided.
 
 **Validity.** Fix n_1 < n_2 < … < n_K and levels alpha_k with alpha_1 + … + alpha_K <= alpha (`rsopt.sequential.looks`).
-Let LCB_k be the exact bound at level alpha_k on the counts of the first n_k samples; every statement made at look k,
-be it a bound or a target level, is at most LCB_k. For one fixed rival with margin theta, P(LCB_k > theta) <= alpha_k,
-because the first n_k samples are multinomial whether or not they will ever be drawn: imagine all n_K drawn in
-advance. A stopping rule only chooses which of the LCB_k are looked at, so
+Let LCB_k be the exact bound at level alpha_k on the counts of the first n_k samples. For one fixed rival with margin
+theta, P(LCB_k > theta) <= alpha_k, because the first n_k samples are multinomial whether or not they will ever be drawn:
+imagine all n_K drawn in advance. A stopping rule only chooses which of the LCB_k are looked at, so
 
     P(any reported bound > theta) <= P(LCB_k > theta for some k) <= alpha_1 + … + alpha_K <= alpha,
 
 however the rule decides, by the lower bounds, by the upper limits or by anything else, and the best bound over the
 looks may be reported. For several rivals let j* be the one with the least margin, a fixed index. The bound reported at
 look k is the minimum over rivals of their bounds, which the empirical runner-up at n_k attains (fact 7), so it is at
-most the bound for j* at every look, whoever the runner-up is there: no correction is needed at any time.
+most the bound for j* at every look, whoever the runner-up is there: no correction is needed at any time. Any other
+method that is valid at a fixed n, on votes or on scores, may be looked at in the same way.
 
-**Stopping.** A target radius r is *reached* at look k when LCB_k >= L(r) is proven, L(r) the level whose radius is r; a
-single proof answers that, without a search. It is *hopeless* when an exact upper confidence limit on the margin lies
-below L(r). The upper limits spend a budget of their own, `give_up`: they can only end sampling too early, which costs
-a certificate and never makes one wrong.
+**Stopping.** A target radius r is *reached* once LCB_k >= L(r) at some look, L(r) the level whose radius is r. It is *out
+of reach* once an exact upper confidence limit on the margin lies below L(r). The upper limits spend a budget of their
+own, `give_up`, shared equally by the looks: with probability 1 - give_up no radius that the true margin allows is given
+up. They can only end sampling too early, which costs a certificate and never makes one wrong.
 """
 
 from __future__ import annotations
 
+import enum
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -32,64 +33,29 @@ import numpy.typing as npt
 from rsopt.bound import Bound, lower_bound
 from rsopt.counts import Counts, checked_alpha
 from rsopt.errors import InvalidInputError
-from rsopt.functionals import Functional, as_functional
-from rsopt.radius import checked_sigma
+from rsopt.functionals import Functional
 from rsopt.runs.policy import LookResult, PlannedLook
-from rsopt.sequential.levels import least_samples, level_for_radius, level_reached, upper_limit
+from rsopt.sequential.levels import ABOVE_ZERO, Question, least_samples, upper_limit
 from rsopt.sequential.looks import Looks
-from rsopt.statistics import as_statistic
 
 
-@dataclass(frozen=True)
-class Question:
-    """What is bounded, as in `rsopt.lower_bound`, and at which noise level.
+class Verdict(enum.Enum):
+    """What is known about a target radius."""
 
-    Attributes:
-        sigma: standard deviation of the noise, in the units of the input.
-        functional, order, statistic: by name, as in `rsopt.lower_bound`.
-
-    Raises:
-        InvalidInputError, UnknownNameError: a value or name without meaning.
-    """
-
-    sigma: float
-    functional: str = "probit"
-    order: int | None = None
-    statistic: str = "studentized"
-
-    def __post_init__(self) -> None:
-        checked_sigma(self.sigma)
-        as_statistic(self.statistic)
-        as_functional(self.functional, self.order)
-
-    @cached_property
-    def g(self) -> Functional:
-        """The functional."""
-        return as_functional(self.functional, self.order)
-
-    def level(self, radius: float) -> float:
-        """The bound on g that certifies `radius`."""
-        return level_for_radius(self.g, radius, self.sigma)
-
-    def reached(self, counts: Counts, level: float, alpha: float) -> bool:
-        """Whether `level` is proven at error alpha, by one proof."""
-        return level_reached(counts, level, self.g, as_statistic(self.statistic), alpha)
-
-    def bound(self, counts: Counts, alpha: float) -> Bound:
-        """The exact bound at error alpha, by search and proof."""
-        return lower_bound(counts, functional=self.g, statistic=self.statistic, alpha=alpha)
+    REACHED = "The radius is certified."
+    OUT_OF_REACH = "An upper limit on the margin rules the radius out."
+    OPEN = "Neither: more samples may still certify it."
 
 
 @dataclass(frozen=True)
 class TargetRadii:
-    """Stop when every target radius is reached or hopeless.
+    """Stop when every target radius is reached or out of reach.
 
     Attributes:
         radii: the targets, in the units of the input; 0 asks for a positive bound.
         question: what is bounded.
         looks: when to look, and at which error.
-        give_up: probability, for a rival fixed in advance, that the upper limits call a radius hopeless that the true
-            margin allows; shared equally by the looks.
+        give_up: probability that a radius is given up that the true margin allows.
 
     Raises:
         InvalidInputError: no radii, a radius without meaning, or one that no votes can reach within `looks.most`.
@@ -104,14 +70,17 @@ class TargetRadii:
         checked_alpha(self.give_up)
         if not self.radii:
             raise InvalidInputError("Give at least one target radius.")
-        object.__setattr__(self, "radii", tuple(sorted(set(self.radii))))
+        for radius in self.radii:
+            self.question.level(radius)
+        object.__setattr__(self, "radii", tuple(sorted({float(radius) for radius in self.radii})))
         last = self.plan[-1].alpha
         for radius, level in zip(self.radii, self.levels, strict=True):
             least = least_samples(self.question.g, level, last)
             if least > self.looks.most:
                 raise InvalidInputError(
-                    f"Radius {radius:g} at sigma {self.question.sigma:g} needs at least {least:,} samples, even if all "
-                    f"vote for the class; at most {self.looks.most:,} are allowed. Allow more, or ask for less.")
+                    f"Radius {radius:g} at sigma {self.question.sigma:g} needs at least {least:,} samples at alpha "
+                    f"{self.alpha:g}, even if all vote for the class; at most {self.looks.most:,} are allowed. Allow "
+                    "more (--n), or ask for less.")
 
     @property
     def alpha(self) -> float:
@@ -131,47 +100,23 @@ class TargetRadii:
     @cached_property
     def plan(self) -> tuple[PlannedLook, ...]:
         """All looks with their levels. Looks that are too early for even the smallest radius spend next to nothing."""
-        idle = 0
-        while True:
-            plan = self.looks.planned(idle)
-            first = plan[idle]
-            if idle == len(plan) - 1 or least_samples(self.question.g, self.levels[0], first.alpha) <= first.n:
-                return plan
-            idle += 1
+        return _plan(self.looks, self.question.g, self.levels[0])
 
-    def reached(self, taken: Sequence[LookResult]) -> tuple[float, ...]:
-        """The radii that the looks have proven."""
+    def verdicts(self, taken: Sequence[LookResult]) -> dict[float, Verdict]:
+        """What the looks say about each radius."""
         best = max((look.lower for look in taken), default=-math.inf)
-        return tuple(radius for radius, level in zip(self.radii, self.levels, strict=True) if best >= level)
-
-    def hopeless(self, taken: Sequence[LookResult]) -> tuple[float, ...]:
-        """The radii that an upper limit rules out and no look has proven."""
         limit = _least_upper(taken, self.question.g, self.give_up / len(self.plan))
-        reached = self.reached(taken)
-        return tuple(radius for radius, level in zip(self.radii, self.levels, strict=True)
-                     if limit < level and radius not in reached)
+        return {radius: Verdict.REACHED if best >= level else Verdict.OUT_OF_REACH if limit < level else Verdict.OPEN
+                for radius, level in zip(self.radii, self.levels, strict=True)}
 
     def next_look(self, taken: Sequence[LookResult]) -> PlannedLook | None:
         """The next look, or None once all is decided or `looks.most` samples are drawn."""
-        decided = len(self.reached(taken)) + len(self.hopeless(taken)) == len(self.radii)
-        return None if decided else _after(self.plan, taken)
-
-    def look(self, counts: Counts, planned: PlannedLook, taken: Sequence[LookResult]) -> LookResult:
-        """Tries the open targets on the counts, the least first, one proof each; the bound is the last one proven."""
-        lower = -math.inf
-        closed = {*self.reached(taken), *self.hopeless(taken)}
-        for radius, level in zip(self.radii, self.levels, strict=True):
-            if radius in closed:
-                continue
-            if not self.question.reached(counts, level, planned.alpha):
-                break
-            lower = level
-        radius = max((r for r, level in zip(self.radii, self.levels, strict=True) if level <= lower), default=0.0)
-        return LookResult(planned.n, planned.alpha, lower, math.inf, radius, counts)
+        return _after(self.plan, taken) if Verdict.OPEN in self.verdicts(taken).values() else None
 
     def facts(self) -> dict[str, object]:
         """The policy's name and everything its decisions depend on."""
-        return {"policy": "target-radii", **asdict(self), "looks": _looks_facts(self.looks)}
+        return {"policy": "target-radii", "n": self.most_samples, "alpha": self.alpha, "radii": list(self.radii),
+                "looks": _looks_facts(self.looks), "give_up": self.give_up}
 
 
 @dataclass(frozen=True)
@@ -185,8 +130,7 @@ class Precision:
         share: for example 0.05 for 5%.
         question: what is bounded.
         looks: when to look, and at which error.
-        upper_alpha: probability, for a rival fixed in advance, that any of the upper limits is too low; shared equally
-            by the looks.
+        upper_alpha: probability that any of the upper limits is too low; shared equally by the looks.
 
     Raises:
         InvalidInputError: a share that is not positive, or so few samples that nothing can be certified.
@@ -202,10 +146,10 @@ class Precision:
         if isinstance(self.share, bool) or not isinstance(self.share, int | float) or not 0.0 < self.share < math.inf:
             raise InvalidInputError(f"The precision must be a positive share of the bound, for example 0.05; found "
                                     f"{self.share!r}.")
-        least = least_samples(self.question.g, 0.0, self.plan[-1].alpha)
+        least = self.question.least_samples(self.plan[-1].alpha)
         if least > self.looks.most:
-            raise InvalidInputError(f"Nothing can be certified with fewer than {least:,} samples at this alpha; at "
-                                    f"most {self.looks.most:,} are allowed. Allow more.")
+            raise InvalidInputError(f"Nothing can be certified with fewer than {least:,} samples at alpha "
+                                    f"{self.alpha:g}; at most {self.looks.most:,} are allowed. Allow more (--n).")
 
     @property
     def alpha(self) -> float:
@@ -219,8 +163,8 @@ class Precision:
 
     @cached_property
     def plan(self) -> tuple[PlannedLook, ...]:
-        """All looks with their levels."""
-        return self.looks.planned()
+        """All looks with their levels. Looks that are too early for any radius spend next to nothing."""
+        return _plan(self.looks, self.question.g, ABOVE_ZERO)
 
     def upper(self, taken: Sequence[LookResult]) -> float:
         """The least upper limit over the looks."""
@@ -233,15 +177,10 @@ class Precision:
             return None
         return _after(self.plan, taken)
 
-    def look(self, counts: Counts, planned: PlannedLook, taken: Sequence[LookResult]) -> LookResult:
-        """The exact bound on the counts."""
-        bound = self.question.bound(counts, planned.alpha)
-        return LookResult(planned.n, planned.alpha, bound.lower, bound.lower_at_most,
-                          bound.radius(sigma=self.question.sigma), counts)
-
     def facts(self) -> dict[str, object]:
         """The policy's name and everything its decisions depend on."""
-        return {"policy": "precision", **asdict(self), "looks": _looks_facts(self.looks)}
+        return {"policy": "precision", "n": self.most_samples, "alpha": self.alpha, "share": self.share,
+                "looks": _looks_facts(self.looks), "upper_alpha": self.upper_alpha}
 
 
 @dataclass(frozen=True)
@@ -249,16 +188,19 @@ class AdaptiveBound:
     """What adaptive sampling found for one input.
 
     Attributes:
-        lower: the best bound over the looks: g(p) >= lower with probability at least 1 - alpha.
-        alpha: the sum of the levels of all looks that could have been taken.
-        bound: the exact bound on all votes drawn, at the level of the last look, with its certificate.
+        bound: the best bound over the looks, with its certificate, at the level of its look.
+        alpha: probability that it is wrong: the sum of the levels of all looks that could have been taken, or more.
         looks: the looks that were taken.
     """
 
-    lower: float
-    alpha: float
     bound: Bound
+    alpha: float
     looks: tuple[LookResult, ...]
+
+    @property
+    def lower(self) -> float:
+        """g(p) >= lower with probability at least 1 - alpha."""
+        return self.bound.lower
 
     @property
     def n(self) -> int:
@@ -266,22 +208,22 @@ class AdaptiveBound:
         return self.looks[-1].n
 
 
-def look_until_decided(draw: Callable[[int], npt.ArrayLike], policy: TargetRadii | Precision, top: int
-                       ) -> list[LookResult]:
+def adaptive_bound(draw: Callable[[int], npt.ArrayLike], policy: TargetRadii | Precision, top: int, *,
+                   statistic: str = "studentized", solver: str = "scipy") -> AdaptiveBound:
     """Draws until the policy stops.
 
     Args:
         draw: number of new samples -> their votes per class, shape (K,).
-        policy: when to look and to stop.
+        policy: what is asked, when to look and when to stop.
         top: the certified class: a known label, or chosen on other samples.
-
-    Returns:
-        the looks, in their order.
+        statistic, solver: as in `rsopt.lower_bound`.
 
     Raises:
         InvalidInputError: votes that do not add up to what was asked for.
+        RsoptError: as raised by `rsopt.lower_bound`.
     """
     taken: list[LookResult] = []
+    best: Bound | None = None
     votes: npt.NDArray[np.int64] | None = None
     while (planned := policy.next_look(taken)) is not None:
         more = planned.n - (taken[-1].n if taken else 0)
@@ -289,19 +231,24 @@ def look_until_decided(draw: Callable[[int], npt.ArrayLike], policy: TargetRadii
         if drawn.sum() != more:
             raise InvalidInputError(f"{more:,} samples were asked for and {drawn.sum():,} votes came back.")
         votes = drawn if votes is None else votes + drawn
-        taken.append(policy.look(Counts(tuple(votes.tolist()), top), planned, taken))
-    return taken
+        counts = Counts(tuple(votes.tolist()), top)
+        bound = lower_bound(counts, functional=policy.question.g, statistic=statistic, alpha=planned.alpha,
+                            solver=solver)
+        taken.append(LookResult(planned.n, planned.alpha, bound.lower, bound.lower_at_most,
+                                bound.radius(sigma=policy.question.sigma), counts))
+        best = bound if best is None or bound.lower > best.lower else best
+    assert best is not None, "no policy stops before its first look"
+    return AdaptiveBound(best, policy.alpha, tuple(taken))
 
 
-def adaptive_bound(draw: Callable[[int], npt.ArrayLike], policy: TargetRadii | Precision, top: int) -> AdaptiveBound:
-    """Draws until the policy stops, then bounds all votes drawn at the level of the last look.
-
-    Args, Raises: as `look_until_decided`.
-    """
-    looks = look_until_decided(draw, policy, top)
-    last = looks[-1]
-    bound = policy.question.bound(last.counts, last.alpha)
-    return AdaptiveBound(max(bound.lower, *(look.lower for look in looks)), policy.alpha, bound, tuple(looks))
+def _plan(looks: Looks, functional: Functional, level: float) -> tuple[PlannedLook, ...]:
+    idle = 0
+    while True:
+        plan = looks.planned(idle)
+        first = plan[idle]
+        if idle == len(plan) - 1 or least_samples(functional, level, first.alpha) <= first.n:
+            return plan
+        idle += 1
 
 
 def _least_upper(taken: Sequence[LookResult], functional: Functional, alpha: float) -> float:
@@ -313,5 +260,6 @@ def _after(plan: Sequence[PlannedLook], taken: Sequence[LookResult]) -> PlannedL
 
 
 def _looks_facts(looks: Looks) -> dict[str, object]:
+    """When the looks are and how they share out the error; a spending function of one's own is told by its repr."""
     named = looks.spending if isinstance(looks.spending, str) else repr(looks.spending)
     return {**asdict(looks), "spending": named}

@@ -20,7 +20,7 @@ class Looks:
         alpha: probability that any bound at any look is wrong.
         first: n_1, rounded up to whole chunks.
         growth: largest n_{k+1}/n_k; it is evened out so that the last step is no shorter than the others.
-        chunk: all looks but the last are multiples of it: the samples that are drawn at a time.
+        chunk: all looks but the last are multiples of it: the samples that are drawn at a time, as in a run.
         spending: how alpha is shared out, by name (see `rsopt.sequential.spending`) or as an instance.
 
     Raises:

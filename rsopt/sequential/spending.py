@@ -171,8 +171,8 @@ def look_levels(spending: Spending, alpha: float, looks: Sequence[int], idle: in
         idle: so many first looks can decide nothing; they get `LEAST_SHARE` and the others share out the rest.
 
     Raises:
-        InvalidInputError: looks that do not grow, an alpha out of range, or shares that are negative or add up to
-            more than 1.
+        InvalidInputError: looks that do not grow, an alpha out of range or too small to be shared out, or shares that
+            are negative or add up to more than 1.
     """
     total = checked_alpha(alpha)
     if not looks or looks[0] < 1 or any(b <= a for a, b in itertools.pairwise(looks)):
@@ -181,6 +181,9 @@ def look_levels(spending: Spending, alpha: float, looks: Sequence[int], idle: in
     if active.shape != (len(looks) - idle,) or not np.all(active >= 0.0) or math.fsum(active) > 1.0 + 1e-12:
         raise InvalidInputError(f"The shares of {spending.name!r} must be one a look, non-negative, with a sum of at "
                                 f"most 1; found {active.tolist()}.")
+    if total * LEAST_SHARE < 1e-15:
+        raise InvalidInputError(f"alpha = {alpha!r} is too small to be shared out over looks: some would get less than "
+                                "1e-15, where double precision can prove nothing. Use a larger alpha, or a fixed n.")
     shares = np.full(len(looks), LEAST_SHARE)
     shares[idle:] += (1.0 - len(looks) * LEAST_SHARE) * active
     # The margin covers every rounding above, so that the sum is at most alpha and not only nearly so.
