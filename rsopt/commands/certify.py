@@ -31,7 +31,14 @@ def certify(
     inputs: Annotated[int | None, typer.Option(min=1, help="Certify so many inputs; by default all.")] = None,
     skip: Annotated[int, typer.Option(min=1, help="Take every SKIP-th input.")] = 1,
     sigma: Sigma = 0.25,
-    n: Annotated[int, typer.Option("--n", help="Samples per input for the bound.")] = 2000,
+    n: Annotated[int, typer.Option("--n", help="Samples per input for the bound; with --target-radius or --precision "
+                                               "the most an input may take.")] = 2000,
+    target_radius: Annotated[list[float] | None, typer.Option(help="Stop as soon as this radius is certified or out of "
+                                                                   "reach; may be repeated.")] = None,
+    precision: Annotated[str | None, typer.Option(help="Stop as soon as the bound is known to this share of itself, "
+                                                       "for example 5%.")] = None,
+    spending: Annotated[str | None, typer.Option(help="How the looks of an adaptive run share out alpha: equal, "
+                                                      "linear, power, pocock, open-ended or obrien-fleming.")] = None,
     n0: Annotated[int | None, typer.Option("--n0", help="Separate samples that choose the certified class; 100 unless "
                                                         "--label-mode.")] = None,
     label_mode: Annotated[bool, typer.Option("--label-mode", help="Certify the known label instead of a class chosen "
@@ -47,7 +54,8 @@ def certify(
     seed: Annotated[int, typer.Option(min=0, help="Seed of the noise.")] = 0,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, …; by default where the model lies. With "
                                                     "workers its type, one device each.")] = None,
-    chunk: Annotated[int, typer.Option(min=1, help="Rows of one forward pass; the samples depend on it.")] = 250,
+    chunk: Annotated[int | None, typer.Option(min=1, help="Rows of one forward pass; the samples depend on it. By "
+                                                          "default 250; 50 where sampling may stop early.")] = None,
     batch: Annotated[int, typer.Option(min=1, help="Samples in flight; costs memory, changes no result.")] = 1000,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes that sample and prove; changes no result. By "
                                                            "default one, on a cluster as many as it has room "
@@ -65,23 +73,27 @@ def certify(
     from rich.console import Console
 
     from rsopt.commands.sources import Named
-    from rsopt.runs.policy import FixedSamples
+    from rsopt.commands.stopping import Asked, described
     from rsopt.runs.run import SoftOutputs, Task
+    from rsopt.sequential.levels import Question
     from rsopt.workers.executors import Workers
 
     apart = Workers(workers, cluster, device)
     # Workers take the device; the model of this process, which only sends it to them, stays where it is.
     named = Named(preset, model, weights, data, classes, None if apart.apart else device)
     soft = None if scores is None else SoftOutputs(scores, temperature)
-    task = Task(sigma=sigma, policy=FixedSamples(n, alpha), n0=selection_samples(n0, label_mode), functional=functional,
-                order=order, statistic=statistic, solver=solver, soft=soft)
+    asked = Asked(n, alpha, tuple(target_radius or ()), precision, spending, chunk)
+    policy = asked.policy(Question(sigma, functional, order))
+    task = Task(sigma=sigma, policy=policy, n0=selection_samples(n0, label_mode), functional=functional, order=order,
+                statistic=statistic, solver=solver, soft=soft)
     console = Console()
     output = output or named.folder
     source = named.load(sigma)
     chosen = _inputs(source, inputs, skip)
     console.print(f"[bold]{source.name}[/bold]: {len(chosen.chosen)} inputs, {source.classes} classes, sigma "
-                  f"{sigma:g}, n {n:,}, alpha {alpha:g}; {describe(task)}", highlight=False, soft_wrap=True)
-    rows = _rows(console, source, chosen, task, seed=seed, chunk=chunk, batch=batch, output=output,
+                  f"{sigma:g}, n {'at most ' if asked.adaptive else ''}{n:,}, alpha {alpha:g}; {describe(task)}; "
+                  f"{described(task)}", highlight=False, soft_wrap=True)
+    rows = _rows(console, source, chosen, task, seed=seed, chunk=asked.rows, batch=batch, output=output,
                  keep_going=keep_going, workers=apart)
     report(console, source.name, rows, task, output)
 
@@ -133,18 +145,29 @@ def _rows(console: Console, source: Source, chosen: Inputs, task: Task, *, seed:
 
 def report(console: Console, name: str, rows: list[Row], task: Task, output: Path) -> None:
     """Prints the summary of a run, draws its plot, and says where everything lies."""
-    from rsopt.certify import CERTIFICATES, PLOT, TABLE
+    from rsopt.certify import CERTIFICATES, PLOT, STORE, TABLE
     from rsopt.plots import save_plot
-    from rsopt.runs.tables import print_facts, print_summary
+    from rsopt.runs.decisions import decided
+    from rsopt.runs.policy import FixedSamples
+    from rsopt.runs.tables import print_facts, print_savings, print_summary
+    from rsopt.sequential.adaptive import TargetRadii
+    from rsopt.store import Store
 
-    alpha, functional = task.policy.alpha, task.functional
-    print_summary(console, rows, alpha=alpha, functional=functional)
+    policy, alpha, functional = task.policy, task.policy.alpha, task.functional
+    targets = []
+    if isinstance(policy, TargetRadii):
+        with Store.read(output / STORE) as store:
+            targets = decided(store, policy)
+    fixed = isinstance(policy, FixedSamples)
+    print_summary(console, rows, alpha=alpha, functional=functional, radii=[target.radius for target in targets])
+    if not fixed:
+        print_savings(console, rows, targets)
     if failed := [row for row in rows if row.error]:
         console.print(f"{len(failed)} inputs failed, the first is {failed[0].idx}: {failed[0].error}", style="red")
     mode = "known labels" if task.n0 is None else f"class chosen on n0 = {task.n0}"
     save_plot(output / PLOT, rows, sigma=task.sigma, alpha=alpha, functional=functional,
-              title=f"{name}: {len(rows)} inputs, sigma {task.sigma:g}, n {task.policy.most_samples:,}, "
-                    f"alpha {alpha:g}, {mode}")
+              title=f"{name}: {len(rows)} inputs, sigma {task.sigma:g}, n {'' if fixed else 'at most '}"
+                    f"{policy.most_samples:,}, alpha {alpha:g}, {mode}")
     print_facts(console, [
         ("table", str(output / TABLE)), ("plot", str(output / PLOT)),
         ("proofs", f"{output / CERTIFICATES} (check them again with: rsopt verify {output})")])

@@ -35,7 +35,13 @@ def write_parquet(path: Path, rows: Sequence[Row], facts: Mapping[str, object]) 
         "n0": pyarrow.array([row.n0 for row in rows], pyarrow.int64()),
         "n": pyarrow.array([row.n for row in rows], pyarrow.int64()),
         "counts": pyarrow.array([list(row.counts) for row in rows], pyarrow.list_(pyarrow.int64())),
+        "looks": pyarrow.array([row.looks for row in rows], pyarrow.int64()),
+        "saved": pyarrow.array([row.saved for row in rows], pyarrow.int64()),
         "error": pyarrow.array([row.error for row in rows], pyarrow.string())}
+    for name, kind in (("n", pyarrow.int64()), ("x1", pyarrow.int64()), ("x2", pyarrow.int64()),
+                       ("alpha", pyarrow.float64())):
+        columns[f"look.{name}"] = pyarrow.array(
+            [None if row.evidence is None else getattr(row.evidence, name) for row in rows], kind)
     for method in METHODS:
         bounds = [row.bounds.get(method) for row in rows]
         for name in ("lower", "lower_at_most", "radius"):

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from rsopt.counts import MAX_DRAWS, Counts, checked_alpha
 from rsopt.errors import InvalidInputError
+from rsopt.runs.records import BoundRow, Look
 from rsopt.sequential.levels import Question
 
 
@@ -43,6 +44,13 @@ class LookResult:
     lower_at_most: float
     radius: float
     counts: Counts
+
+
+def looks_taken(looks: Sequence[Look], bounds: Sequence[BoundRow], top: int) -> list[LookResult]:
+    """Looks with our bounds on them, as a stopping policy sees them."""
+    return [LookResult(look.n, look.alpha, bound.lower, bound.lower_at_most, bound.radius,
+                       Counts(tuple(look.counts.tolist()), top))
+            for look, bound in zip(looks, bounds, strict=True)]
 
 
 class StoppingPolicy(Protocol):

@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
-from rsopt.counts import Counts, checked_alpha
+from rsopt.counts import checked_alpha
 from rsopt.errors import InvalidInputError
 from rsopt.registry import as_solver
-from rsopt.runs.policy import LookResult, StoppingPolicy
+from rsopt.runs.policy import StoppingPolicy, looks_taken
 from rsopt.runs.records import (
     BoundRow,
     CertificateRow,
@@ -69,8 +69,9 @@ class Task:
         soft: bounds on the scores too; the executor then delivers score rows, whose first largest entry is the vote.
 
     Raises:
-        InvalidInputError: a sigma without meaning, n0 below 1, an order that the functional does not have, an alpha that the statistic does not
-            support, a policy that asks about something else, or one that stops before anything can be certified.
+        InvalidInputError: a sigma without meaning, n0 below 1, an order that the functional does not have, an alpha
+            that the statistic does not support, a policy that asks about something else, or one that stops before
+            anything can be certified.
         UnknownNameError: an unknown functional, statistic or solver.
         MissingDependencyError: the solver's package is not installed.
     """
@@ -226,9 +227,7 @@ class Run:
             return self._executor.submit(ProofRequest(
                 idx, look.look, tuple(look.counts.tolist()), self._top(idx), look.alpha, task.sigma, task.functional,
                 task.order, task.statistic, task.solver, self._scores(idx, look.n)))
-        taken = [LookResult(look.n, look.alpha, bound.lower, bound.lower_at_most, bound.radius,
-                            Counts(tuple(look.counts.tolist()), self._top(idx)))
-                 for look, bound in zip(state.looks, proven, strict=True)]
+        taken = looks_taken(state.looks, proven, self._top(idx))
         planned = task.policy.next_look(taken)
         if planned is None:
             return self._finish(idx)

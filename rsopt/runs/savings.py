@@ -11,7 +11,7 @@ from scipy import special
 
 from rsopt.errors import UnknownNameError
 from rsopt.functionals import as_functional
-from rsopt.runs.rows import Row
+from rsopt.runs.rows import Evidence, Row
 from rsopt.runs.work import CLOPPER_PEARSON, COHEN, OWN
 
 Array = npt.NDArray[np.float64]
@@ -53,10 +53,12 @@ class Savings:
 def savings(rows: Sequence[Row], method: str, alpha: float, functional: str) -> Savings:
     """The samples that `method` needs to reach our bounds on `rows`, as `DEFINITION` says.
 
+    Counts are those of the look whose bound is reported, and the baseline is given the error of that look.
+
     Args:
         rows: certified rows with counts; those without a positive radius are left out.
         method: "two-way-clopper-pearson" or "cohen".
-        alpha: error that the baseline may spend.
+        alpha: error that the baseline may spend on rows that do not say what ours has spent.
         functional: name of the quantity that was bounded.
 
     Raises:
@@ -67,14 +69,16 @@ def savings(rows: Sequence[Row], method: str, alpha: float, functional: str) -> 
     certified = [row for row in rows if row.radius() > 0.0]
     if not certified:
         return Savings(method, ())
-    first = np.array([row.x1 for row in certified], dtype=float)
-    second = np.array([row.x2 for row in certified], dtype=float)
-    total = np.array([row.n for row in certified], dtype=float)
+    looks = [row.evidence or Evidence(row.n, row.x1, row.x2, alpha) for row in certified]
+    first = np.array([look.x1 for look in looks], dtype=float)
+    second = np.array([look.x2 for look in looks], dtype=float)
+    total = np.array([look.n for look in looks], dtype=float)
     target = np.array([row.bounds[OWN].lower for row in certified])
-    return Savings(method, tuple(_factors(first, second, total, target, method, alpha, functional).tolist()))
+    error = np.array([look.alpha for look in looks])
+    return Savings(method, tuple(_factors(first, second, total, target, method, error, functional).tolist()))
 
 
-def _factors(first: Array, second: Array, total: Array, target: Array, method: str, alpha: float,
+def _factors(first: Array, second: Array, total: Array, target: Array, method: str, alpha: Array,
              functional: str) -> Array:
     """Bisection on log n'/n: the limits tighten with the sample size at fixed shares."""
     value = as_functional(functional).value

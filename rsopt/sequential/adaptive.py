@@ -1,9 +1,10 @@
 """Adaptive sampling: look at the counts at growing n and stop as soon as the question is decided.
 
-**Validity.** Fix n_1 < n_2 < … < n_K and levels alpha_k with alpha_1 + … + alpha_K <= alpha (`rsopt.sequential.looks`).
-Let LCB_k be the exact bound at level alpha_k on the counts of the first n_k samples. For one fixed rival with margin
-theta, P(LCB_k > theta) <= alpha_k, because the first n_k samples are multinomial whether or not they will ever be drawn:
-imagine all n_K drawn in advance. A stopping rule only chooses which of the LCB_k are looked at, so
+**Validity.** Fix n_1 < n_2 < … < n_K and levels alpha_k with alpha_1 + … + alpha_K <= alpha (see
+`rsopt.sequential.looks`). Let LCB_k be the exact bound at level alpha_k on the counts of the first n_k samples. For one
+fixed rival with margin theta, P(LCB_k > theta) <= alpha_k, because the first n_k samples are multinomial whether or not
+they will ever be drawn: imagine all n_K drawn in advance. A stopping rule only chooses which of the LCB_k are looked
+at, so
 
     P(any reported bound > theta) <= P(LCB_k > theta for some k) <= alpha_1 + … + alpha_K <= alpha,
 
@@ -13,10 +14,10 @@ look k is the minimum over rivals of their bounds, which the empirical runner-up
 most the bound for j* at every look, whoever the runner-up is there: no correction is needed at any time. Any other
 method that is valid at a fixed n, on votes or on scores, may be looked at in the same way.
 
-**Stopping.** A target radius r is *reached* once LCB_k >= L(r) at some look, L(r) the level whose radius is r. It is *out
-of reach* once an exact upper confidence limit on the margin lies below L(r). The upper limits spend a budget of their
-own, `give_up`, shared equally by the looks: with probability 1 - give_up no radius that the true margin allows is given
-up. They can only end sampling too early, which costs a certificate and never makes one wrong.
+**Stopping.** A target radius r is *reached* once LCB_k >= L(r) at some look, L(r) the level whose radius is r. It is
+*out of reach* once an exact upper confidence limit on the margin lies below L(r). The upper limits spend a budget of
+their own, `give_up`, shared equally by the looks: with probability 1 - give_up no radius that the true margin allows is
+given up. They can only end sampling too early, which costs a certificate and never makes one wrong.
 """
 
 from __future__ import annotations
@@ -101,6 +102,11 @@ class TargetRadii:
     def plan(self) -> tuple[PlannedLook, ...]:
         """All looks with their levels. Looks that are too early for even the smallest radius spend next to nothing."""
         return _plan(self.looks, self.question.g, self.levels[0])
+
+    def earliest(self, radius: float) -> int:
+        """The first look at which `radius`, one of the targets, is reached if all vote for the class."""
+        level = self.levels[self.radii.index(radius)]
+        return next(look.n for look in self.plan if least_samples(self.question.g, level, look.alpha) <= look.n)
 
     def verdicts(self, taken: Sequence[LookResult]) -> dict[float, Verdict]:
         """What the looks say about each radius."""

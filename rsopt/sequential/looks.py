@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rsopt.counts import MAX_DRAWS, checked_alpha
 from rsopt.errors import InvalidInputError
 from rsopt.runs.policy import PlannedLook
-from rsopt.sequential.spending import Spending, as_spending, look_levels
+from rsopt.sequential.spending import DEFAULT, Spending, as_spending, look_levels
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Looks:
     first: int = 20
     growth: float = 1.35
     chunk: int = 1
-    spending: str | Spending = "equal"
+    spending: str | Spending = DEFAULT
 
     def __post_init__(self) -> None:
         checked_alpha(self.alpha)

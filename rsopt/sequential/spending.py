@@ -25,6 +25,9 @@ Array = npt.NDArray[np.float64]
 # precision can prove nothing.
 LEAST_SHARE = 1e-4
 
+# The fewest samples on measured counts, among those that lose no certified input against a fixed n.
+DEFAULT = "equal"
+
 
 @runtime_checkable
 class Spending(Protocol):
