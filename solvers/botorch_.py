@@ -43,7 +43,7 @@ class BoTorch:
     initial: int = 8
     batch: int = 2
     patience: int = 2
-    regions: tuple[float, ...] = (1.0, 0.2, 0.04)
+    regions: tuple[float, ...] = (1.0, 0.3, 0.1, 0.03)
     progress: float = 1e-4
     batches: int = 40
     accepts: ClassVar[tuple[type[BlackBox]]] = (BlackBox,)

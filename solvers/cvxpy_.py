@@ -48,7 +48,7 @@ class Cvxpy:
                 for point in starting_points(form.curve, form.meter, start, self.starts)]
         best = max(runs, key=lambda run: run.log_tail)
         return Proposal(best.point, best.stop, Claim.LOCAL, best.log_tail,
-                        message=f"{sum(run.steps for run in runs)} convex programs from {len(runs)} starts")
+                        message=f"{sum(run.steps for run in runs)} convex programs, starts: {len(runs)}")
 
 
 class _Program:

@@ -78,7 +78,7 @@ class GPkit:
                     built = sum(program.build_seconds for program in whole)
                     runs = [program.solve() for program in whole]
         best = max(runs, key=lambda run: run.log_tail)
-        words = f"{sum(run.steps for run in runs)} geometric programs from {len(runs)} starts, " + (
+        words = f"{sum(run.steps for run in runs)} geometric programs, starts: {len(runs)}, " + (
             "all monomials" if isinstance(form, TermList) else "oracle monomials")
         return Proposal(best.point, best.stop, Claim.LOCAL, best.log_tail, built, words)
 

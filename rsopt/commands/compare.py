@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -72,15 +73,16 @@ def summary_table(found: Comparison) -> Table:
     # Narrow enough for a terminal of 80 columns; the rest is in the files.
     table = Table(title="Worst cases solved; gaps are relative to the proven supremum", title_justify="left",
                   title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 0, 0, 0), pad_edge=False, collapse_padding=True)
-    for column in ("n", "solver", "solved", "<1e-6", "median", "worst", "polished", "seconds", "cost"):
+    for column in ("n", "solver", "solved", "start", "median", "worst", "<1e-6", "polished", "seconds", "cost"):
         table.add_column(column, justify="left" if column == "solver" else "right", no_wrap=True)
     before = None
     for line in sorted(found.summary(), key=lambda line: line.n):
         if before is not None and line.n != before:
             table.add_section()
-        numbers = ["–"] * 6 if not line.solved else [
-            f"{line.within:.0%}", _short(line.median_raw), _short(line.worst_raw), _short(line.worst_polished),
-            f"{line.median_seconds:.2g}", f"{line.worst_given_up:.2%}" if line.worst_given_up >= 0.0 else "–"]
+        numbers = ["–"] * 7 if not line.solved else [
+            _short(line.median_start), _short(line.median_raw), _short(line.worst_raw), f"{line.within:.0%}",
+            _short(line.worst_polished), f"{line.median_seconds:.1g}",
+            f"{line.worst_given_up:.1%}" if line.worst_given_up >= 0.0 else "–"]
         table.add_row(f"{line.n:,}" if line.n != before else "", line.solver,
                       f"{line.solved}/{line.solved + line.refused}", *numbers)
         before = line.n
@@ -88,13 +90,14 @@ def summary_table(found: Comparison) -> Table:
 
 
 def _short(gap: float) -> str:
-    return "0" if gap < 1e-12 else f"{gap:.0e}"
+    return "–" if math.isnan(gap) else "0" if gap < 1e-12 else f"{gap:.0e}"
 
 
 def _print_rest(show: object, found: Comparison, bounds: bool) -> None:
     assert callable(show)
-    show("solved: of the problems tried. <1e-6: share of them with a smaller gap. median, worst: gap of the solver's "
-         "own point. polished: worst gap after one step of rsopt's own.", highlight=False)
+    show("solved: of the problems tried. start: median gap of the points that rsopt gives the solver to start from. "
+         "median, worst: gap of the solver's own point. <1e-6: share with a smaller gap. polished: worst gap after one "
+         "step of rsopt's own.", highlight=False)
     if bounds:
         show("cost: what the proof gave up at the worst, as a share of the bound's width.", highlight=False)
     reasons = dict.fromkeys(f"{row.solver}: {row.error}" for row in found.rows if row.stop in ("ABSENT", "FAILED"))

@@ -40,7 +40,7 @@ class ComparisonRow:
         gap_start: gap of rsopt's starting points, before the solver did anything.
         gap_raw: gap of the solver's own point, projected onto the level curve.
         gap: gap of the best point that it evaluated.
-        gap_polished: gap after one step of rsopt's own along the curve.
+        gap_polished: gap of the solver's own point after one step of rsopt's own along the curve.
         own_error: |log tail by the solver's reckoning - log tail by rsopt| at its own point.
         violation: by how much its own point violates the constraints.
         evaluations: tails computed, counted by rsopt.
@@ -94,6 +94,7 @@ class SolverSummary:
         solved: rows with a point.
         refused: rows that were refused, absent or failed.
         within: share of the solved rows whose own point is within 1e-6 of the supremum.
+        median_start: of `gap_start`; NaN for a solver that asked for no starting points.
         median_raw, worst_raw: over the solved rows, of `gap_raw`.
         worst_polished: of `gap_polished`.
         median_seconds: of build and solve seconds together.
@@ -106,6 +107,7 @@ class SolverSummary:
     solved: int
     refused: int
     within: float
+    median_start: float
     median_raw: float
     worst_raw: float
     worst_polished: float
@@ -228,6 +230,7 @@ def _inner(case: ZooProblem, found: Result) -> dict[str, str | int | float]:
         return max(1.0 - tail / best, 0.0)
 
     raw = own = math.nan
+    own_point = found.point if found.proposal is None else found.proposal
     if found.proposal is not None:
         log_raw = float(curve.log_tails([curve.coordinate(found.proposal)])[0])
         raw = gap(math.exp(min(log_raw, 0.0)))
@@ -237,7 +240,7 @@ def _inner(case: ZooProblem, found: Result) -> dict[str, str | int | float]:
         "error": found.message if found.stop.name == "FAILED" else "", "tail": found.tail_attained,
         "gap_start": gap(found.tail_at_start) if found.tail_at_start == found.tail_at_start else math.nan,
         "gap_raw": raw, "gap": gap(found.tail_attained), "own_error": own,
-        "gap_polished": gap(case.worst_case.polish(found.point)[1]), "violation": found.violation,
+        "gap_polished": gap(case.worst_case.polish(own_point)[1]), "violation": found.violation,
         "evaluations": found.evaluations, "build_seconds": found.build_seconds, "solve_seconds": found.solve_seconds}
 
 
@@ -254,11 +257,12 @@ def _summary(solver: str, n: int, rows: list[ComparisonRow]) -> SolverSummary:
     solved = [row for row in rows if row.gap_raw == row.gap_raw]
     raw = [row.gap_raw for row in solved]
     given_up = [row.given_up for row in solved if row.given_up == row.given_up]
+    starts = [row.gap_start for row in solved if row.gap_start == row.gap_start]
     if not solved:
-        return SolverSummary(solver, n, 0, len(rows), *[math.nan] * 7)
+        return SolverSummary(solver, n, 0, len(rows), *[math.nan] * 8)
     return SolverSummary(
-        solver, n, len(solved), len(rows) - len(solved), sum(gap <= 1e-6 for gap in raw) / len(raw), median(raw),
-        max(raw), max(row.gap_polished for row in solved),
+        solver, n, len(solved), len(rows) - len(solved), sum(gap <= 1e-6 for gap in raw) / len(raw),
+        median(starts) if starts else math.nan, median(raw), max(raw), max(row.gap_polished for row in solved),
         median(row.build_seconds + row.solve_seconds for row in solved), median(row.evaluations for row in solved),
         max(given_up, default=math.nan))
 

@@ -1,8 +1,8 @@
 """Surveying the level curve: a walk along all of it, then a closer look around its highest points.
 
-Local maxima lie near q3 = 0, in the middle and in the corner q1, q2 = O(1/n), and from n = 1000 on the steps
-of the staircase put ripples of about one part in a thousand on top, dozens of them. A local solver started in
-one maximum misses the others, and a smaller supremum errs in the unsafe direction until the proof catches it.
+Local maxima lie near q3 = 0, in the middle and in the corner q1, q2 = O(1/n), and with larger n the steps of the
+staircase put ripples of about one part in a thousand on top, dozens of them. A local solver started in one maximum
+misses the others, and a smaller supremum errs in the unsafe direction until the proof catches it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,10 @@ from rsopt.solving.curve import LevelCurve
 from rsopt.solving.meter import Meter
 
 Array = npt.NDArray[np.float64]
+
+# Up to this n a walk alone finds the highest basin (all of 260 random problems), and what is left is the solver's work.
+# Beyond, local solvers end on a lower ripple in about 1% of the problems, by up to 3% of the tail.
+SMOOTH = 200
 
 
 def survey(curve: LevelCurve, meter: Meter, start: Array | None, walk: int, closer: int, basins: int
@@ -58,12 +62,11 @@ def bracket(s: Array, index: int) -> tuple[float, float]:
 
 
 def starting_points(curve: LevelCurve, meter: Meter, start: Array | None, most: int) -> list[Array]:
-    """Up to `most` starting points for a local solver, each of shape (3,), the one with the largest tail
-    first.
+    """Up to `most` starting points for a local solver, each of shape (3,), the one with the largest tail first.
 
     Raises:
         SearchEnded: the survey itself decided the search.
     """
-    s, values = survey(curve, meter, start, 48, 64, 3)
+    s, values = survey(curve, meter, start, 48, 64 if curve.tail_set.n > SMOOTH else 0, 3)
     meter.at_start = meter.best
     return list(curve.points(s[peaks(values)[:most]]))
