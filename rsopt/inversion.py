@@ -12,16 +12,15 @@ from scipy import special
 
 from rsopt.bound import Bound
 from rsopt.certificate import Certificate
-from rsopt.domain import level_q1
 from rsopt.errors import RsoptError, SolverFailedError
-from rsopt.functionals import FUNCTIONALS, Functional, LinkFunctional
+from rsopt.functionals import FUNCTIONALS, Functional
 from rsopt.kernels import mesh as mesh_kernel
-from rsopt.kernels import witness as witness_kernel
 from rsopt.problem import LowerBoundProblem
 from rsopt.prover import Mesh, Proof, ProofStatus, prove_level
 from rsopt.registry import as_solver
 from rsopt.solver import Budget, Solver
 from rsopt.statistics import STATISTICS, clopper_pearson_lower, clopper_pearson_upper
+from rsopt.witness import Witness, descend
 
 Array = npt.NDArray[np.float64]
 
@@ -39,14 +38,6 @@ EARLY = 2.0
 
 MOST_LEVELS = 25
 MOST_ATTEMPTS = 60
-
-
-@dataclass(frozen=True)
-class Witness:
-    """A point q with P_q(W) >= alpha: the exact bound is at most `level` = g(q)."""
-
-    level: float
-    q: tuple[float, float, float]
 
 
 @dataclass
@@ -276,74 +267,9 @@ def _width(outer: _Outer, level: float) -> float:
 
 def _descend(outer: _Outer, level: float, q2: float) -> Witness | None:
     """The least level near (level, q2) whose tail reaches alpha, as a witness; None if there is none nearby."""
-    problem = outer.problem
-    tail_set, functional, domain = problem.tail_set, problem.functional, problem.domain
-    assert domain is not None
-    aim = math.log(problem.alpha) + mesh_kernel.rounding_slack(tail_set.n)
-    if isinstance(functional, LinkFunctional):
-        found, q1, q2, used = witness_kernel.descend(
-            tail_set.n, tail_set.stairs, tail_set.rule, tail_set.top_row, functional.kind, functional.coefficients,
-            level, q2, domain.least_q1, not domain.third_cell, aim, 0.02 * outer.width)
-    else:
-        found, q1, q2, used = _level_by_bisection(outer, level, q2, aim)
+    witness, used = descend(outer.problem, level, q2, step=0.02 * outer.width)
     outer.evaluations += used
-    if not math.isfinite(found) or math.isnan(q1) or q1 + q2 > 1.0 + 1e-12:
-        return None
-    q = (q1, q2, max(1.0 - q1 - q2, 0.0) if domain.third_cell else 0.0)
-    value = float(functional.value(np.array(q1), np.array(q2)))
-    if not math.isfinite(value) or not float(tail_set.log_probability(q)) >= math.log(problem.alpha):
-        return None
-    # g(q) as a checker with other arithmetic would round it.
-    return Witness(max(found, value) + 1e-12 * (1.0 + abs(value)), q)
-
-
-def _level_by_bisection(outer: _Outer, level: float, q2: float, aim: float) -> tuple[float, float, float, int]:
-    """The least level whose tail reaches `aim` at the same share of the level curve, for a general functional.
-
-    A fixed q2 would not do: where the worst case has q3 = 0, no q1 at the q2 of a slightly lower level reaches `aim`.
-
-    Returns:
-        (level, q1, q2, evaluations); the level is infinite if none was found.
-    """
-    problem = outer.problem
-    tail_set, functional, domain = problem.tail_set, problem.functional, problem.domain
-    assert domain is not None
-    segment = domain.segment(functional, level)
-    if segment is None:
-        return math.inf, math.nan, math.nan, 0
-    share = min(max((q2 - segment[0]) / (segment[1] - segment[0]), 0.0), 1.0) if segment[1] > segment[0] else 1.0
-    used = 0
-
-    def point(at: float) -> tuple[float, float] | None:
-        ends = domain.segment(functional, at)
-        if ends is None:
-            return None
-        second = ends[0] + share * (ends[1] - ends[0])
-        return min(float(level_q1(functional, at, np.array(second))), 1.0 - second), second
-
-    def reached(at: float) -> bool:
-        nonlocal used
-        q = point(at)
-        used += 1
-        return q is not None and float(
-            tail_set.log_probability((q[0], q[1], max(1.0 - q[0] - q[1], 0.0)), 1e-10)) >= aim
-
-    low = high = level
-    step = 0.02 * outer.width
-    while not reached(high):
-        if high >= outer.top:
-            return math.inf, math.nan, math.nan, used
-        low, high, step = high, min(high + step, outer.top), 2.0 * step
-    while low == high or (low > outer.bottom and reached(low)):
-        high, low, step = low, max(low - step, outer.bottom), 2.0 * step
-        if low == high:
-            break
-    for _ in range(45):
-        middle = 0.5 * (low + high)
-        low, high = (low, middle) if reached(middle) else (middle, high)
-    found = point(high)
-    assert found is not None
-    return high, *found, used
+    return witness
 
 
 def _witness_above(outer: _Outer, level: float) -> Witness | None:
