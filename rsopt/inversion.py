@@ -82,7 +82,7 @@ def _first_guess(problem: LowerBoundProblem) -> float:
 
 
 def solve_lower_bound(problem: LowerBoundProblem, *, solver: str | Solver = "scipy",
-                      budget: Budget = Budget(), throw: bool = True, seed: int = 0) -> Bound:  # noqa: B008 - immutable
+                      budget: Budget = Budget(), throw: bool = True, seed: int = 0) -> Bound:
     """Search the largest level with Pi(L) <= alpha with any solver, then prove a level at or just below it.
 
     The solver's worst cases steer a secant search in the level on the normal scale, where the tail of a good statistic

@@ -80,7 +80,7 @@ class LowerBoundProblem:
         assert self.domain is not None  # filled in at construction
         return WorstCaseProblem(self.tail_set, self.functional, self.domain, float(level), self.alpha)
 
-    def solve(self, solver: str | Solver = "scipy", budget: Budget = Budget(), throw: bool = True) -> Bound:  # noqa: B008
+    def solve(self, solver: str | Solver = "scipy", budget: Budget = Budget(), throw: bool = True) -> Bound:
         """The proven lower bound (see `rsopt.lower_bound`); any solver may propose, rsopt proves."""
         from rsopt.inversion import solve_lower_bound
 
@@ -162,7 +162,7 @@ class WorstCaseProblem:
                     "rsopt.solving.terms.monomials.")
         return None
 
-    def solve(self, solver: str | Solver = "scipy", budget: Budget = Budget(), *,  # noqa: B008 - immutable
+    def solve(self, solver: str | Solver = "scipy", budget: Budget = Budget(), *,
               stop_at: float | None = None, start: Array | None = None, rng: np.random.Generator | None = None,
               throw: bool = True) -> Result:
         """Let a solver propose the worst case, and report what rsopt computes about its proposal.
