@@ -57,7 +57,7 @@ class Row:
         x1: those that voted for `top`.
         x2: those that voted for its strongest rival.
         counts: votes per class; empty where only x1 is known and x2 stands for all rivals together.
-        bounds: method -> its best bound over the looks.
+        bounds: method -> its best bound over the looks; bounds on scores are taken at the last look alone.
         seconds: sampling and proving time.
         error: why the input failed; "" for a result.
         looks: how often the estimation samples were looked at.

@@ -143,6 +143,7 @@ class _Progress:
     missing: set[int] = field(default_factory=set)
     planned: tuple[int, int, float] = (SELECTION, 0, 0.0)
     proving: float = 0.0
+    scored: bool = False
 
 
 class Run:
@@ -223,18 +224,27 @@ class Run:
             return self._ask(idx, SELECTION, task.n0, 0.0)
         proven = [bound for bound in state.bounds if bound.method == OWN]
         if len(proven) < len(state.looks):
-            look = state.looks[len(proven)]
-            return self._executor.submit(ProofRequest(
-                idx, look.look, tuple(look.counts.tolist()), self._top(idx), look.alpha, task.sigma, task.functional,
-                task.order, task.statistic, task.solver, self._scores(idx, look.n)))
+            return self._prove(idx, state.looks[len(proven)])
         taken = looks_taken(state.looks, proven, self._top(idx))
         planned = task.policy.next_look(taken)
         if planned is None:
-            return self._finish(idx)
+            if task.soft is None or state.scored:
+                return self._finish(idx)
+            # Bounds on scores take long, and the last look holds all rows: the others are not worth it.
+            return self._prove(idx, state.looks[-1], votes_proven=True)
         if taken and (planned.n <= taken[-1].n or taken[-1].n % self._executor.chunk):
             raise InvalidInputError(f"The stopping policy planned a look at {planned.n} samples after one at "
                                     f"{taken[-1].n}; looks must grow, in whole chunks of {self._executor.chunk}.")
         self._ask(idx, ESTIMATION, planned.n, planned.alpha)
+
+    def _prove(self, idx: int, look: Look, *, votes_proven: bool = False) -> None:
+        """Requests the bounds on a look, those on scores only where it is the last one."""
+        state, task = self._active[idx], self._task
+        last = votes_proven or look.n == task.policy.most_samples
+        state.scored = last
+        self._executor.submit(ProofRequest(
+            idx, look.look, tuple(look.counts.tolist()), self._top(idx), look.alpha, task.sigma, task.functional,
+            task.order, task.statistic, task.solver, self._scores(idx, look.n) if last else None, votes_proven))
 
     def _ask(self, idx: int, stream: int, n: int, alpha: float) -> None:
         """Requests the chunks up to n that are not stored yet, one request for each gap."""

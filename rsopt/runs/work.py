@@ -63,7 +63,8 @@ class ProofRequest:
         alpha: error of this look, for every bound: whoever looks more than once has to share out the error.
         sigma: noise level, for the radius.
         functional, order, statistic, solver: as in `rsopt.lower_bound`.
-        scores: the score rows, for a run on soft outputs.
+        scores: the score rows, where bounds on soft outputs are wanted too.
+        votes_proven: the bounds on votes are there already; only those on the scores are wanted.
     """
 
     idx: int
@@ -77,6 +78,7 @@ class ProofRequest:
     statistic: str
     solver: str
     scores: ScoreRows | None = None
+    votes_proven: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,16 +171,10 @@ def prove(request: ProofRequest) -> ProofDone:
     import rsopt
 
     start = time.perf_counter()
-    own = rsopt.lower_bound(request.votes, top=request.top, functional=request.functional, order=request.order,
-                            statistic=request.statistic, alpha=request.alpha, solver=request.solver)
-    baselines = {CLOPPER_PEARSON: rsopt.baselines.two_way_clopper_pearson, COHEN: rsopt.baselines.cohen}
-    at_most = own.lower if math.isnan(own.lower_at_most) else own.lower_at_most
-    bounds = [MethodBound(OWN, own.lower, at_most, own.radius(sigma=request.sigma))]
-    for name, baseline in baselines.items():
-        other = baseline(request.votes, top=request.top, functional=request.functional, order=request.order,
-                         alpha=request.alpha)
-        bounds.append(MethodBound(name, other.lower, other.lower, other.radius(sigma=request.sigma)))
-    proofs = {} if own.certificate is None else {OWN: own.certificate.to_json()}
+    bounds: list[MethodBound] = []
+    proofs: dict[str, str] = {}
+    if not request.votes_proven:
+        _prove_votes(request, bounds, proofs)
     if request.scores is not None:
         for name, functional in ((SOFT_PROBIT, "probit"), (SOFT_MARGIN, "margin")):
             soft = rsopt.lower_bound_scores(request.scores.rows, top=request.top, functional=functional,
@@ -188,3 +184,20 @@ def prove(request: ProofRequest) -> ProofDone:
             if soft.evidence is not None:
                 proofs[name] = json.dumps(soft.transcript.to_dict(), separators=(",", ":"))
     return ProofDone(request.idx, request.look, tuple(bounds), proofs, time.perf_counter() - start)
+
+
+def _prove_votes(request: ProofRequest, bounds: list[MethodBound], proofs: dict[str, str]) -> None:
+    """Adds our bound with its certificate, and the baselines."""
+    import rsopt
+
+    own = rsopt.lower_bound(request.votes, top=request.top, functional=request.functional, order=request.order,
+                            statistic=request.statistic, alpha=request.alpha, solver=request.solver)
+    at_most = own.lower if math.isnan(own.lower_at_most) else own.lower_at_most
+    bounds.append(MethodBound(OWN, own.lower, at_most, own.radius(sigma=request.sigma)))
+    if own.certificate is not None:
+        proofs[OWN] = own.certificate.to_json()
+    baselines = {CLOPPER_PEARSON: rsopt.baselines.two_way_clopper_pearson, COHEN: rsopt.baselines.cohen}
+    for name, baseline in baselines.items():
+        other = baseline(request.votes, top=request.top, functional=request.functional, order=request.order,
+                         alpha=request.alpha)
+        bounds.append(MethodBound(name, other.lower, other.lower, other.radius(sigma=request.sigma)))
