@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
@@ -41,20 +42,25 @@ def connected(address: str) -> Iterator[None]:
 
     Raises:
         InvalidInputError: an address of another form.
-        MissingDependencyError: ray is not installed.
+        MissingDependencyError: ray is not installed, or not its client where an address is given.
         WorkerError: the cluster cannot be reached.
     """
     if address != SCHEME and not (address.startswith(f"{SCHEME}://") and address.removeprefix(f"{SCHEME}://")):
         raise InvalidInputError(f"A cluster is 'ray' or 'ray://HOST:PORT'; found {address!r}.")
     ray = ray_module()
+    if address != SCHEME and find_spec("grpc") is None:
+        raise MissingDependencyError.of(f"Ray's client for {address}", "grpcio", "ray")
     if ray.is_initialized():
         yield
         return
     try:
         _connect(ray, address)
-    except (ConnectionError, ImportError, RuntimeError, ValueError) as error:
-        raise WorkerError(f"The cluster at {address} cannot be reached: {error}. Check the address, that the cluster "
-                          "runs, and that Ray and Python have the same versions there.") from error
+    except (ConnectionError, ImportError, RuntimeError, ValueError, SystemExit) as error:
+        # Where RAY_ADDRESS leads nowhere, Ray would end the process.
+        reason = "Ray gave up" if isinstance(error, SystemExit) else _first_line(error)
+        raise WorkerError(f"The cluster at {address} cannot be reached: {reason}. Check the address, that "
+                          "the cluster runs, that Ray and Python have the same versions there, and that RAY_AUTH_MODE "
+                          "and the token in ~/.ray/auth_token are the same on all machines.") from error
     try:
         yield
     finally:
