@@ -21,6 +21,8 @@ from rsopt.certify import STORE, TABLE, certify, stored_proofs
 from rsopt.commands.stopping import parsed_share
 from rsopt.counts import Counts
 from rsopt.errors import InvalidInputError, StorageError
+from rsopt.reports.overview import Overview
+from rsopt.runs.compare import compare_runs
 from rsopt.runs.decisions import decided, spent
 from rsopt.runs.export import write_parquet
 from rsopt.runs.policy import FixedSamples
@@ -155,6 +157,15 @@ def test_baselines_are_charged_at_the_look_that_is_reported(tmp_path: Path) -> N
             look = row.evidence
             alone = baseline([look.x1, look.x2, look.n - look.x1 - look.x2], 0, alpha=look.alpha).lower
             assert (factor > 1.0) == (alone < row.bounds[OWN].lower)
+
+
+def test_runs_are_compared_at_the_targets(tmp_path: Path) -> None:
+    work(tmp_path / "adaptive", task=TASKS["targets"])
+    work(tmp_path / "fixed", task=Task(SIGMA, FixedSamples(1020, ALPHA), n0=60))
+    found = compare_runs(Overview.read(tmp_path / "adaptive"), Overview.read(tmp_path / "fixed"))
+    assert [share.radius for share in found.shares] == [0.1, 0.4]
+    assert found.samples[0] < found.samples[1] == 4 * 1080
+    assert [share.first for share in found.shares] == [share.second for share in found.shares]
 
 
 def test_a_run_that_asked_something_else_is_refused(tmp_path: Path) -> None:
