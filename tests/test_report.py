@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import math
 import re
+import shutil
 import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
@@ -20,15 +22,18 @@ from typer.testing import CliRunner
 from rsopt.certify import STORE, Inputs, certify
 from rsopt.cli import application
 from rsopt.errors import InvalidInputError, StorageError
-from rsopt.reports.overview import Overview, confidence, duel
+from rsopt.reports.overview import EQUAL, Overview, confidence, duel
 from rsopt.reports.page import write_report
 from rsopt.reports.pictures import PICTURES, hardest, png, save_pictures
 from rsopt.runs.rows import Row
 from rsopt.runs.work import CLOPPER_PEARSON, COHEN, OWN, MethodBound
+from rsopt.sequential.adaptive import TargetRadii
+from rsopt.sequential.levels import Question
+from rsopt.sequential.looks import Looks
 from rsopt.store import Store
 
 LABELS = [0, 1, 2, 3, 4, 0, 1, 2]
-CHROMIUM = Path("/usr/bin/chromium")
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
 def certified(folder: Path, labels: list[int | None], *, poisoned: int | None = None) -> list[Row]:
@@ -182,6 +187,27 @@ def test_an_unfinished_run_and_one_without_results(tmp_path: Path) -> None:
     assert "no picture of this input was kept" in said
 
 
+def test_an_adaptive_run_says_what_became_of_its_targets(tmp_path: Path) -> None:
+    question = Question(SIGMA, TASK.functional)
+    policy = TargetRadii((0.1, 0.3), question, Looks(400, 0.01, first=50, chunk=50))
+    certify(classifier(), Inputs(IMAGES, LABELS, range(len(IMAGES))), dataclasses.replace(TASK, policy=policy),
+            seed=SEED, output=tmp_path / "run")
+    found = write_report(tmp_path / "run", tmp_path / "page.html")
+    said = text((tmp_path / "page.html").read_text(encoding="utf-8"))
+    spent = sum(row.n for row in found.rows)
+    assert spent < 400 * len(found.rows)
+    assert f"{spent:,} samples instead of {400 * len(found.rows):,} , beside" in said
+    for target in policy.radii:
+        reached = [row for row in found.rows if row.radius() >= target]
+        right = sum(row.top == row.label for row in reached)
+        early = sum(row.saved > 0 for row in found.rows if row.radius() < target)
+        assert f"{target:g} {len(reached)} {right} {early} {len(found.rows) - len(reached) - early}" in said
+    assert "any radius ≥ 0.1 ≥ 0.3 mean radius" in said
+    assert "at the same looks and levels" in said
+    assert "--alpha LOOK_ALPHA" in said
+    assert "Every look has a level of its own" in said
+
+
 def test_no_run_and_no_room_for_the_page(run: Path, tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="There is no run at"):
         write_report(tmp_path, tmp_path / "page.html")
@@ -230,6 +256,12 @@ def test_duels_and_the_hardest() -> None:
     found = duel([*rows, failed], CLOPPER_PEARSON)
     assert (found.ours, found.equal, found.theirs) == (3, 3, 0)
     assert (found.largest_ours, found.largest_theirs, found.only_ours, found.only_theirs) == (1.0, 0.0, 1, 0)
+    near = [row(0, 0, 0, 1.0, (1.0 + 0.9 * EQUAL, 1.0 - 0.9 * EQUAL)), row(1, 0, 0, 1.0, (1.0 + 1.1 * EQUAL, 0.9))]
+    found = duel(near, CLOPPER_PEARSON)
+    assert (found.ours, found.equal, found.theirs) == (0, 1, 1)
+    assert found.largest_theirs == pytest.approx(1.1 * EQUAL)
+    found = duel(near, COHEN)
+    assert (found.ours, found.equal, found.theirs) == (1, 1, 0)
     found = duel(rows, COHEN)
     assert (found.ours, found.equal, found.theirs) == (1, 2, 2)
     assert (found.largest_ours, found.largest_theirs, found.only_ours, found.only_theirs) == (1.0, 0.25, 0, 1)
@@ -259,10 +291,11 @@ def test_pictures_of_inputs(tmp_path: Path) -> None:
 
 def test_it_opens_in_a_browser_and_can_be_seen(run: Path, page: str, tmp_path: Path) -> None:
     """Headless, without a network: the figures are painted, and the pictures of inputs too."""
-    assert CHROMIUM.exists(), f"{CHROMIUM} is absent: install it with 'make browser' (Debian's package chromium)."
+    chromium = next(filter(None, map(shutil.which, BROWSERS)), None)
+    assert chromium, f"None of {', '.join(BROWSERS)} is on the PATH: 'make browser' installs Debian's package chromium."
     shot = tmp_path / "page.png"
     subprocess.run(
-        [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+        [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
          "--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars",
          "--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={tmp_path / 'profile'}", "--window-size=1200,3600",
          f"--screenshot={shot}", (run / "report.html").resolve().as_uri()],

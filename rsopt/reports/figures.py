@@ -44,8 +44,16 @@ def accuracy_figure(run: Overview) -> bytes:
     axes.set(xlabel=f"l2 radius, units of the input (noise: sigma = {run.sigma:g})", ylabel=f"share of inputs {what}",
              xlim=(0.0, None), ylim=(0.0, 1.02))
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
-    handles, labels = axes.get_legend_handles_labels()
-    axes.legend(handles[::-1], labels[::-1], loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=8.5)
+    for radius in run.targets:
+        axes.axvline(radius, color="#5b6472", linewidth=0.8, linestyle=(0, (4, 3)), zorder=0,
+                     label="target radius" if radius == run.targets[0] else None)
+    found = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+    # Ours first, what is true of it below it, then the others in the order of the tables.
+    order = [*(TITLES[method] for method in run.methods), "target radius"]
+    order[1:1] = [label for label in found if label.startswith("true on")]
+    shown = [label for label in order if label in found]
+    axes.legend([found[label] for label in shown], shown, loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False,
+                fontsize=8.5)
     return _svg(figure)
 
 
@@ -97,7 +105,7 @@ def gap_figure(run: Overview) -> bytes:
     """By how much the radius of each baseline differs from ours, input by input."""
     figure, axes = _figure(_HALF)
     axes.axhline(0.0, color=COLOURS[OWN], linewidth=1.6)
-    for method in (name for name in run.methods if name in BASELINES):
+    for method in reversed([name for name in run.methods if name in BASELINES]):
         pairs = [(row.radius(), row.radius(method) - row.radius()) for row in run.rows
                  if max(row.radius(), row.radius(method)) > 0.0]
         axes.scatter([ours for ours, _ in pairs], [gap for _, gap in pairs], s=9, color=COLOURS[method], alpha=0.65,

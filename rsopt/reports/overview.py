@@ -18,6 +18,8 @@ from rsopt.runs.work import CLOPPER_PEARSON, COHEN, METHODS, OWN, SOFT_METHODS
 from rsopt.store import Store
 
 CONFIDENCE = 0.95
+EQUAL = 1e-3
+"""Radii that differ by no more than this share of the larger are called equal: bounds are not searched for closer."""
 BASELINES = (CLOPPER_PEARSON, COHEN)
 
 
@@ -91,6 +93,16 @@ class Overview:
         return sum(found >= radius for found in self.radii(method)) / len(self.rows)
 
     @property
+    def targets(self) -> list[float]:
+        """The radii at which sampling was to stop; empty in other runs."""
+        return sorted(float(radius) for radius in self.facts["stopping"].get("radii", ()))
+
+    @property
+    def adaptive(self) -> bool:
+        """Whether the number of samples may differ from input to input."""
+        return bool(self.facts["stopping"]["policy"] != "fixed")
+
+    @property
     def samples(self) -> int:
         """All samples drawn for these rows."""
         return sum(row.n0 + row.n for row in self.rows)
@@ -129,7 +141,7 @@ class Duel:
 
     Attributes:
         method: the baseline.
-        ours, equal, theirs: rows on which our radius is the larger, neither, theirs.
+        ours, equal, theirs: rows on which our radius is the larger, neither by more than `EQUAL`, theirs.
         largest_ours, largest_theirs: the largest difference either way, units of the input.
         only_ours: rows that our bound certifies and theirs does not.
         only_theirs: the reverse.
@@ -148,8 +160,10 @@ class Duel:
 def duel(rows: Sequence[Row], method: str) -> Duel:
     """A baseline beside our bound, radius by radius."""
     gaps = [row.radius() - row.radius(method) for row in rows]
+    clear = [0.0 if abs(gap) <= EQUAL * max(row.radius(), row.radius(method)) else gap
+             for gap, row in zip(gaps, rows, strict=True)]
     return Duel(
-        method, sum(gap > 0.0 for gap in gaps), sum(gap == 0.0 for gap in gaps), sum(gap < 0.0 for gap in gaps),
+        method, sum(gap > 0.0 for gap in clear), sum(gap == 0.0 for gap in clear), sum(gap < 0.0 for gap in clear),
         max([0.0, *gaps]), max([0.0, *(-gap for gap in gaps)]),
         sum(row.radius() > 0.0 and not row.radius(method) > 0.0 for row in rows),
         sum(row.radius(method) > 0.0 and not row.radius() > 0.0 for row in rows))

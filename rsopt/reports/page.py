@@ -14,7 +14,7 @@ from rsopt.errors import StorageError
 from rsopt.plots import TITLES
 from rsopt.reports import text as report_text
 from rsopt.reports.figures import accuracy_figure, gap_figure, radius_figure, samples_figure
-from rsopt.reports.overview import BASELINES, Overview, duel
+from rsopt.reports.overview import BASELINES, EQUAL, Overview, duel
 from rsopt.reports.pictures import PICTURES, hardest
 from rsopt.runs.rows import Row
 from rsopt.runs.savings import DEFINITION, savings
@@ -60,6 +60,7 @@ def render(run: Overview, pictures: Path) -> str:
         methods=_methods(run), methods_note=escape(f"Samples for our radius: {DEFINITION}."), duels=_duels(run),
         gaps=_svg(gap_figure(run)), radii=_svg(radius_figure(run)), radii_note=report_text.radii_note(run),
         samples=_svg(samples_figure(run)), samples_note=report_text.samples_note(run), sample_table=_sample_table(run),
+        saved=report_text.saved_note(run), targets=_targets(run),
         hardest="".join(_input(row, pictures) for row in hardest(run.rows)),
         hardest_note=report_text.hardest_note(), failures=_failures(run),
         guarantees=report_text.guarantees(run), checks=report_text.checks(run),
@@ -78,7 +79,8 @@ def _cards(run: Overview) -> str:
 
 
 def _methods(run: Overview) -> str:
-    grid = radius_grid(max((radius for method in run.methods for radius in run.radii(method)), default=0.0))
+    largest = max((radius for method in run.methods for radius in run.radii(method)), default=0.0)
+    grid = sorted({0.0, *run.targets}) if run.targets else radius_grid(largest)
     head = "".join(f"<th>{'any radius' if radius == 0.0 else f'≥ {radius:g}'}</th>" for radius in grid)
     lines = []
     for method in run.methods:
@@ -105,7 +107,7 @@ def _duels(run: Overview) -> str:
         lines.append(f"<tr><td>{escape(TITLES[found.method])}</td><td>{found.ours:,}</td><td>{found.equal:,}</td>"
                      f"<td>{found.theirs:,}</td><td>{found.largest_ours:.2g}</td><td>{found.largest_theirs:.2g}</td>"
                      f"<td>{found.only_ours:,}</td><td>{found.only_theirs:,}</td></tr>")
-    return ("<table><tr><th>rsopt beside</th><th>larger radius</th><th>equal</th><th>smaller</th>"
+    return (f"<table><tr><th>rsopt beside</th><th>larger radius</th><th>equal to {EQUAL:.1%}</th><th>smaller</th>"
             "<th>at most larger by</th><th>at most smaller by</th><th>only rsopt certifies</th><th>only the other</th>"
             f"</tr>{''.join(lines)}</table>")
 
@@ -126,12 +128,29 @@ def _sample_table(run: Overview) -> str:
             f"<th>seconds of work</th></tr>{''.join(lines)}</table>")
 
 
+def _targets(run: Overview) -> str:
+    """What became of the target radii."""
+    if not run.targets:
+        return ""
+    lines = []
+    for target in run.targets:
+        done = [row for row in run.rows if not row.error]
+        reached = [row for row in done if row.radius() > 0.0 and row.radius() >= target]
+        short = [row for row in done if not (row.radius() > 0.0 and row.radius() >= target)]
+        lines.append(f"<tr><td>{target:g}</td><td>{len(reached):,}</td>"
+                     f"<td>{sum(row.top == row.label for row in reached):,}</td>"
+                     f"<td>{sum(row.saved > 0 for row in short):,}</td>"
+                     f"<td>{sum(row.saved <= 0 for row in short):,}</td></tr>")
+    return ("<table><tr><th>target radius</th><th>certified</th><th>as the label</th><th>given up early</th>"
+            f"<th>short of it with all samples</th></tr>{''.join(lines)}</table>")
+
+
 def _input(row: Row, pictures: Path) -> str:
     own = row.bounds[OWN]
     first, second = (100.0 * votes / max(row.n, 1) for votes in (row.x1, row.x2))
     label = "label unknown" if row.label is None else f"label {row.label}"
     verdict = f"radius {row.radius():.4f}" if row.radius() > 0.0 else "no radius"
-    bound = f"bound {own.lower:.3f}" if math.isfinite(own.lower) else "no bound"
+    bound = f"bound&nbsp;{own.lower:.3f}".replace("-", "−") if math.isfinite(own.lower) else "no bound"
     wrong = " (not the label)" if row.label is not None and row.top != row.label else ""
     return (f'<div class="input"><div class="views">{_views(row.idx, pictures)}</div>'
             f"<b>Input {row.idx}, {label}</b><p>class {row.top}{wrong}: {verdict}, {bound}</p>"

@@ -7,6 +7,7 @@ from shlex import quote
 from typing import Any
 
 from rsopt.reports.overview import CONFIDENCE, Overview, confidence
+from rsopt.runs.decisions import spent
 from rsopt.runs.work import SOFT_METHODS
 
 _QUANTITIES = {
@@ -49,7 +50,8 @@ def accuracy_note(run: Overview) -> str:
         f"At a radius r: the share of all {len(run.rows):,} inputs that are {certified} with at least that radius. "
         "Solid blue: rsopt. The two dotted lines below it are what is true of the smoothed classifier itself, at all "
         f"radii at once, with {CONFIDENCE:.0%} confidence: on these very inputs, and on new ones of which these are a "
-        "random sample. The other methods bound the same votes at the same alpha.")
+        "random sample. The other methods bound the same votes "
+        f"{'at the same looks and levels' if run.adaptive else 'at the same alpha'}.")
 
 
 def radii_note(run: Overview) -> str:
@@ -63,6 +65,19 @@ def samples_note(run: Overview) -> str:
     crosses = " Crosses are inputs that took samples and got no radius." if any(row.abstain for row in run.rows) else ""
     return ("Each blue point is an input: the samples it took and the radius they prove. The other colours are what "
             f"each baseline would need for the same radius at the same vote shares.{crosses}")
+
+
+def saved_note(run: Overview) -> str:
+    """What stopping early saved; empty where every input took the same number of samples."""
+    if not run.adaptive:
+        return ""
+    found = spent(run.rows)
+    most = run.facts["stopping"]["n"]
+    beside = f", beside {found.selection:,} that chose the classes" if found.selection else ""
+    return (f"<p><b>{found.spent:,} samples instead of {found.fixed:,}</b>{beside}: {found.factor:.1f} times fewer "
+            f"than n = {most:,} for every input; {found.early:,} of {found.inputs:,} inputs stopped early. Sampling "
+            "stopped as soon as our bound had decided the question, so larger radii are what the votes until then "
+            "happen to prove; the other methods would have gone on.</p>")
 
 
 def hardest_note() -> str:
@@ -97,8 +112,7 @@ def guarantees(run: Overview) -> str:
         f"{CONFIDENCE:.0%} confidence the share of new inputs on which the smoothed classifier is right and robust is "
         f"at least the curve minus {sure.on_distribution:.2%}, at all radii at once (Dvoretzky–Kiefer–Wolfowitz with "
         "Massart's constant, and alpha). Inputs picked by hand carry no such statement."]
-    policy = run.facts["stopping"]
-    if policy.get("policy") != "fixed":
+    if run.adaptive:
         items.append("<b>Looking more than once.</b> The number of samples depends on what the earlier ones showed. "
                      "Every look has a level of its own, the levels add up to at most alpha, and the best look is "
                      "reported: it is wrong only if one of them is.")
@@ -117,7 +131,8 @@ def checks(run: Overview) -> str:
     name = quote(run.name)
     commands = [(f"rsopt verify {name}", "double precision, rounded to the safe side"),
                 (f"rsopt verify {name} --arithmetic arb", "ball arithmetic: nothing rests on rounding"),
-                (f"rsopt bound COUNT... --top CLASS --alpha {run.alpha:g} --sigma {run.sigma:g}", "one row, again"),
+                (f"rsopt bound COUNT... --top CLASS --alpha {'LOOK_ALPHA' if run.adaptive else f'{run.alpha:g}'} "
+                 f"--sigma {run.sigma:g}", "one row, again"),
                 (f"rsopt export {name} table.parquet --format parquet", "the whole table")]
     width = max(len(command) for command, _ in commands)
     lines = "\n".join(f"{command:<{width}}   # {what}" for command, what in commands)
