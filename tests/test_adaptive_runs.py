@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import subprocess
+import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -99,6 +101,40 @@ def test_an_interrupted_run_ends_as_an_uninterrupted_one(task: Task, after: int,
     work(tmp_path / "broken", second, task=task)
     assert left_behind(tmp_path / "broken") == left_behind(tmp_path / "whole")
     assert first.drawn + second.drawn == sum(row.n + row.n0 for row in rows)
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from small_run import CHUNK, SIGMA, KeyedExecutor, work
+from rsopt.runs.run import Task
+from rsopt.sequential.adaptive import TargetRadii
+from rsopt.sequential.levels import Question
+from rsopt.sequential.looks import Looks
+
+class Killed(KeyedExecutor):
+    def wait(self):
+        if self.drawn >= int(sys.argv[2]):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().wait()
+
+looks = Looks(1020, 0.01, chunk=CHUNK, spending="linear")
+work(Path(sys.argv[1]), Killed(), task=Task(SIGMA, TargetRadii((0.1, 0.4), Question(SIGMA), looks), n0=60))
+"""
+
+
+def test_a_run_killed_between_its_looks_goes_on(tmp_path: Path) -> None:
+    """Killed twice, the second time while it goes on; no sample is drawn again."""
+    rows = work(tmp_path / "whole", task=TASKS["targets"])
+    for after in (330, 700):
+        killed = subprocess.run([sys.executable, "-c", KILLED, tmp_path / "broken", str(after)],
+                                cwd=Path(__file__).parent, check=False)
+        assert killed.returncode == -9
+    last = KeyedExecutor()
+    work(tmp_path / "broken", last, task=TASKS["targets"])
+    assert left_behind(tmp_path / "broken") == left_behind(tmp_path / "whole")
+    # Selection takes chunks of 50 and 10, so that the kills came after 360 and after 710 samples.
+    assert last.drawn == sum(row.n + row.n0 for row in rows) - 360 - 710
 
 
 @pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
