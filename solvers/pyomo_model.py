@@ -53,10 +53,10 @@ def build_model(form: TermList) -> ConcreteModel:
     model.log_q[2].setub(np.log(high))
     if curve.domain.least_q1 > 0.0:
         model.log_q[1].setlb(np.log(curve.domain.least_q1))
-    y1, y2, y3 = (model.log_q[i] for i in model.cell)
+    y = [model.log_q[i] for i in model.cell]
     model.tail = pyo.Expression(expr=sum(
-        pyo.exp(float(c) + int(a) * y1 + int(b) * y2 + int(d) * y3)
-        for c, (a, b, d) in zip(form.log_coefficients, form.exponents, strict=True)))
+        pyo.exp(sum((power * log_q for power, log_q in zip(powers, y, strict=True) if power), start=log_coefficient))
+        for log_coefficient, powers in zip(form.log_coefficients.tolist(), form.exponents.tolist(), strict=True)))
     model.worst_case = pyo.Objective(expr=-pyo.log(model.tail), sense=pyo.minimize)
     model.total = pyo.Constraint(expr=sum(model.q[i] for i in model.cell) == 1.0)
     _add_level(model, form)

@@ -30,8 +30,10 @@ from rsopt.testing import core, zoo
 
 Array = npt.NDArray[np.float64]
 
-BACKENDS = {"ipopt": ("casadi", "casadi"), "pyomo": ("pyomo", "pyomo"), "gpkit": ("gpkit", "gpkit-core"),
-            "cvxpy": ("cvxpy", "cvxpy"), "botorch": ("botorch", "botorch")}
+# (solver, package that it imports, distribution that brings it)
+NEEDS = [("ipopt", "casadi", "casadi"), ("pyomo", "pyomo", "pyomo"), ("pyomo", "casadi", "casadi"),
+         ("gpkit", "gpkit", "gpkit-core"), ("cvxpy", "cvxpy", "cvxpy"), ("cvxpy", "clarabel", "clarabel"),
+         ("botorch", "botorch", "botorch")]
 
 
 def test_names_and_fields() -> None:
@@ -54,9 +56,8 @@ def test_unknown_name() -> None:
         rsopt.lower_bound([9, 1, 0], top=0, solver="gurobi")
 
 
-@pytest.mark.parametrize("name", list(BACKENDS))
-def test_not_installed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    package, distribution = BACKENDS[name]
+@pytest.mark.parametrize(("name", "package", "distribution"), NEEDS)
+def test_not_installed(name: str, package: str, distribution: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, package, None)  # what the import system sees where a package is absent
     with pytest.raises(MissingDependencyError) as raised:
         rsopt.get_solver(name)
