@@ -121,7 +121,7 @@ def compare_runs(first: Overview, second: Overview) -> Comparison:
         identical=all(replace(one, seconds=0.0) == replace(other, seconds=0.0) for one, other in pairs),
         same_votes=sum(one.counts == other.counts for one, other in pairs),
         options=_options(first.facts, second.facts),
-        shares=tuple(_share(radius, radii) for radius in _grid(first.facts, second.facts, radii)),
+        shares=tuple(_share(radius, radii) for radius in _grid({*first.targets, *second.targets}, radii)),
         mean_radius=(math.fsum(one for one, _ in radii) / len(pairs), math.fsum(two for _, two in radii) / len(pairs)),
         samples=(sum(one.n0 + one.n for one, _ in pairs), sum(other.n0 + other.n for _, other in pairs)),
         seconds=(math.fsum(one.seconds for one, _ in pairs), math.fsum(other.seconds for _, other in pairs)),
@@ -133,9 +133,8 @@ def _radius(row: Row) -> float:
     return row.radius() if row.label is None or row.correct() else 0.0
 
 
-def _grid(first: dict[str, Any], second: dict[str, Any], pairs: Sequence[tuple[float, float]]) -> list[float]:
-    """The target radii of either run, beyond which adaptive sampling proves nothing on purpose; else round steps."""
-    targets = {float(radius) for facts in (first, second) for radius in facts["stopping"].get("radii", ())}
+def _grid(targets: set[float], pairs: Sequence[tuple[float, float]]) -> list[float]:
+    """The targets of either run, beyond which adaptive sampling proves nothing on purpose; without them round steps."""
     return sorted(targets) or radius_grid(max(max(pair) for pair in pairs))
 
 

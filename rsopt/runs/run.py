@@ -62,7 +62,7 @@ class Task:
 
     Attributes:
         sigma: standard deviation of the noise, in the units of the input.
-        policy: when to stop sampling, and at which error.
+        policy: when to stop sampling, and at which error; looks before the last fall on whole chunks of the executor.
         n0: samples on which the certified class is chosen, separate from those that bound it; None: the certified
             class is the known label.
         functional, order, statistic, solver: as in `rsopt.lower_bound`.
