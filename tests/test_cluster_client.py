@@ -85,6 +85,22 @@ def test_the_ways_in_lead_to_the_plain_result(cluster: tuple[int, int], tmp_path
         assert found.common == 5
 
 
+def test_what_another_process_started_for_itself_is_left_alone() -> None:
+    code = ("import ray; ray.init('local', num_cpus=1, include_dashboard=False, log_to_driver=False); "
+            "print('address', ray.get_runtime_context().gcs_address, flush=True); input()")
+    other = subprocess.Popen([sys.executable, "-c", code], env=environment(), stdin=subprocess.PIPE,
+                             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    assert other.stdout is not None
+    try:
+        theirs = next(line.split()[1] for line in other.stdout if line.startswith("address"))
+        with connected("ray"):
+            import ray
+
+            assert ray.get_runtime_context().gcs_address != theirs
+    finally:
+        other.communicate("\n", timeout=30)
+
+
 @pytest.mark.parametrize("error", [SystemExit(1), ConnectionError("no answer.\nTry again."), RuntimeError("versions")])
 def test_a_cluster_that_does_not_answer(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ray takes minutes to give up, and then does it in one of these ways; the errors are its own, the wait is not."""

@@ -45,7 +45,7 @@ def one_thread() -> Iterator[None]:
 
 
 def rows_of(folder: Path, worker: Executor) -> list[Row]:
-    with Store.open(folder / STORE, {"inputs": len(LABELS)}) as store:
+    with Store.open(folder / STORE, TASK.facts()) as store:
         return untimed(Run(LABELS, TASK, worker, store, stop_on_failure=False).rows())
 
 

@@ -73,8 +73,10 @@ def _connect(ray: ModuleType, address: str) -> None:
         ray.init(address, **quiet)
         return
     try:
-        ray.init("auto", **quiet)
+        # Not "auto", which also joins what any other process has started for itself alone, and dies with it.
+        ray.init(include_dashboard=False, **quiet)
     except ConnectionError:
+        # A cluster that was started here and is gone.
         if os.environ.get("RAY_ADDRESS"):
             raise
         ray.init("local", include_dashboard=False, **quiet)
