@@ -7,7 +7,7 @@ import json
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +48,8 @@ class Certificate:
     lower: float
     lower_at_most: float | None
     witness: tuple[float, float, float] | None
-    cuts: tuple[float, ...]
-    kinds: tuple[tuple[str, int], ...]
+    cuts: tuple[float, ...] = field(repr=False)  # hundreds of numbers: a bound that is printed stays readable
+    kinds: tuple[tuple[str, int], ...] = field(repr=False)
 
     def to_dict(self) -> dict[str, Any]:
         """The certificate as JSON-ready values, with its content hash. Floats survive the round trip exactly."""
