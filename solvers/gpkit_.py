@@ -30,15 +30,17 @@ Array = npt.NDArray[np.float64]
 # infeasible.
 _FLOOR = 1e-3
 
+# Largest degree of the whole program: cvxopt keeps q1 + q2 + q3 <= 1 to about 1e-8, which the power n multiplies by n.
+_DEGREE = 20_000
+
 
 @dataclass(frozen=True)
 class GPkit:
-    """Minimise t subject to t·F(q) >= 1 (all monomials of F), or condense F at each iterate (oracle
-    monomials).
+    """Minimise t subject to t·F(q) >= 1 (all monomials of F), or condense F at each iterate (oracle monomials).
 
-    With up to `most_terms` monomials the whole signomial program goes to GPkit's `localsolve`, which
-    condenses it until its objective stops improving. Above that the local monomial of F comes from the
-    oracle, and GPkit solves geometric programs in three variables.
+    With up to `most_terms` monomials of moderate degree the whole signomial program goes to GPkit's `localsolve`,
+    which condenses it until its objective stops improving. Otherwise the local monomial of F comes from the oracle,
+    and GPkit solves geometric programs in three variables.
 
     Attributes:
         most_terms: most monomials for the first mode.
@@ -56,7 +58,9 @@ class GPkit:
     proves: ClassVar[Claim] = Claim.LOCAL
 
     def refuses(self, form: Form, domain: Domain) -> str | None:
-        """More monomials than `most_terms`; the oracle form is then taken instead."""
+        """More monomials than `most_terms`, or a degree above 20,000; the oracle form is then taken instead."""
+        if isinstance(form, TermList) and form.curve.tail_set.n > _DEGREE:
+            return f"The monomials have degree {form.curve.tail_set.n:,}; this mode is accurate up to {_DEGREE:,}."
         if isinstance(form, TermList) and form.size > self.most_terms:
             return f"The tail has {form.size:,} monomials that matter; this mode takes {self.most_terms:,}."
         return None
