@@ -247,7 +247,8 @@ def test_the_command() -> None:
     assert "Samples that reach radius 0.3 with probability 90%" in output
     assert f"Draw {expected.n} new samples" in output
     assert "below 10 samples, even if all vote for the class" in output
-    assert f"the radius, below {expected.needs[0].least} samples" in output
+    assert f"radius 0.3, below {expected.needs[0].least} samples" in output
+    assert "out of reach" not in command("--counts", "950,30,20", "--radius", 0)[1]
 
 
 def test_the_command_says_what_cannot_be_reached() -> None:
@@ -260,6 +261,10 @@ def test_the_command_says_what_cannot_be_reached() -> None:
     assert "a larger pilot would tell" in output
     code, output = command("--counts", "9500000,300000,200000", "--radius", 0.4402)
     assert "no number of samples up to 1,000,000 reaches it" in output
+    assert "too close to the limit of what these votes allow" in output
+    # The published statistic, with which no votes certify anything.
+    code, output = command("--counts", "950,30,20", "--radius", 0.25, "--statistic", "plugin")
+    assert "The baselines reach it: choose another --statistic" in output
 
 
 @pytest.mark.parametrize(("arguments", "text"), [

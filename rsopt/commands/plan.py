@@ -74,7 +74,8 @@ def _print(found: Plan) -> None:
         ("pilot", f"class {pilot.top}: {pilot.x1:,} of {pilot.n:,} votes; runner-up {pilot.runner_up}: {pilot.x2:,}"),
         ("question", f"radius {found.radius:g} (l2), sigma {found.sigma:g}, {found.functional}, alpha {found.alpha:g}"),
         ("all abstain", f"below {found.least_to_certify:,} samples, even if all vote for the class"),
-        ("out of reach", f"the radius, below {own.least:,} samples, even if all vote for the class")])
+        *([("out of reach", f"radius {found.radius:g}, below {own.least:,} samples, even if all vote for the class")]
+          if found.radius > 0.0 else [])])
     console.print(table)
     console.print(_verdict(found), highlight=False)
 
@@ -95,8 +96,10 @@ def _verdict(found: Plan) -> str:
         return (f"Draw {own.n:,} new samples. The chance counts in that a pilot of {found.counts.n:,} votes leaves the "
                 "class probabilities uncertain; the last column does not.")
     if own.chance >= found.probability:
+        why = ("The baselines reach it: choose another --statistic." if any(need.n for need in found.needs) else
+               "It is too close to the limit of what these votes allow.")
         return (f"Radius {found.radius:g} cannot be planned for: no number of samples up to {MOST:,} reaches it with "
-                f"probability {found.probability:.0%}. It is too close to the limit of what these votes allow.")
+                f"probability {found.probability:.0%}. {why}")
     largest = "" if own.n_at_shares is None else (f" If the pilot's shares are right, {own.n_at_shares:,} samples do; "
                                                   "a larger pilot would tell.")
     return (f"Radius {found.radius:g} cannot be reached with probability {found.probability:.0%} by any number of "
