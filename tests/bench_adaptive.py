@@ -10,6 +10,21 @@ seeded; sigma = 0.25, alpha = 0.001, probit, studentized, the label certified, n
 - spending functions, growths and first looks.
 
 ``pytest --benchmark-only tests/bench_adaptive.py`` times single decisions.
+
+Measured, with the same images certified as at a fixed n = 100,000 under every seed:
+
+    radii               mean samples   times fewer (4 seeds)
+    0, .25, .5, .75           10,003    10.0  (9.7 to 10.2)
+    0                            462   216.6  (180 to 272)
+    .25                          853   117.2  (110 to 132)
+    .5                         1,578    63.4  (58 to 74)
+    .75                        6,726    14.9  (14.2 to 15.5)
+
+The spread is that of the few images near a radius, which take all samples or nearly. One-class sequences lose 1 to 8
+images, because they give one rival all votes that the class does not get; where they use fewer samples (radii .5 and
+.75) it is by giving those images up. Equal, linear, power and Pocock spending lie within 7% of each other; open-ended
+spending loses images, and O'Brien–Fleming's takes up to 28% more samples. Growth between 1.15 and 1.6 and first looks
+between 10 and 50 change the samples by less than 10%.
 """
 
 from __future__ import annotations
