@@ -44,7 +44,7 @@ def summary_table(rows: Sequence[Row], *, alpha: float, functional: str, radii: 
 
     methods = [name for name in (*METHODS, *SOFT_METHODS) if any(name in row.bounds for row in rows)]
     grid = list(radii) or radius_grid(max((row.radius(name) for row in rows for name in methods), default=0.0))
-    table = Table(title="Share of inputs certified as their label, at radius …", title_justify="left",
+    table = Table(title="Share of inputs certified as their label, by radius", title_justify="left",
                   title_style="bold")
     table.add_column("method", no_wrap=True)
     for radius in grid:
