@@ -170,6 +170,9 @@ def test_gpkit_takes_the_mode_of_the_form_it_is_offered() -> None:
     oracle = case.worst_case.solve(rsopt.get_solver("gpkit", most_terms=2))
     assert (oracle.form, oracle.message.rsplit(", ", 1)[1]) == ("SmoothOracle", "oracle monomials")
     assert whole.tail_attained == pytest.approx(oracle.tail_attained, rel=1e-5)
+    # Few monomials, but of a degree that would magnify the tolerance of a geometric program to 1e-3.
+    steep = zoo(least_n=100_000)[-1].worst_case.solve("gpkit")
+    assert steep.form == "SmoothOracle"
     # A single monomial is a geometric program as it stands.
     single = rsopt.LowerBoundProblem(rsopt.Counts((8, 0, 0), 0), rsopt.Margin(), rsopt.PlugIn(), 0.05)
     assert single.tail_set.size() == 1
