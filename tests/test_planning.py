@@ -176,7 +176,7 @@ def test_what_changes_a_plan() -> None:
 
     def n(**changes: object) -> int:
         asked: dict[str, object] = {"counts": [950, 30, 20], "radius": 0.3, "sigma": 0.25, "top": 0, **changes}
-        found = plan(**asked).n  # type: ignore[arg-type]
+        found = plan(**asked).n
         assert found is not None
         return found
 
@@ -225,7 +225,7 @@ def test_round_numbers_have_two_digits() -> None:
 def test_bad_input(changes: dict[str, object], text: str) -> None:
     asked: dict[str, object] = {"counts": [950, 30, 20], "radius": 0.3, "sigma": 0.25, "top": 0, **changes}
     with pytest.raises(InvalidInputError, match=text):
-        plan(**asked)  # type: ignore[arg-type]
+        plan(**asked)
 
 
 def command(*arguments: object) -> tuple[int, str]:
