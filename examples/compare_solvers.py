@@ -2,7 +2,7 @@
 
     python examples/compare_solvers.py [--output FOLDER] [--all]
 
-By default twelve problems of the zoo, one of each kind; with --all the whole zoo, some minutes. Checks the accuracy
+By default twelve problems of the zoo, one of each kind; with --all the whole zoo, ten minutes or more. Checks the accuracy
 that each solver is known to reach.
 """
 

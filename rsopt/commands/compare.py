@@ -81,7 +81,7 @@ def summary_table(found: Comparison) -> Table:
             table.add_section()
         numbers = ["–"] * 7 if not line.solved else [
             _short(line.median_start), _short(line.median_raw), _short(line.worst_raw), f"{line.within:.0%}",
-            _short(line.worst_polished), f"{line.median_seconds:.1g}",
+            _short(line.worst_polished), f"{line.median_seconds:.{1 if line.median_seconds < 1.0 else 2}g}",
             f"{line.worst_given_up:.1%}" if line.worst_given_up >= 0.0 else "–"]
         table.add_row(f"{line.n:,}" if line.n != before else "", line.solver,
                       f"{line.solved}/{line.solved + line.refused}", *numbers)

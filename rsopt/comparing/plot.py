@@ -45,7 +45,7 @@ def save_gaps(path: Path, rows: Sequence[ComparisonRow]) -> None:
         raise InvalidInputError("There is nothing to draw: no solver returned a point.")
     solvers = list(dict.fromkeys(row.solver for row in rows))
     sizes = sorted({row.n for row in drawn})
-    across = min(len(sizes), 3)
+    across = min(len(sizes), 3 if len(sizes) <= 6 else 4)
     down = math.ceil(len(sizes) / across)
     figure = Figure(figsize=(3.0 + 3.5 * across, 1.2 + 3.8 * down), layout="constrained")
     FigureCanvasAgg(figure)
