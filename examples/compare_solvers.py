@@ -2,8 +2,8 @@
 
     python examples/compare_solvers.py [--output FOLDER] [--all]
 
-By default twelve problems of the zoo, one of each kind; with --all the whole zoo, ten minutes or more. Checks the accuracy
-that each solver is known to reach.
+By default twelve problems of the zoo, one of each kind; with --all the whole zoo, ten minutes or more. Checks the
+accuracy that each solver is known to reach.
 """
 
 from __future__ import annotations
