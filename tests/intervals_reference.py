@@ -10,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtr, ndtri
+from scipy.optimize import brentq
+from scipy.special import betainc, ndtr, ndtri
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,11 @@ def check_supermartingale(paths: np.ndarray, law: Law, tolerance: float = 1e-11)
         assert worst <= tolerance, f"capital grows by {worst} on average at row {t + 1}"
 
 
-def check_decreasing(capital: np.ndarray, tolerance: float = 1e-12) -> None:
-    """Assert that first-stage capital (sequences, nulls) does not increase along the nulls."""
+def check_decreasing(capital: np.ndarray, tolerance: float = 1e-9) -> None:
+    """Assert that first-stage capital (sequences, nulls) does not increase along the nulls.
+
+    A row of 0 against the largest stake leaves 1e-5 of the capital, so its relative rounding is about 1e-11.
+    """
     assert (np.diff(capital, axis=1) <= tolerance * capital[:, :-1]).all(), "first-stage capital increases in the null"
 
 
@@ -93,6 +97,8 @@ class RowByRowHedge:
         cubes = float(((past - mean) ** 3).sum())
         variance = (1.0 + squares) / (4.0 + t)
         third = (cubes - 4.0 * mean * variance) / (t + 4.0)
+        if not first and (few := self._few_lows_bet(past, m, capital)) is not None:
+            return few
         if not first or self.cap_in_first_stage:
             variance = min(variance, m * (1.0 - m))
         skewness = third / variance**1.5
@@ -109,7 +115,38 @@ class RowByRowHedge:
         d = float(ndtri(price)) * math.sqrt(variance * left)
         after = math.sqrt(variance * max(left - 1.0, 0.5))
         bet = float(ndtr((d + up) / after) - ndtr((d - down) / after)) / ((up + down) * price)
-        return min(max(bet, 0.0), 0.99 / m)
+        return min(max(bet, 0.0), 0.99999 / m)
+
+    def _few_lows_bet(self, past: np.ndarray, m: float, capital: float) -> float | None:
+        """The stake of the binomial option, None where too many low rows are expected for it.
+
+        Its price before the row is the mean of its prices after a high and after a low one, whose distance is the bet.
+        """
+        high, low = 1.0, 0.0
+        if past.size:
+            seen = np.append(past, 0.0)
+            mean, spread = seen.mean(), max(seen.std(), 1e-6)
+            skewness = ((seen - mean) ** 3).mean() / spread**3
+            root = math.hypot(1.0, skewness / 2.0)
+            up, down = spread * (root + skewness / 2.0), spread * (root - skewness / 2.0)
+            if skewness < 0.0 and down > mean:
+                down, up = mean, spread**2 / mean
+            if skewness >= 0.0 and up > 1.0 - mean:
+                down, up = spread**2 / (1.0 - mean), 1.0 - mean
+            high, low = mean + up, mean - down
+        q = (high - m) / (high - low)
+        if not (0.0 < q < 0.5 and m > low and self.n * q < 100.0):
+            return None
+        left, price = self.n - past.size, self.alpha * capital / 1.0005
+        if price >= 1.0:
+            return 0.0
+
+        def worth(k: float, rows: int) -> float:
+            return 0.0 if k <= -1.0 else 1.0 if k >= rows else float(betainc(rows - k, k + 1.0, 1.0 - q))
+
+        k = brentq(lambda k: worth(k, left) - price, -1.0, left, xtol=1e-13, rtol=1e-14)
+        bet = (worth(k, left - 1) - worth(k - 1.0, left - 1)) / ((high - low) * price)
+        return min(max(bet, 0.0), 0.99999 / m)
 
 
 def scanned(rejected: Callable[[float], bool], nulls: np.ndarray, nothing: float) -> float:

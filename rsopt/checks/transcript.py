@@ -1,12 +1,10 @@
 """The checker of score transcripts: proves a bound again from its file, and from the rows if they are given.
 
-It recomputes every slope, bet and null from earlier blocks by the published rule (`rsopt.soft.replay`),
-and
-the capital of every null that the bound needs: all grid nulls up to the reported one for the digital hedge,
-the reported one for fast betting, whose capital decreases in the null. Nothing of the code that produced the
-bound is used. On trust, because no file can show it: that rows are independent, and that the certified class,
-the groups and the first slopes were fixed without them; and, unless rows are given, that the block statistics
-are theirs.
+It recomputes every slope, bet and null from earlier blocks by the published rule (`rsopt.soft.replay`), and the capital
+of every null that the bound needs: all grid nulls up to the reported one for the digital hedge, the reported one for
+fast betting, whose capital decreases in the null. Nothing of the code that produced the bound is used. On trust,
+because no file can show it: that rows are independent, and that the certified class, the groups and the sums over a
+selection sample were fixed without them; and, unless rows are given, that the block statistics are theirs.
 """
 
 from __future__ import annotations
@@ -16,7 +14,7 @@ import json
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +102,9 @@ def _check(content: Mapping[str, Any], scores: np.ndarray | None) -> TranscriptC
     require(method in ("digital-hedge", "fast-betting"), f"unknown method {method!r}")
     require(0.0 < alpha < 0.5 and n >= 1 and classes >= 2 and 0 <= top < classes,
             "alpha, n, classes or top is off")
-    require(content["first_stage"] == n // 10, "the first stage is not a tenth of the rows")
+    prior = int(content["prior"])
+    require(prior >= 0 and content["first_stage"] == (0 if 50 * prior >= n else n // 10),
+            "the first stage is neither a tenth of the rows nor left to a selection sample")
     sloped, fast = functional == "probit", method == "fast-betting"
     trivial = None if sloped else -1.0
     if null is None:
@@ -136,13 +136,14 @@ def _grid(content: Mapping[str, Any], runs: list[Run]) -> np.ndarray:
     grid, n, stage = content["grid"], int(content["n"]), int(content["first_stage"])
     sloped = content["functional"] == "probit"
     z = -float(ndtri(content["alpha"]))
-    places = [run.prediction(stage, z, grid["slope"]) for run in runs]
-    centre, scale = min(places, key=lambda place: place[0])
-    off = max(abs(grid["centre"] - centre), abs(grid["scale"] - scale))
-    require(off <= AGREEMENT * scale,
-            f"the grid of nulls is not the one that the first {stage} of {n} rows imply")
-    nulls = rules.grid_of_nulls(grid["centre"], grid["scale"], sloped)[:grid["index"] + 1]
-    require(nulls.size == grid["index"] + 1 and abs(nulls[-1] - content["null"]) <= 1e-9 * scale,
+    implied = min((run.prediction(stage, z, grid["slope"]) for run in runs), key=lambda place: place.centre)
+    stated = rules.Grid(**{field.name: float(grid[field.name]) for field in fields(rules.Grid)})
+    units = rules.Grid(implied.scale, implied.scale, 1.0, 1.0, 1.0, implied.doubt, implied.doubt)
+    agree = all(abs(here - there) <= AGREEMENT * unit
+                for here, there, unit in zip(astuple(stated), astuple(implied), astuple(units), strict=True))
+    require(agree, f"the grid of nulls is not the one that the first {stage} of {n} rows imply")
+    nulls = rules.grid_of_nulls(stated, sloped, n, float(content["alpha"]))[:grid["index"] + 1]
+    require(nulls.size == grid["index"] + 1 and abs(nulls[-1] - content["null"]) <= 1e-6 * implied.scale,
             "the reported null is not on the grid")
     nulls[-1] = content["null"]
     return nulls

@@ -61,7 +61,7 @@ def digital_hedge(pairs: list[PairRecord]) -> Verdict:
     # The hardest pair first: the others need to be asked about the nulls it rejects only.
     order = sorted(range(len(pairs)), key=lambda i: predictions[i].centre)
     prediction = predictions[order[0]]
-    nulls = null_grid(prediction, plan.sloped)
+    nulls = null_grid(prediction, plan.sloped, plan.n, plan.log_level)
     binding = order[0]
     needed = []
     for i in order:

@@ -9,8 +9,7 @@ about their own mean c; rows far from it, and all rows of a small block, are kep
     log(1 + lam (x - m)) = log z + log(1 + u),
     log(1 + u) = u - u²/2 + u³/3 - u⁴/4 + u⁵/5 - u⁶ H(u),   H(u) = ∫ s⁵/(1 + s u) ds over [0, 1],
 
-and H decreases in u, so putting an upper bound of H at the block's smallest u in place of H(u) can only lower
-the
+and H decreases in u, so putting an upper bound of H at the block's smallest u in place of H(u) can only lower the
 capital: the bound stays valid, and no row is needed again. Memory is one record a block, about
 60 ln(n/60) + 10 ln(n/60) blocks, and the kept rows.
 """
@@ -22,29 +21,34 @@ import math
 import numpy as np
 from numba import njit
 
+from rsopt.intervals.few_downs import FEW, support
 from rsopt.intervals.slope import best_slope, moments
 
 #: Columns of a record: rows before the block, rows in it, rows folded, slope, the moments of x before it, …
 USED, ROWS, FOLDED, SLOPE, MEAN, VARIANCE, THIRD = 0, 1, 2, 3, 4, 5, 6
-#: … mean and smallest of the folded rows, their power sums P_2 … P_6, and the nine sums over all rows of the
-#: block.
-CENTRE, LOWEST, POWERS, SUMS, WIDTH = 7, 8, 9, 14, 23
+#: … mean and smallest of the folded rows, their power sums P_2 … P_6, the nine sums over all rows of the block, and
+#: the rows that the moments come from: those before the block and those of a selection sample.
+CENTRE, LOWEST, POWERS, SUMS, KNOWN, WIDTH = 7, 8, 9, 14, 23, 24
 #: The state carried from block to block: nine sums, the slope, the rows used when it was chosen.
 STATE_SLOPE, STATE_CHOSEN, STATE_WIDTH = 9, 10, 11
 
 #: Blocks of at most this many rows keep them all.
 SMALL_BLOCK = 8
-#: A slope is first chosen after this many rows, and again whenever their number has grown by the factor.
+#: A slope is first chosen when this many rows are known, and again whenever their number has grown by the factor.
 FIRST_CHOICE, GROWTH = 8, 1.25
+#: Folded rows change the capital by about this share at most; where few rows are low, bets reach 1/m.
+REACH = 0.3
 
 
-def block_ends(n: int, first_stage: int) -> np.ndarray:
-    """Ends of the blocks: sizes max(1, min(r//60, t//10)), t rows used and r left, broken at `first_stage`.
+def block_ends(n: int, first_stage: int, prior: int) -> np.ndarray:
+    """Ends of the blocks: sizes max(1, min(r//60, t//10)), t rows known and r left, broken at `first_stage`.
+
+    `prior` rows of a selection sample are known from the start.
     """
     ends = []
     t = 0
     while t < n:
-        size = max(1, min((n - t) // 60, t // 10))
+        size = max(1, min((n - t) // 60, (t + prior) // 10))
         if t < first_stage:
             size = min(size, first_stage - t)
         t += size
@@ -107,19 +111,19 @@ def _add_sums(u: float, v: float, sums: np.ndarray) -> None:
 
 
 @njit(cache=True)
-def absorb(a: np.ndarray, y: np.ndarray, first: int, last: int, ends: np.ndarray, sloped: bool, z: float,
-           log_level: float, state: np.ndarray, records: np.ndarray, kept: np.ndarray,
-           kept_ends: np.ndarray) -> int:
+def absorb(a: np.ndarray, y: np.ndarray, first: int, last: int, ends: np.ndarray, prior: int, sloped: bool, z: float,
+           state: np.ndarray, records: np.ndarray, kept: np.ndarray, kept_ends: np.ndarray) -> int:
     """Sum up the rows of blocks first … last - 1 into `records`; return how many rows were kept one by one.
 
     Args:
         a, y: the two columns, (rows of these blocks,), in [0, 1]; y is ignored unless `sloped`.
         first, last: block numbers.
         ends: ends of all blocks, (blocks,).
+        prior: rows behind the sums that the state begins with.
         sloped: x = (a - b y + b)/(1 + b) with slopes b >= 1 chosen here; otherwise x = a and b = 0.
-        z, log_level: standard errors that slopes allow for, and ln(1/alpha).
-        state: (STATE_WIDTH,), updated; to begin with, nine zeros, the first slope (0 unless `sloped`), and
-            the rows after which a slope is chosen, at least FIRST_CHOICE, divided by GROWTH.
+        z: standard errors that slopes allow for.
+        state: (STATE_WIDTH,), updated; to begin with, the nine sums over the `prior` rows, the first slope (1, or 0
+            unless `sloped`), and 0.
         records: (blocks, WIDTH); rows first … last - 1 are written.
         kept: room for the kept x, (rows of these blocks,).
         kept_ends: ends of each block's kept rows within `kept`, (last - first,); written.
@@ -131,23 +135,26 @@ def absorb(a: np.ndarray, y: np.ndarray, first: int, last: int, ends: np.ndarray
     for k in range(first, last):
         used = ends[k - 1] if k > 0 else 0
         rows = ends[k] - used
-        if sloped and used >= GROWTH * state[STATE_CHOSEN]:
-            state[STATE_SLOPE], _ = best_slope(state[:9], used, n, z, log_level)
-            state[STATE_CHOSEN] = used
+        known = used + prior
+        if sloped and known >= max(FIRST_CHOICE, GROWTH * state[STATE_CHOSEN]):
+            state[STATE_SLOPE], _ = best_slope(state[:9], known, n, z)
+            state[STATE_CHOSEN] = known
         b = state[STATE_SLOPE]
-        mean, variance, third = moments(state[:9], used, b)
+        mean, variance, third = moments(state[:9], known, b)
         record = records[k]
         record[:] = 0.0
         record[USED], record[ROWS], record[SLOPE] = used, rows, b
-        record[MEAN], record[VARIANCE], record[THIRD] = mean, variance, third
+        record[MEAN], record[VARIANCE], record[THIRD], record[KNOWN] = mean, variance, third, known
         for i in range(rows):
             u = a[used - offset + i]
             v = y[used - offset + i] if sloped else 0.0
             x[i] = (u - b * v + b) / (1.0 + b)
             _add_sums(u, v, record[SUMS:])
-        # No bet made here is much above (z + 1)/(s sqrt(r)), so u stays within about 0.3.
-        spread = math.sqrt((1.0 + used * variance) / (4.0 + used) * (n - used))
-        reach = 0.3 * spread / (z + 1.0) if rows > SMALL_BLOCK else -1.0
+        # Few bets are much above (z + 1)/(s sqrt(r)), so u mostly stays within about 0.3.
+        spread = math.sqrt((1.0 + known * variance) / (4.0 + known) * (n - used))
+        high, low = support(mean, variance, third, known)
+        largest = 1.0 if n * (high - mean) < FEW * (high - low) else np.inf
+        reach = REACH * min(spread / (z + 1.0), largest) if rows > SMALL_BLOCK else -1.0
         count += _fold(x[:rows], mean, reach, record, kept[count:])
         kept_ends[k - first] = count
         for i in range(9):

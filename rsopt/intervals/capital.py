@@ -8,13 +8,15 @@ same holds under {M2 <= L}. Two betting schemes:
 *Digital hedge.* For n rows known in advance the likelihood-ratio wealth of the best test is a digital option;
 the bet hedges it. alpha W is the option's price in units of its payoff, and the chord over a two-point step
 with matched variance and skewness takes the place of the tangent (Browne 1999; Voracek & Orabona 2025 is its
-limit for small alpha W). These bets depend on the null, so capital need not decrease in L. Hence the scan:
+limit for small alpha W). Where few rows are low, the option is the binomial one instead of the normal one
+(`rsopt.intervals.few_downs`). These bets depend on the null, so capital need not decrease in L. Hence the scan:
 nulls are nested, a grid is fixed before the bets that depend on them, and the report is the null before the
 first one not rejected. If that report is above the truth, then L*, the first grid point above the truth, was
 rejected, and this has probability at most alpha. The grid may depend on a first stage in which the bets do
 not depend on the null except through the clip at STAKE/m: there each factor decreases in m, so the capital
 K_A decreases in L, K_A(L*) <= K_A(truth), and K_A(truth) followed by the growth of L* is a supermartingale
-that starts at 1. A cap m (1 - m) on the variance in the first stage would break this.
+that starts at 1. A cap m (1 - m) on the variance in the first stage would break this. With a selection sample of
+enough rows there is no first stage: the grid rests on the sample, which is independent of the rows.
 
 *Fast betting.* Bets never depend on the null except through the clip, so the capital decreases in L and the
 bound is a root.
@@ -27,21 +29,22 @@ import math
 import numpy as np
 from numba import njit
 
-from rsopt.intervals.blocks import MEAN, SLOPE, THIRD, USED, VARIANCE, log_growth
+from rsopt.intervals.blocks import KNOWN, MEAN, SLOPE, THIRD, USED, VARIANCE, log_growth
 from rsopt.intervals.call_price import ROUNDING, call_price
+from rsopt.intervals.few_downs import FEW, FEW_OVERSHOOT, few_downs_bet, lows_worth, support
 from rsopt.kernels.normal import ndtr, ndtri
 
 #: The option pays OVERSHOOT + 1/n times 1/alpha, so that its price stays below 1. With few rows the hedge
 #: would otherwise stop just short of 1/alpha against nulls it takes for won.
 OVERSHOOT = 1.02
 #: The largest share of the capital that one row may cost; the second is that of fast betting.
-STAKE, FAST_STAKE = 0.99, 0.9
+STAKE, FAST_STAKE = 0.99999, 0.9
 #: Nulls that allow a larger mean of x are never rejected.
 LARGEST_MEAN = 1.0 - 1e-9
 #: A null whose log capital fell below is given up: betting nothing from there on is a valid bet.
-GIVE_UP = -16.0
-#: Kept rows multiplied up before a logarithm is taken; 0.01^64 is far from underflow.
-RUN = 64
+GIVE_UP = -8.0
+#: Kept rows multiplied up before a logarithm is taken; 0.00001^32 is far from underflow.
+RUN = 32
 
 
 @njit(cache=True)
@@ -82,21 +85,30 @@ def _hedge(p: float, variance: float, up: float, down: float, left: float) -> fl
 
 @njit(cache=True)
 def place_digital_bets(record: np.ndarray, n: int, first_stage: int, log_level: float, log_w: np.ndarray,
-                       m: np.ndarray, lam: np.ndarray) -> None:
+                       m: np.ndarray, lam: np.ndarray, spare: np.ndarray) -> None:
     """Bets of one block, written to `lam`: from the record's moments before the block and the capital so far.
+
+    `spare` carries the number of lows that each capital was worth, as a first guess of the next.
     """
-    used = record[USED]
+    used, known = record[USED], record[KNOWN]
     payoff = math.exp(log_level) * (OVERSHOOT + 1.0 / n)
-    variance = (1.0 + used * record[VARIANCE]) / (4.0 + used)
-    third = (used * record[THIRD] - 4.0 * record[MEAN] * variance) / (used + 4.0)
+    variance = (1.0 + known * record[VARIANCE]) / (4.0 + known)
+    third = (known * record[THIRD] - 4.0 * record[MEAN] * variance) / (known + 4.0)
     if used < first_stage:
-        floor = (0.5 + used * record[MEAN]) / (1.0 + used)
+        floor = (0.5 + known * record[MEAN]) / (1.0 + known)
         up, down = _two_points(variance, third, floor)
         bet = _hedge(1.0 / payoff, variance, up, down, n)
         for i in range(m.size):
             lam[i] = min(bet, STAKE / m[i])
         return
+    high, low = support(record[MEAN], record[VARIANCE], record[THIRD], known)
     for i in range(m.size):
+        rise, fall = high - m[i], m[i] - low
+        if 0.0 < rise < fall and n * rise < FEW * (rise + fall):
+            p = math.exp(log_w[i] - log_level) / FEW_OVERSHOOT
+            spare[i] = lows_worth(p, n - used, rise / (rise + fall), spare[i])
+            lam[i] = min(few_downs_bet(spare[i], p, n - used, rise, fall), STAKE / m[i])
+            continue
         v = min(variance, m[i] * (1.0 - m[i]))
         up, down = _two_points(v, third, m[i])
         p = math.exp(log_w[i]) / payoff
@@ -135,6 +147,7 @@ def scan(records: np.ndarray, kept: np.ndarray, kept_ends: np.ndarray, nulls: np
     size = nulls.size
     alive = np.arange(size)
     log_w, lam, product, m = np.zeros(size), np.empty(size), np.empty(size), np.empty(size)
+    spare = np.zeros(size)
     blocks_needed[:] = -1
     slope = -1.0
     start = 0
@@ -150,7 +163,8 @@ def scan(records: np.ndarray, kept: np.ndarray, kept_ends: np.ndarray, nulls: np
                     break
         if count == 0:
             break
-        place_digital_bets(record, n, first_stage, log_level, log_w[:count], m[:count], lam[:count])
+        place_digital_bets(record, n, first_stage, log_level, log_w[:count], m[:count], lam[:count],
+                           spare[:count])
         play(record, kept[start:kept_ends[k]], lam[:count], m[:count], log_w[:count], product[:count])
         start = kept_ends[k]
         fresh = 0
@@ -161,7 +175,7 @@ def scan(records: np.ndarray, kept: np.ndarray, kept_ends: np.ndarray, nulls: np
                 limit = alive[i]
                 break
             else:
-                alive[fresh], log_w[fresh], m[fresh] = alive[i], log_w[i], m[i]
+                alive[fresh], log_w[fresh], m[fresh], spare[fresh] = alive[i], log_w[i], m[i], spare[i]
                 fresh += 1
         count = fresh
     return alive[0] if count > 0 else limit
@@ -172,11 +186,11 @@ def replay(records: np.ndarray, kept: np.ndarray, kept_ends: np.ndarray, null: f
            first_stage: int, log_level: float, slack: float, bets: np.ndarray,
            log_capital: np.ndarray) -> int:
     """Bets and log capital for one null until it is rejected or given up; return the blocks played."""
-    log_w, lam, product, m = np.zeros(1), np.empty(1), np.empty(1), np.empty(1)
+    log_w, lam, product, m, spare = np.zeros(1), np.empty(1), np.empty(1), np.empty(1), np.zeros(1)
     start = 0
     for k in range(records.shape[0]):
         m[0] = null_mean(null, records[k, SLOPE])
-        place_digital_bets(records[k], n, first_stage, log_level, log_w, m, lam)
+        place_digital_bets(records[k], n, first_stage, log_level, log_w, m, lam, spare)
         play(records[k], kept[start:kept_ends[k]], lam, m, log_w, product)
         start = kept_ends[k]
         bets[k], log_capital[k] = lam[0], log_w[0]
@@ -195,8 +209,8 @@ def fast_capital(records: np.ndarray, kept: np.ndarray, kept_ends: np.ndarray, n
         m[0] = null_mean(null, records[k, SLOPE])
         if m[0] > LARGEST_MEAN:
             return 0
-        used = records[k, USED]
-        variance = (0.25 + used * records[k, VARIANCE]) / (1.0 + used)
+        known = records[k, KNOWN]
+        variance = (0.25 + known * records[k, VARIANCE]) / (1.0 + known)
         lam[0] = min(math.sqrt(2.0 * log_level / (n * variance)), FAST_STAKE / m[0])
         play(records[k], kept[start:kept_ends[k]], lam, m, log_w, product)
         start = kept_ends[k]

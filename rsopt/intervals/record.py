@@ -10,9 +10,6 @@ import numpy as np
 from scipy.special import ndtri
 
 from rsopt.intervals.blocks import (
-    FIRST_CHOICE,
-    GROWTH,
-    STATE_CHOSEN,
     STATE_SLOPE,
     STATE_WIDTH,
     SUMS,
@@ -21,6 +18,9 @@ from rsopt.intervals.blocks import (
     absorb,
     block_ends,
 )
+
+#: A selection sample places the grid of nulls when it has at least this part of the rows of the run.
+PRIOR_SERVES = 50
 
 
 @dataclass(frozen=True)
@@ -33,22 +33,24 @@ class BetPlan:
         alpha: probability that the statement is false, in (0, 1/2).
         sloped: True for the probit margin (slopes b >= 1), False for a mean in [0, 1].
         first_stage: rows after which the grid of nulls is placed.
+        prior: rows of a selection sample, known beforehand.
     """
 
     n: int
     alpha: float
     sloped: bool
     first_stage: int
+    prior: int = 0
 
     @classmethod
-    def of(cls, n: int, alpha: float, sloped: bool) -> BetPlan:
-        """The plan in use: the first stage takes a tenth of the rows."""
-        return cls(n, alpha, sloped, n // 10)
+    def of(cls, n: int, alpha: float, sloped: bool, prior: int = 0) -> BetPlan:
+        """The plan in use: the first stage takes a tenth of the rows, or none if a selection sample serves."""
+        return cls(n, alpha, sloped, 0 if prior * PRIOR_SERVES >= n else n // 10, prior)
 
     @cached_property
     def ends(self) -> np.ndarray:
         """Rows used after each block, (blocks,)."""
-        return block_ends(self.n, self.first_stage)
+        return block_ends(self.n, self.first_stage, self.prior)
 
     @property
     def log_level(self) -> float:
@@ -81,19 +83,18 @@ class PairRecord:
     Rows come in any portions; whole blocks are folded as soon as they are complete.
     """
 
-    def __init__(self, plan: BetPlan, first_slope: float = 1.0, first_choice: int = FIRST_CHOICE) -> None:
-        """An empty record; `first_slope` holds until `first_choice` rows (at least 8) are used."""
+    def __init__(self, plan: BetPlan, prior_sums: np.ndarray | None = None) -> None:
+        """An empty record; `prior_sums` (9,) are those of the plan's `prior` rows, as `slope.moments` takes them."""
         self.plan = plan
-        self.first_slope = first_slope if plan.sloped else 0.0
-        self.first_choice = max(first_choice, FIRST_CHOICE)
+        self.prior_sums = np.zeros(9) if prior_sums is None else prior_sums
         blocks = plan.ends.size
         self._records = np.zeros((blocks, WIDTH))
         self._kept_ends = np.zeros(blocks, dtype=np.int64)
         self._kept: list[np.ndarray] = []
         self._kept_rows = 0
         self._state = np.zeros(STATE_WIDTH)
-        self._state[STATE_SLOPE] = self.first_slope
-        self._state[STATE_CHOSEN] = self.first_choice / GROWTH
+        self._state[:9] = self.prior_sums
+        self._state[STATE_SLOPE] = 1.0 if plan.sloped else 0.0
         self.blocks = 0
 
     def absorb(self, a: np.ndarray, y: np.ndarray, last: int) -> None:
@@ -101,8 +102,8 @@ class PairRecord:
         """
         plan = self.plan
         kept = np.empty(a.size)
-        count = absorb(a, y, self.blocks, last, plan.ends, plan.sloped, plan.slope_z, plan.log_level,
-                       self._state, self._records, kept, self._kept_ends[self.blocks:last])
+        count = absorb(a, y, self.blocks, last, plan.ends, plan.prior, plan.sloped, plan.slope_z, self._state,
+                       self._records, kept, self._kept_ends[self.blocks:last])
         self._kept_ends[self.blocks:last] += self._kept_rows
         self._kept.append(kept[:count].copy())
         self._kept_rows += count
@@ -132,9 +133,9 @@ class PairRecord:
         return done >= self.plan.first_stage
 
     def first_stage_sums(self) -> np.ndarray:
-        """The nine sums over the rows of the first stage, (9,)."""
+        """The nine sums over the selection sample and the first stage, (9,)."""
         stage = self.records[:, USED] < self.plan.first_stage
-        return np.asarray(self.records[stage, SUMS:SUMS + 9].sum(axis=0))
+        return np.asarray(self.prior_sums + self.records[stage, SUMS:SUMS + 9].sum(axis=0))
 
 
 def complete_blocks(plan: BetPlan, rows: int) -> int:

@@ -13,6 +13,7 @@ import numpy as np
 from numba import njit
 
 from rsopt.intervals.call_price import implied_level
+from rsopt.intervals.few_downs import predicted_mean
 
 #: log b lies on a lattice in [0, MAX_LOG_SLOPE]: searched in steps of COARSE, then of MIDDLE and FINE around
 #: the best.
@@ -38,16 +39,16 @@ def moments(sums: np.ndarray, t: int, b: float) -> tuple[float, float, float]:
 
 
 @njit(cache=True)
-def _value(sums: np.ndarray, t: int, n: int, log_b: float, z: float, log_level: float) -> float:
+def _value(sums: np.ndarray, t: int, n: int, log_b: float, z: float) -> float:
     b = math.exp(log_b)
-    mean, variance, _ = moments(sums, t, b)
-    theta = mean * (1.0 + b) - b - (1.0 + b) * (z * math.sqrt(variance / n) + log_level / (3.0 * n))
+    mean, variance, third = moments(sums, t, b)
+    theta = predicted_mean(mean, variance, third, t, n, z) * (1.0 + b) - b
     # Where no slope promises a positive bound, the least hopeless one is taken.
     return implied_level(b, theta) if theta > 0.0 else theta
 
 
 @njit(cache=True)
-def best_slope(sums: np.ndarray, t: int, n: int, z: float, log_level: float) -> tuple[float, float]:
+def best_slope(sums: np.ndarray, t: int, n: int, z: float) -> tuple[float, float]:
     """The slope b in [1, e^8] that promises the largest bound from n rows, and that bound.
 
     Args:
@@ -55,12 +56,11 @@ def best_slope(sums: np.ndarray, t: int, n: int, z: float, log_level: float) -> 
         t: rows summed, at least 1.
         n: rows of the whole run.
         z: standard errors to allow for.
-        log_level: ln(1/alpha), for the range term (1 + b) ln(1/alpha)/(3n).
     """
     centre = 0.0
-    best = _value(sums, t, n, 0.0, z, log_level)
+    best = _value(sums, t, n, 0.0, z)
     for k in range(1, round(MAX_LOG_SLOPE / COARSE) + 1):
-        value = _value(sums, t, n, COARSE * k, z, log_level)
+        value = _value(sums, t, n, COARSE * k, z)
         if value > best:
             best, centre = value, COARSE * k
     for step in (MIDDLE, FINE):
@@ -69,7 +69,7 @@ def best_slope(sums: np.ndarray, t: int, n: int, z: float, log_level: float) -> 
             log_b = around + step * k
             if k == 0 or log_b < 0.0 or log_b > MAX_LOG_SLOPE:
                 continue
-            value = _value(sums, t, n, log_b, z, log_level)
+            value = _value(sums, t, n, log_b, z)
             if value > best:
                 best, centre = value, log_b
     return math.exp(centre), best

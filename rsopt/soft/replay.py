@@ -9,7 +9,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtr, ndtri
+from scipy.special import gammaln, ndtr, ndtri, xlogy
+
+from rsopt.soft.replay_few import FEW, lows_at_most, lows_worth, mean_promised, two_values
 
 #: Added to every tangent price, which SciPy gives to a few ulp.
 PRICE_ROUNDING = 1e-14
@@ -38,12 +40,12 @@ class Block:
     kept: np.ndarray
 
 
-def block_sizes(n: int, first_stage: int) -> list[int]:
-    """Sizes of all blocks of a run."""
+def block_sizes(n: int, first_stage: int, prior: int) -> list[int]:
+    """Sizes of all blocks of a run; `prior` rows are known before it."""
     sizes: list[int] = []
     used = 0
     while used < n:
-        size = max(1, min((n - used) // 60, used // 10))
+        size = max(1, min((n - used) // 60, (used + prior) // 10))
         if used < first_stage < used + size:
             size = first_stage - used
         sizes.append(size)
@@ -93,16 +95,15 @@ def implied_level(slope: float, price: float) -> float:
     return 0.5 * (low + high)
 
 
-def slope_value(log_slope: float, sums: np.ndarray, rows: int, n: int, z: float, log_level: float) -> float:
+def slope_value(log_slope: float, sums: np.ndarray, rows: int, n: int, z: float) -> float:
     """What a slope promises: the implied level of its predicted bound, or that bound itself if not positive.
     """
     slope = math.exp(log_slope)
-    mean, variance, _ = moments_of_x(sums, rows, slope)
-    theta = mean * (1 + slope) - slope - (1 + slope) * (z * math.sqrt(variance / n) + log_level / (3 * n))
+    theta = mean_promised(moments_of_x(sums, rows, slope), rows, n, z) * (1 + slope) - slope
     return implied_level(slope, theta) if theta > 0.0 else theta
 
 
-def slope_choice(sums: np.ndarray, rows: int, n: int, z: float, log_level: float) -> tuple[float, float]:
+def slope_choice(sums: np.ndarray, rows: int, n: int, z: float) -> tuple[float, float]:
     """The rule's log b and its value: steps of 1/2 on [0, 8], then of 1/10 and 1/50 around the best."""
     candidates = [0.5 * k for k in range(17)]
     best, choice = -math.inf, 0.0
@@ -112,19 +113,62 @@ def slope_choice(sums: np.ndarray, rows: int, n: int, z: float, log_level: float
                 choice + step * k for k in range(-4, 5) if k != 0 and 0.0 <= choice + step * k <= 8.0
             ]
         for log_slope in candidates:
-            value = slope_value(log_slope, sums, rows, n, z, log_level)
+            value = slope_value(log_slope, sums, rows, n, z)
             if value > best:
                 best, choice = value, log_slope
     return choice, best
 
 
-def grid_of_nulls(centre: float, scale: float, sloped: bool) -> np.ndarray:
-    """801 sinh-spaced nulls within 30 scales of the centre, cut to the range, and 16 more below them."""
-    spread = scale * 4.0 * np.sinh(math.asinh(7.5) * np.linspace(-1.0, 1.0, 801))
+@dataclass(frozen=True)
+class Grid:
+    """Where the nulls lie: the expected bound and its standard error, the slope, the two values that stand for the law
+    of x, and the rows of the low value that are expected, give or take a doubt."""
+
+    centre: float
+    scale: float
+    slope: float
+    high: float
+    low: float
+    lows: float
+    doubt: float
+
+
+def grid_of_nulls(grid: Grid, sloped: bool, n: int, alpha: float) -> np.ndarray:
+    """The nulls: 801 sinh-spaced ones within 30 scales of the centre, or, where few rows are low, the bounds that
+    numbers of lows give and 12 above them; cut to the range, and 16 more below them.
+    """
     low, high = (0.0, math.inf) if sloped else (1e-6, 1.0 - 1e-9)
-    inner = [null for null in (centre + spread).tolist() if low < null < high]
+    if grid.lows < FEW:
+        nulls = _nulls_by_lows(grid, sloped, n, alpha)
+    else:
+        spread = grid.scale * 4.0 * np.sinh(math.asinh(7.5) * np.linspace(-1.0, 1.0, 801))
+        nulls = (grid.centre + spread).tolist()
+    inner = [null for null in nulls if low < null < high]
     first = inner[0] if inner else (1.0 if sloped else high)
     return np.array([low + (first - low) * k / 16 for k in range(16)] + inner)
+
+
+def _nulls_by_lows(grid: Grid, sloped: bool, n: int, alpha: float) -> list[float]:
+    lows, k = [], 0.0
+    while k < min(grid.lows + 30.0 * grid.doubt, n - 1.0):
+        lows.append(k)
+        step = max(0.07, 2.0 / n, 0.035 * math.sqrt(k + 1.0)) * (1.0 + abs(k - grid.lows) / grid.doubt)
+        k = min(k + step, math.floor(k) + 1.0)
+    numbers = np.array(lows or [0.0])
+    # The share q at which so many lows are just too few: F(k; n, q) = price, from above.
+    price = alpha / (1.0005 * 1.0001)
+    small, large = np.zeros(numbers.size), np.ones(numbers.size)
+    for _ in range(45):
+        middle = 0.5 * (small + large)
+        above = lows_at_most(numbers, n, middle) > price
+        small, large = np.where(above, middle, small), np.where(above, large, middle)
+    means = (grid.high - (grid.high - grid.low) * large)[::-1]
+    more = means[-1] + (1.0 - large[0] - means[-1]) * np.arange(1, 13) / 12
+    means = np.concatenate([means, more[more > means[-1]]])
+    if not sloped:
+        return [float(mean) for mean in means]
+    b = grid.slope
+    return [implied_level(b, theta) if theta > 0.0 else -1.0 for theta in (means * (1.0 + b) - b).tolist()]
 
 
 def fast_bet(variance: float, rows: int, n: int, log_level: float, means: np.ndarray) -> np.ndarray:
@@ -133,19 +177,22 @@ def fast_bet(variance: float, rows: int, n: int, log_level: float, means: np.nda
     return np.minimum(math.sqrt(2.0 * log_level / (n * guess)), 0.9 / means)
 
 
-def digital_bet(moments: tuple[float, float, float], rows: int, n: int, first_stage: int, log_level: float,
-                means: np.ndarray, log_capital: np.ndarray) -> np.ndarray:
-    """The digital hedge's bets after `rows` rows with these moments of x, one a null."""
+def digital_bet(moments: tuple[float, float, float], known: int, used: int, n: int, first_stage: int, log_level: float,
+                means: np.ndarray, log_capital: np.ndarray, spare: np.ndarray) -> np.ndarray:
+    """The digital hedge's bets after `used` rows, `known` with the selection sample, with these moments; one a null.
+
+    `spare` holds a first guess of the lows that each capital is worth, and takes the numbers found.
+    """
     mean, variance, third = moments
-    guess = (1.0 + rows * variance) / (4.0 + rows)
-    skewed = (rows * third - 4.0 * mean * guess) / (rows + 4.0)
-    if rows < first_stage:
+    guess = (1.0 + known * variance) / (4.0 + known)
+    skewed = (known * third - 4.0 * mean * guess) / (known + 4.0)
+    if used < first_stage:
         spread = np.full(means.shape, guess)
-        floor = np.full(means.shape, (0.5 + rows * mean) / (1.0 + rows))
+        floor = np.full(means.shape, (0.5 + known * mean) / (1.0 + known))
         capital, left = np.zeros(means.shape), float(n)
     else:
         spread, floor = np.minimum(guess, means * (1.0 - means)), means
-        capital, left = log_capital, float(n - rows)
+        capital, left = log_capital, float(n - used)
     skewness = skewed / spread**1.5
     # The roots of s² - skewness s - 1, the smaller one from their product where the difference would cancel.
     larger = np.sqrt(spread) * (np.sqrt(1.0 + skewness**2 / 4.0) + np.abs(skewness) / 2.0)
@@ -157,7 +204,18 @@ def digital_bet(moments: tuple[float, float, float], rows: int, n: int, first_st
     d = ndtri(price) * np.sqrt(spread * left)
     later = np.sqrt(spread * max(left - 1.0, 0.5))
     bet = (ndtr((d + up) / later) - ndtr((d - down) / later)) / ((up + down) * price)
-    return np.asarray(np.minimum(np.maximum(bet, 0.0), 0.99 / means))
+    if used >= first_stage:
+        high, low = two_values(moments, known)
+        rise, fall = high - means, means - low
+        few = (rise > 0.0) & (rise < fall) & (n * rise < FEW * (rise + fall))
+        if few.any():
+            share = rise[few] / (rise + fall)[few]
+            price = np.exp(log_capital[few] - log_level) / 1.0005
+            k = spare[few] = lows_worth(price, left, share, spare[few])
+            log_p = (gammaln(left) - gammaln(k + 1.0) - gammaln(left - k) + xlogy(k, share)
+                     + (left - 1.0 - k) * np.log1p(-share))
+            bet[few] = np.exp(log_p) / ((rise + fall)[few] * price)
+    return np.asarray(np.minimum(np.maximum(bet, 0.0), 0.99999 / means))
 
 
 def growth(block: Block, bets: np.ndarray, means: np.ndarray) -> np.ndarray:

@@ -12,6 +12,8 @@ from rsopt.errors import InvalidInputError
 TOLERANCE = 1e-3
 #: With a selection sample, rivals are pooled while a pool's mean stays below this share of the runner-up's.
 POOL_SHARE = 0.25
+#: The strongest rivals on a selection sample stay alone: where few rows go wrong, it does not show how they will share.
+ALONE = 4
 
 
 def check_rows(scores: object, classes: int | None = None, *, first_row: int = 0) -> np.ndarray:
@@ -104,8 +106,8 @@ def pooled_groups(selection: np.ndarray, top: int) -> tuple[tuple[int, ...], ...
     limit = POOL_SHARE * means[rivals[-1]]
     groups: list[list[int]] = []
     total = np.inf
-    for j in rivals:
-        if total + means[j] > limit:
+    for left, j in zip(range(len(rivals), 0, -1), rivals, strict=True):
+        if total + means[j] > limit or left <= ALONE:
             groups.append([])
             total = 0.0
         groups[-1].append(j)

@@ -10,7 +10,6 @@ import numpy as np
 from rsopt.errors import InvalidInputError, UnknownNameError
 from rsopt.intervals.betting import Verdict, digital_hedge, fast_betting
 from rsopt.intervals.record import BetPlan, PairRecord, complete_blocks
-from rsopt.intervals.slope import best_slope
 from rsopt.intervals.values import check_alpha
 from rsopt.soft.rows import check_groups, check_rows, check_top, pooled_columns, pooled_groups
 from rsopt.soft.score_bound import ScoreBound
@@ -78,18 +77,19 @@ class ScoreStream:
         sample = None if selection is None else check_rows(selection, self.classes)
         self.groups = (pooled_groups(sample, self.top) if sample is not None and groups is None
                        else check_groups(groups, self.top, self.classes))
-        self.plan = BetPlan.of(int(n), check_alpha(alpha), sloped=functional == "probit")
+        self.plan = BetPlan.of(int(n), check_alpha(alpha), functional == "probit", 0 if sample is None else len(sample))
         self.seen = 0
         self._tail = np.empty((1 + len(self.groups), 0))
         self._pairs = [self._pair(sample, i) for i in range(1, len(self.groups) + 1)]
 
     def _pair(self, sample: np.ndarray | None, i: int) -> PairRecord:
-        if sample is None or not self.plan.sloped:
+        if sample is None:
             return PairRecord(self.plan)
         u, v = pooled_columns(sample, self.top, self.groups)[[0, i]]
-        sums = np.array([s.sum() for s in (u, v, u * u, u * v, v * v, u**3, u * u * v, u * v * v, v**3)])
-        slope, _ = best_slope(sums, u.size, self.plan.n, self.plan.slope_z, self.plan.log_level)
-        return PairRecord(self.plan, float(slope), u.size)
+        if not self.plan.sloped:
+            u, v = 0.5 * (1.0 + u - v), np.zeros(u.size)
+        return PairRecord(self.plan, np.array([s.sum() for s in (u, v, u * u, u * v, v * v, u**3, u * u * v, u * v * v,
+                                                                 v**3)]))
 
     def push(self, rows: object) -> None:
         """Take the next rows, (k, classes), in the order they were drawn.

@@ -7,7 +7,7 @@ import json
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rsopt.soft.score_bound import ScoreBound
     from rsopt.soft.stream import Evidence
 
-FORMAT = "rsopt score transcript 1"
+FORMAT = "rsopt score transcript 2"
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,11 @@ class Transcript:
     *earlier* blocks and compares. What the file cannot show is that its statistics are those of the rows;
     give the checker the rows for that.
 
-    Content, per rival: its classes, slopes as [slope, blocks] runs, ``sums`` (of x, x², x³ for the margin; of
-    u, v, u², uv, v², u³, u²v, uv², v³ for the probit margin; of the first powers only where a block is one
-    row, whose powers they fix), ``folded`` ([rows, mean, smallest, P2, …, P6] or []), ``kept`` rows x, and
-    the bets against the reported null with the log capital they end with. Blocks end where every needed null
-    is rejected.
+    Content, per rival: its classes, ``prior`` (the sums, as below, over the selection sample), slopes as
+    [slope, blocks] runs, ``sums`` (of x, x², x³ for the margin; of u, v, u², uv, v², u³, u²v, uv², v³ for the probit
+    margin; of the first powers only where a block is one row, whose powers they fix), ``folded`` ([rows, mean,
+    smallest, P2, …, P6] or []), ``kept`` rows x, and the bets against the reported null with the log capital they end
+    with. Blocks end where every needed null is rejected.
 
     Attributes:
         content: JSON-ready values without the hash.
@@ -57,11 +57,11 @@ class Transcript:
                 rivals.append(_rival(pair, group, max(int(blocks), first), verdict.null, bound.method))
         return cls({
             "format": FORMAT, "method": bound.method, "functional": bound.functional, "alpha": bound.alpha,
-            "n": plan.n, "first_stage": plan.first_stage, "classes": evidence.classes, "top": bound.top,
+            "n": plan.n, "first_stage": plan.first_stage, "prior": plan.prior, "classes": evidence.classes,
+            "top": bound.top,
             "lower": bound.lower if math.isfinite(bound.lower) else None, "null": verdict.null,
             "grid": None if prediction is None or verdict.null is None else {
-                "centre": prediction.centre, "scale": prediction.scale, "slope": prediction.slope,
-                "index": int(verdict.nulls.size) - 1},
+                **asdict(prediction), "index": int(verdict.nulls.size) - 1},
             "rivals": rivals})
 
     def to_dict(self) -> dict[str, Any]:
@@ -127,7 +127,7 @@ def _rival(pair: PairRecord, group: tuple[int, ...], blocks: int, null: float, m
         folded.append([int(record[FOLDED]), record[CENTRE], record[LOWEST], *record[POWERS:POWERS + 5]]
                       if record[FOLDED] else [])
     play = play_out(pair, null, fast=method == "fast-betting")
-    return {"classes": list(group), "first_slope": pair.first_slope, "first_choice": pair.first_choice,
+    return {"classes": list(group), "prior": [pair.prior_sums.tolist()[i] for i in columns],
             "slopes": slopes, "sums": sums, "folded": folded, "kept": kept, "bets": play.bets.tolist(),
             "log_capital": float(play.log_capital[-1])}
 

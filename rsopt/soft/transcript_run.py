@@ -31,17 +31,23 @@ class Run:
         self.n, self.first_stage = int(content["n"]), int(content["first_stage"])
         self.log_level = -math.log(content["alpha"])
         self.slope_z = -1.1 * float(ndtri(content["alpha"]))
-        self.first_slope, self.first_choice = float(rival["first_slope"]), int(rival["first_choice"])
+        self.prior = int(content["prior"])
+        self.prior_sums = self._prior(rival["prior"])
         self.bets = np.array(rival["bets"], dtype=np.float64)
         self.final = float(rival["log_capital"])
-        if self.sloped:
-            require(1.0 <= self.first_slope <= math.exp(8.0) * (1 + 1e-12) and self.first_choice >= 8,
-                    f"{name}: the first slope is out of range")
         slopes = [float(slope) for slope, count in rival["slopes"] for _ in range(int(count))]
-        sizes = rules.block_sizes(self.n, self.first_stage)
+        sizes = rules.block_sizes(self.n, self.first_stage, self.prior)
         parts = list(zip(slopes, rival["sums"], rival["folded"], rival["kept"], strict=True))
         require(len(parts) <= len(sizes), f"{name}: more blocks than the run has")
         self.blocks = [self._block(k, sizes[k], *part) for k, part in enumerate(parts)]
+
+    def _prior(self, given: list[float]) -> np.ndarray:
+        """The nine sums over the selection sample; they must be those of rows in [0, 1]."""
+        sums = np.zeros(9)
+        sums[list(range(9)) if self.sloped else [0, 2, 5]] = np.array(given, dtype=np.float64)
+        require(np.isfinite(sums).all() and sums.min() >= 0.0 and sums.max() <= self.prior * (1 + 1e-12) + 1e-12,
+                f"{self.name}: the sums over the selection sample are out of range")
+        return sums
 
     def _block(self, k: int, rows: int, slope: float, sums: list[float], folded: list[float],
                kept: list[float]) -> rules.Block:
@@ -77,57 +83,68 @@ class Run:
         require((np.abs(twice) <= 1e-9 * rows).all(), f"{where}: its sums contradict its rows")
         return block
 
-    def prediction(self, stage: int, z: float, slope: float) -> tuple[float, float]:
-        """Centre and scale of the grid that this rival's first stage implies, given its recorded slope."""
-        sums, rows = np.zeros(9), 0
+    def prediction(self, stage: int, z: float, slope: float) -> rules.Grid:
+        """The grid that this rival's selection sample and first stage imply, given its recorded slope."""
+        sums, rows = self.prior_sums.copy(), 0
         for block in self.blocks:
             if rows < stage:
                 sums, rows = sums + block.sums, rows + block.rows
         require(rows == stage, f"{self.name}: the first stage is not complete")
+        known = stage + self.prior
         centre, slope_used = 0.0, 0.0
-        if self.sloped and stage == 0:
+        if self.sloped and known == 0:
             slope_used = 1.0
         elif self.sloped:
-            choice, value = rules.slope_choice(sums, stage, self.n, z, self.log_level)
+            choice, value = rules.slope_choice(sums, known, self.n, z)
             # Near-ties between slopes may fall either way by rounding; both then promise the same.
             log_slope = math.log(max(slope, 1.0))
-            promised = rules.slope_value(log_slope, sums, stage, self.n, z, self.log_level)
+            promised = rules.slope_value(log_slope, sums, known, self.n, z)
             tied = abs(promised - value) <= 1e-9 * (1.0 + abs(value))
             centre, slope_used = max(value, 0.0), slope if tied else math.exp(choice)
-        mean, variance, _ = rules.moments_of_x(sums, stage, slope_used)
-        error = math.sqrt((1.0 + stage * variance) / (4.0 + stage) / self.n)
-        if not self.sloped:
-            return mean - z * error, error
-        level = max(centre, 0.05)
-        d = level / 2 - math.log(slope_used) / level
-        vega = math.exp(-d * d / 2) / math.sqrt(2 * math.pi)
-        return centre, (1 + slope_used) * error / max(vega, 1e-3)
+        moments = rules.moments_of_x(sums, known, slope_used)
+        high, low = rules.two_values(moments, known)
+        lows = min(max(self.n * (high - moments[0]) / (high - low), 0.0), self.n) if high > low else 0.0
+        doubt = 4.0 + math.sqrt((lows + 1.0) * self.n / (known + 1.0))
+        scale = math.sqrt((1.0 + known * moments[1]) / (4.0 + known) / self.n)
+        if self.sloped:
+            level = max(centre, 0.05)
+            d = level / 2 - math.log(slope_used) / level
+            scale *= (1 + slope_used) / max(math.exp(-d * d / 2) / math.sqrt(2 * math.pi), 1e-3)
+        else:
+            centre = rules.mean_promised(moments, known, self.n, z)
+        return rules.Grid(centre, scale, slope_used, high, low, lows, doubt)
 
     def prove(self, nulls: np.ndarray, fast: bool) -> None:
         """Replay all `nulls`; each must be rejected, and the last one by the recorded bets."""
         alive = nulls.copy()
         capital = np.zeros(nulls.size)
-        sums, used, chosen, slope = np.zeros(9), 0, 0.8 * self.first_choice, self.first_slope
+        sums, used, chosen, slope = self.prior_sums.copy(), 0, 0, 1.0
+        spare = np.zeros(nulls.size)
         target = self.log_level + 1e-13 * self.n
         bets, final = [], 0.0
         for k, block in enumerate(self.blocks):
             if alive.size == 0:
                 break
-            if self.sloped and used >= 1.25 * chosen:
-                slope, chosen = self._slope(k, sums, used), used
+            known = used + self.prior
+            if self.sloped and known >= max(8, 1.25 * chosen):
+                slope, chosen = self._slope(k, sums, known), known
             require(abs(block.slope / slope - 1.0) <= 1e-12 if self.sloped else block.slope == 0.0,
                     f"{self.name}, block {k + 1}: its slope is not the one that earlier rows imply")
             means = rules.mean_under_null(alive, block.slope)
             require(means.max() < 1.0, f"{self.name}, block {k + 1}: a null allows every mean")
-            moments = rules.moments_of_x(sums, used, block.slope)
-            bet = (rules.fast_bet(moments[1], used, self.n, self.log_level, means) if fast else
-                   rules.digital_bet(moments, used, self.n, self.first_stage, self.log_level, means, capital))
+            moments = rules.moments_of_x(sums, known, block.slope)
+            bet = (rules.fast_bet(moments[1], known, self.n, self.log_level, means) if fast else
+                   rules.digital_bet(moments, known, used, self.n, self.first_stage, self.log_level, means, capital,
+                                     spare))
             capital = capital + rules.growth(block, bet, means)
             if alive[-1] == nulls[-1]:
                 bets.append(float(bet[-1]))
                 final = float(capital[-1])
-            open_ = capital < target
-            alive, capital = alive[open_], capital[open_]
+            open_ = ~(capital >= target)
+            if alive[-1] == nulls[-1] and len(bets) < self.bets.size:
+                # The recorded play asks for a little more than 1/alpha and may go on for a block.
+                open_[-1] = True
+            alive, capital, spare = alive[open_], capital[open_], spare[open_]
             sums, used = sums + block.sums, used + block.rows
         same = len(bets) == self.bets.size and np.allclose(bets, self.bets, rtol=AGREEMENT, atol=AGREEMENT)
         require(same, f"{self.name}: a bet is not the one that earlier rows imply")
@@ -135,17 +152,17 @@ class Run:
                 f"{self.name}: the capital against the null {alive[:1]} stays below 1/alpha")
         require(abs(final - self.final) <= AGREEMENT, f"{self.name}: the final capital is another one")
 
-    def _slope(self, k: int, sums: np.ndarray, used: int) -> float:
+    def _slope(self, k: int, sums: np.ndarray, known: int) -> float:
         """The slope that block k must have; the recorded one where it promises as much as the rule's choice.
         """
         recorded = self.blocks[k].slope
         require(1.0 <= recorded <= math.exp(8.0) * (1 + 1e-12),
                 f"{self.name}, block {k + 1}: slope out of range")
-        choice, value = rules.slope_choice(sums, used, self.n, self.slope_z, self.log_level)
+        choice, value = rules.slope_choice(sums, known, self.n, self.slope_z)
         if abs(math.log(recorded) - choice) <= 1e-9:
             return recorded
         on_lattice = abs(math.log(recorded) / 0.02 - round(math.log(recorded) / 0.02)) <= 1e-6
-        promised = rules.slope_value(math.log(recorded), sums, used, self.n, self.slope_z, self.log_level)
+        promised = rules.slope_value(math.log(recorded), sums, known, self.n, self.slope_z)
         tied = on_lattice and abs(promised - value) <= 1e-9 * (1.0 + abs(value))
         return recorded if tied else math.exp(choice)
 
