@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -96,6 +96,7 @@ def certify(classifier: SmoothedClassifier, inputs: Inputs, task: Task, *, seed:
     """
     if classifier.sigma != task.sigma:
         raise InvalidInputError(f"The task has sigma {task.sigma} and the classifier {classifier.sigma}.")
+    task = with_temperature(task, classifier, inputs, seed, output, stop_on_failure)
     simplex = simplex_of(task)
     labels = {idx: _label(inputs.labels[idx], idx, classifier.num_classes) for idx in inputs.chosen}
     with (executor(classifier, seed, lambda idx: inputs.images[idx], workers, simplex=simplex) as crew,
@@ -105,6 +106,36 @@ def certify(classifier: SmoothedClassifier, inputs: Inputs, task: Task, *, seed:
         save_certificates(output / CERTIFICATES, stored_certificates(store))
         save_pictures(output / PICTURES, ((row.idx, inputs.images[row.idx]) for row in hardest(rows)), task.sigma)
     return rows
+
+
+def with_temperature(task: Task, classifier: SmoothedClassifier, inputs: Inputs, seed: int, output: Path,
+                     stop_on_failure: bool) -> Task:
+    """The task with its temperature: as given, as an earlier session of the run chose it, or chosen now.
+
+    Raises:
+        InvalidInputError: a temperature is to be chosen, and there are no selection samples or the map has none.
+        ModelError: the model cannot take an input, and the run stops on failures.
+    """
+    soft = task.soft
+    if soft is None or not soft.candidates or soft.temperature is not None:
+        return task
+    from rsopt.soft.temperature import choose_temperature, selection_rows
+
+    if soft.simplex != "softmax":
+        raise InvalidInputError(f"A temperature belongs to softmax; {soft.simplex!r} has none to choose.")
+    if task.n0 is None:
+        raise InvalidInputError("A temperature is chosen on selection samples, and a run on known labels draws none. "
+                                "Give n0, or the temperature itself.")
+    stored: object = None
+    if (output / STORE).is_file():
+        with Store.read(output / STORE) as store:
+            stored = store.facts.get("scores")
+    if isinstance(stored, dict) and stored.get("candidates") == list(soft.candidates):
+        return replace(task, soft=replace(soft, temperature=stored["temperature"]))
+    rows = selection_rows(classifier, ((idx, inputs.images[idx]) for idx in inputs.chosen), n0=task.n0, seed=seed,
+                          stop_on_failure=stop_on_failure)
+    choice = choose_temperature(rows, n=task.policy.most_samples, alpha=task.policy.alpha)
+    return replace(task, soft=replace(soft, temperature=choice.temperature))
 
 
 def simplex_of(task: Task) -> SimplexMap | None:

@@ -50,7 +50,8 @@ def certify(
     solver: Solver = "scipy",
     scores: Annotated[str | None, typer.Option(help="Bound soft outputs too: softmax, sparsemax or hardmax of the "
                                                     "model's outputs.")] = None,
-    temperature: Annotated[float | None, typer.Option(help="What the outputs are divided by before softmax.")] = None,
+    temperature: Annotated[str | None, typer.Option(help="What the outputs are divided by before softmax; 'auto' "
+                                                         "chooses one for all inputs on the n0 samples.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the noise.")] = 0,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, …; by default where the model lies. With "
                                                     "workers its type, one device each.")] = None,
@@ -74,6 +75,7 @@ def certify(
 
     from rsopt.commands.sources import Named
     from rsopt.commands.stopping import Asked, described
+    from rsopt.errors import InvalidInputError
     from rsopt.runs.run import SoftOutputs, Task
     from rsopt.sequential.levels import Question
     from rsopt.workers.executors import Workers
@@ -81,7 +83,9 @@ def certify(
     apart = Workers(workers, cluster, device)
     # Workers take the device; the model of this process, which only sends it to them, stays where it is.
     named = Named(preset, model, weights, data, classes, None if apart.apart else device)
-    soft = None if scores is None else SoftOutputs(scores, temperature)
+    if temperature is not None and scores is None:
+        raise InvalidInputError("--temperature belongs to --scores softmax.")
+    soft = None if scores is None else SoftOutputs(scores, *_temperature(temperature))
     asked = Asked(n, alpha, tuple(target_radius or ()), precision, spending, chunk)
     policy = asked.policy(Question(sigma, functional, order))
     task = Task(sigma=sigma, policy=policy, n0=selection_samples(n0, label_mode), functional=functional, order=order,
@@ -96,6 +100,33 @@ def certify(
     rows = _rows(console, source, chosen, task, seed=seed, chunk=asked.rows, batch=batch, output=output,
                  keep_going=keep_going, workers=apart)
     report(console, source.name, rows, task, output)
+    if soft is not None and soft.candidates:
+        _tell_temperature(console, soft.candidates, output)
+
+
+def _tell_temperature(console: Console, candidates: tuple[float, ...], output: Path) -> None:
+    from rsopt.certify import STORE
+    from rsopt.store import Store
+
+    with Store.read(output / STORE) as store:
+        chosen = store.facts["scores"]["temperature"]
+    console.print(f"Temperature {chosen:g}, chosen on the selection samples from {', '.join(map(str, candidates))}.",
+                  highlight=False, soft_wrap=True)
+
+
+def _temperature(text: str | None) -> tuple[float | None, str, tuple[float, ...]]:
+    """Temperature, method and the temperatures to choose from."""
+    from rsopt.errors import InvalidInputError
+    from rsopt.runs.run import SoftOutputs
+
+    if text == "auto":
+        from rsopt.soft.temperature import TEMPERATURES
+
+        return None, SoftOutputs.method, TEMPERATURES
+    try:
+        return None if text is None else float(text), SoftOutputs.method, ()
+    except ValueError:
+        raise InvalidInputError(f"--temperature must be a positive number or 'auto'; got {text!r}.") from None
 
 
 def selection_samples(n0: int | None, label_mode: bool) -> int | None:

@@ -49,11 +49,14 @@ class SoftOutputs:
         simplex: name of the map from outputs into the simplex, as in `rsopt.smoothing.simplex_map`.
         temperature: what the outputs are divided by before it, for softmax; None for 1.
         method: name of the bound, as in `rsopt.lower_bound_scores`.
+        candidates: temperatures of which one is chosen on the selection samples of the whole run; none where it is
+            given.
     """
 
     simplex: str
     temperature: float | None = None
     method: str = "digital-hedge"
+    candidates: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
