@@ -5,14 +5,19 @@ RUN ?= runs/digits
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: certify test bench lint clean
+.PHONY: certify test browser bench lint clean
 
 certify: $(VENV)/.certify
 	$(BIN)/rsopt certify --preset digits --scores softmax --temperature 0.2 --output $(RUN)
 	$(BIN)/rsopt certify --preset digits --n 10000 --target-radius 0.25 --output $(RUN)-adaptive
 
-test: $(VENV)/.test
+test: $(VENV)/.test browser
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
+# A test opens the report in a browser. Without the rights to install one, that test says what to do.
+browser:
+	@command -v chromium > /dev/null || command -v google-chrome > /dev/null || \
+	  { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; } || true
 
 bench: $(VENV)/.test
 	$(BIN)/python -m pytest --benchmark-only --benchmark-columns=min,median,max,rounds tests/bench_*.py

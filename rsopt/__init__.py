@@ -26,6 +26,14 @@ if TYPE_CHECKING:
     from rsopt.problem import WorstCaseProblem as WorstCaseProblem
     from rsopt.registry import get_solver as get_solver
     from rsopt.registry import solver_names as solver_names
+    from rsopt.sequential.adaptive import Precision as Precision
+    from rsopt.sequential.adaptive import TargetRadii as TargetRadii
+    from rsopt.sequential.adaptive import adaptive_bound as adaptive_bound
+    from rsopt.sequential.e_process import DirichletMixture as DirichletMixture
+    from rsopt.sequential.e_process import e_process_bound as e_process_bound
+    from rsopt.sequential.levels import Question as Question
+    from rsopt.sequential.looks import Looks as Looks
+    from rsopt.sequential.planning import plan as plan
     from rsopt.soft.score_bound import ScoreBound as ScoreBound
     from rsopt.soft.scores import lower_bound_scores as lower_bound_scores
     from rsopt.solver import Budget as Budget
@@ -35,12 +43,15 @@ if TYPE_CHECKING:
 
 _HOME = {
     "Bound": "bound", "Budget": "solver", "Certificate": "certificate", "ClopperPearson": "statistics",
-    "Counts": "counts", "LowerBoundProblem": "problem", "Margin": "functionals", "PlugIn": "statistics",
-    "ProbitMargin": "functionals", "RsoptError": "errors", "ScoreBound": "soft.score_bound", "Simplex": "domain",
-    "Studentized": "statistics", "TaylorProbitMargin": "functionals", "WorstCaseProblem": "problem",
-    "baselines": "baselines", "check_certificate": "checks.certificate", "check_transcript": "checks.transcript",
-    "compare": "comparing.comparison", "get_solver": "registry", "lower_bound": "bound",
-    "lower_bound_scores": "soft.scores", "solver_names": "registry",
+    "Counts": "counts", "DirichletMixture": "sequential.e_process", "Looks": "sequential.looks",
+    "LowerBoundProblem": "problem", "Margin": "functionals", "PlugIn": "statistics",
+    "Precision": "sequential.adaptive", "ProbitMargin": "functionals", "Question": "sequential.levels",
+    "RsoptError": "errors", "ScoreBound": "soft.score_bound", "Simplex": "domain", "Studentized": "statistics",
+    "TargetRadii": "sequential.adaptive", "TaylorProbitMargin": "functionals", "WorstCaseProblem": "problem",
+    "adaptive_bound": "sequential.adaptive", "baselines": "baselines", "check_certificate": "checks.certificate",
+    "check_transcript": "checks.transcript", "compare": "comparing.comparison",
+    "e_process_bound": "sequential.e_process", "get_solver": "registry", "lower_bound": "bound",
+    "lower_bound_scores": "soft.scores", "plan": "sequential.planning", "solver_names": "registry",
 }
 
 __all__ = list(_HOME)
