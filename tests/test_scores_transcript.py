@@ -182,6 +182,33 @@ def test_every_change_is_rejected_with_the_hash_recomputed(rows, functional, met
             check_transcript(forged)
 
 
+@pytest.mark.parametrize("functional", ["margin", "probit"])
+def test_what_a_selection_sample_gave_cannot_be_changed(functional):
+    # Few rows are low here, so the bets are those of the binomial option.
+    law = LAWS["dirichlet, mean .999"]
+    rows, selection = law(np.random.default_rng(5), 1500), law(np.random.default_rng(6), 100)
+    content = lower_bound_scores(rows, top=0, functional=functional, selection=selection).transcript.to_dict()
+    assert content["first_stage"] == 0
+    assert check_transcript(content, rows).lower == content["lower"]
+    for change in ("sums", "rows", "a bet", "nothing known", "too large", "negative"):
+        new = copy.deepcopy(content)
+        rival = new["rivals"][0]
+        if change == "sums":
+            rival["prior"][0] *= 0.98
+        elif change == "rows":
+            new["prior"] += 20
+        elif change == "a bet":
+            rival["bets"][40] *= 1.001
+        elif change == "nothing known":
+            new["prior"] = 0
+        elif change == "too large":
+            rival["prior"][0] = 101.0
+        elif change == "negative":
+            rival["prior"][0] = -1.0
+        with pytest.raises(CertificateError):
+            check_transcript(rehashed(new))
+
+
 def test_the_text_names_what_fails(rows):
     content = lower_bound_scores(rows, top=0, functional="probit").transcript.to_dict()
     for where, text in (("one bet", "a bet is not the one that earlier rows imply"),

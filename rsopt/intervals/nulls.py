@@ -17,8 +17,8 @@ from rsopt.intervals.slope import best_slope, moments
 HALF_SIZE, INNER, REACH = 400, 4.0, 30.0
 #: Further nulls, evenly spaced, from the smallest one up to the grid.
 TAIL = 16
-#: Where few rows are low: lows between nulls, at least and in standard errors, and nulls above the last of them.
-LOWS_APART, LOWS_APART_SD, TOP = 0.07, 0.035, 12
+#: Where few rows are low: lows between nulls, in standard errors, and nulls above the last of them.
+LOWS_APART, TOP = 0.03, 12
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def lows_grid(lows: float, doubt: float, n: int) -> np.ndarray:
     points, k = [], 0.0
     while k < min(lows + 30.0 * doubt, n - 1.0):
         points.append(k)
-        step = max(LOWS_APART, 2.0 / n, LOWS_APART_SD * math.sqrt(k + 1.0)) * (1.0 + abs(k - lows) / doubt)
+        step = max(2.0 / n, LOWS_APART * math.sqrt(k + 1.0)) * (1.0 + abs(k - lows) / doubt)
         # Votes give whole numbers of lows; theirs are the bounds most often asked for.
         k = min(k + step, math.floor(k) + 1.0)
     return np.array(points if points else [0.0])

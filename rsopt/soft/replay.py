@@ -152,7 +152,7 @@ def _nulls_by_lows(grid: Grid, sloped: bool, n: int, alpha: float) -> list[float
     lows, k = [], 0.0
     while k < min(grid.lows + 30.0 * grid.doubt, n - 1.0):
         lows.append(k)
-        step = max(0.07, 2.0 / n, 0.035 * math.sqrt(k + 1.0)) * (1.0 + abs(k - grid.lows) / grid.doubt)
+        step = max(2.0 / n, 0.03 * math.sqrt(k + 1.0)) * (1.0 + abs(k - grid.lows) / grid.doubt)
         k = min(k + step, math.floor(k) + 1.0)
     numbers = np.array(lows or [0.0])
     # The share q at which so many lows are just too few: F(k; n, q) = price, from above.

@@ -51,7 +51,7 @@ def lower_bound_scores(scores: object, *, top: int, functional: str = "margin", 
         alpha: probability that the bound is false, in (0, 1/2).
         groups: a partition of the rivals, fixed beforehand; a group's members are bounded together by their
         sum.
-        selection: separate rows (n0, m); they fix the groups, unless given, and the first slopes.
+        selection: separate rows (n0, m); they fix the groups, unless given, and the first bets.
 
     Raises:
         InvalidInputError: rows that are not scores, alpha or top outside their range, groups that are no

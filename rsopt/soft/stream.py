@@ -57,7 +57,7 @@ class ScoreStream:
             method: "digital-hedge" or "fast-betting"; other methods need all rows at once.
             alpha: probability that the bound is false, in (0, 1/2).
             groups: a partition of the rivals whose members are bounded together, fixed beforehand.
-            selection: separate rows (n0, classes): they fix the groups, unless given, and the first slopes.
+            selection: separate rows (n0, classes): they fix the groups, unless given, and the first bets.
 
         Raises:
             InvalidInputError, UnknownNameError: an argument outside what is said above.
