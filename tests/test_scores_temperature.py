@@ -25,8 +25,8 @@ def run(output: Path, soft: SoftOutputs = AUTO, n0: int | None = 50, inputs: int
         workers: Workers = ALONE) -> list[Row]:
     classifier = SmoothedClassifier(Net(), SIGMA, CLASSES, chunk=50, batch=100, progress=False)
     task = Task(SIGMA, FixedSamples(200, 0.01), n0=n0, soft=soft)
-    return certify(classifier, Inputs(IMAGES, list(LABELS.values()), list(range(inputs))), task, seed=SEED, output=output,
-                   workers=workers)
+    data = Inputs(IMAGES, list(LABELS.values()), list(range(inputs)))
+    return certify(classifier, data, task, seed=SEED, output=output, workers=workers)
 
 
 def stored(output: Path) -> dict:

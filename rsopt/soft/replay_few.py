@@ -51,7 +51,7 @@ def lows_at_most(k: np.ndarray, r: float, q: np.ndarray) -> np.ndarray:
     """F(k; r, q) = I_{1-q}(r - k, k + 1), the binomial distribution function continued to real k in (-1, r)."""
     inside = (k > -1.0) & (k < r)
     safe = np.where(inside, k, 0.5 * (r - 1.0))
-    return np.where(inside, betainc(r - safe, safe + 1.0, 1.0 - q), np.where(k >= r, 1.0, 0.0))
+    return np.asarray(np.where(inside, betainc(r - safe, safe + 1.0, 1.0 - q), np.where(k >= r, 1.0, 0.0)))
 
 
 def lows_worth(price: np.ndarray, r: float, q: np.ndarray, start: np.ndarray) -> np.ndarray:
@@ -63,9 +63,9 @@ def lows_worth(price: np.ndarray, r: float, q: np.ndarray, start: np.ndarray) ->
     def error(k: np.ndarray) -> np.ndarray:
         return np.asarray(np.log(np.maximum(lows_at_most(k, r, q), 1e-300)) - target)
 
-    before = np.clip(start, low, high)
+    before: np.ndarray = np.clip(start, low, high)
     f_before = error(before)
-    k = np.clip(before - np.clip(0.5 * f_before, -2.0, 2.0), low, high)
+    k: np.ndarray = np.clip(before - np.clip(0.5 * f_before, -2.0, 2.0), low, high)
     for _ in range(12):
         f = error(k)
         done = np.abs(f) < close
@@ -81,4 +81,4 @@ def lows_worth(price: np.ndarray, r: float, q: np.ndarray, start: np.ndarray) ->
         middle = 0.5 * (low + high)
         below = error(middle) < 0.0
         low, high = np.where(below, middle, low), np.where(below, high, middle)
-    return np.where(lost, 0.5 * (low + high), k)
+    return np.asarray(np.where(lost, 0.5 * (low + high), k))

@@ -11,6 +11,7 @@ from scipy.special import ndtri
 
 from rsopt.errors import CertificateError
 from rsopt.soft import replay as rules
+from rsopt.soft.replay_few import mean_promised, two_values
 
 #: Agreement asked of bets and grids that were computed twice; larger differences are changes, not rounding.
 AGREEMENT = 1e-6
@@ -102,7 +103,7 @@ class Run:
             tied = abs(promised - value) <= 1e-9 * (1.0 + abs(value))
             centre, slope_used = max(value, 0.0), slope if tied else math.exp(choice)
         moments = rules.moments_of_x(sums, known, slope_used)
-        high, low = rules.two_values(moments, known)
+        high, low = two_values(moments, known)
         lows = min(max(self.n * (high - moments[0]) / (high - low), 0.0), self.n) if high > low else 0.0
         doubt = 4.0 + math.sqrt((lows + 1.0) * self.n / (known + 1.0))
         scale = math.sqrt((1.0 + known * moments[1]) / (4.0 + known) / self.n)
@@ -111,7 +112,7 @@ class Run:
             d = level / 2 - math.log(slope_used) / level
             scale *= (1 + slope_used) / max(math.exp(-d * d / 2) / math.sqrt(2 * math.pi), 1e-3)
         else:
-            centre = rules.mean_promised(moments, known, self.n, z)
+            centre = mean_promised(moments, known, self.n, z)
         return rules.Grid(centre, scale, slope_used, high, low, lows, doubt)
 
     def prove(self, nulls: np.ndarray, fast: bool) -> None:
