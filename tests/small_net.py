@@ -50,7 +50,7 @@ class Net(nn.Module):
 
 def slow() -> Net:
     """The network, slow enough to be hit in the middle of a run."""
-    return Net(pace=0.03)
+    return Net(pace=0.08)
 
 
 def classifier(net: Net | None = None) -> SmoothedClassifier:
