@@ -57,7 +57,8 @@ def test_the_digital_hedge_leads_at_a_thousand_rows():
             means = {method: np.mean([max(lower_bound_scores(rows_of(name, 1000, seed), top=0, method=method,
                                                              functional=functional).lower, 0.0)
                                       for seed in range(8)]) for method in score_methods(functional)}
-            assert max(means, key=means.get) == "digital-hedge", name
+            # On scores that are votes already, drawing them loses nothing, and the exact bound is on counts.
+            assert max(means, key=means.get) == ("drawn-votes" if name.startswith("votes") else "digital-hedge"), name
 
 
 @pytest.mark.parametrize("method", BETTING)

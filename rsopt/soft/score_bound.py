@@ -10,6 +10,7 @@ from rsopt.errors import InvalidInputError, RefusedError
 from rsopt.radius import lipschitz_radius, margin_probit_radius, probit_radius, smoothed_margin_radius
 
 if TYPE_CHECKING:
+    from rsopt.certificate import Certificate
     from rsopt.soft.stream import Evidence
     from rsopt.soft.transcript import Transcript
 
@@ -31,6 +32,7 @@ class ScoreBound:
         runner_up: the rival, or the group of rivals, that kept the bound from being larger.
         n: rows used.
         time_uniform: whether all bounds along the same run hold at once, not only this one.
+        certificate: the proof of the bound on drawn votes; None for other methods.
     """
 
     lower: float
@@ -42,6 +44,7 @@ class ScoreBound:
     n: int
     time_uniform: bool
     evidence: Evidence | None = field(default=None, repr=False, compare=False)
+    certificate: Certificate | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if math.isnan(self.lower):
@@ -54,7 +57,8 @@ class ScoreBound:
 
     @property
     def certified(self) -> bool:
-        """True: every method offered is backed by a theorem, and the betting ones by a transcript."""
+        """True: every method offered is backed by a theorem, the betting ones by a transcript, drawn
+        votes by a certificate."""
         return True
 
     @property
@@ -69,6 +73,8 @@ class ScoreBound:
         Raises:
             RefusedError: the method places no bets; its formula on the same rows is the check.
         """
+        if self.certificate is not None:
+            raise RefusedError(f"Method {self.method!r} places no bets; the proof of its bound is .certificate.")
         if self.evidence is None:
             raise RefusedError(
                 f"Method {self.method!r} places no bets, so there is no transcript: recompute its "

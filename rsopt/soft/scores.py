@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,6 +14,7 @@ from rsopt.soft.rows import check_groups, check_rows, check_top, pooled_columns,
 from rsopt.soft.score_bound import ScoreBound
 
 _BETTING = ("digital-hedge", "fast-betting")
+_DRAWN = "drawn-votes"
 _CLASSICAL = tuple(name for name in names() if name not in _BETTING)
 _SUFFIX = "-bonferroni"
 
@@ -26,12 +28,12 @@ def score_methods(functional: str = "margin") -> list[str]:
     if functional not in ("margin", "probit"):
         raise UnknownNameError.of("functional on scores", functional, ["margin", "probit"])
     two_way = [name + _SUFFIX for name in _CLASSICAL]
-    return [*_BETTING, *(_CLASSICAL if functional == "margin" else ()), *two_way]
+    return [*_BETTING, _DRAWN, *(_CLASSICAL if functional == "margin" else ()), *two_way]
 
 
 def lower_bound_scores(scores: object, *, top: int, functional: str = "margin", method: str = "digital-hedge",
                        alpha: float = 1e-3, groups: Sequence[Sequence[int]] | None = None,
-                       selection: object = None) -> ScoreBound:
+                       selection: object = None, seed: int = 0) -> ScoreBound:
     """Lower bound on the margin, or the probit margin, of class `top` over every other class.
 
     The functional is E[X_A] - max E[X_j], or ndtri(E[X_A]) - ndtri(max E[X_j]). The bound is the minimum over
@@ -39,6 +41,8 @@ def lower_bound_scores(scores: object, *, top: int, functional: str = "margin", 
     not exceed that rival's bound, so there is no correction for their number.
 
     Methods: "digital-hedge" (default) and "fast-betting" bet on X_A - b X_j directly and use its covariance;
+    "drawn-votes" draws one vote a row with the scores as probabilities and bounds the votes exactly, with a
+    certificate: best where scores are nearly zero or one (see `rsopt.soft.drawn_votes`);
     a classical interval by its own name bounds the mean of X_A - X_j (margin only); with "-bonferroni" it
     bounds E[X_A] and E[X_j] apart, at alpha/2 each. Scores are read in the order they were drawn, clipped to
     [0, 1] (see `rsopt.soft.rows.pooled_columns`), and summed in float64.
@@ -52,10 +56,11 @@ def lower_bound_scores(scores: object, *, top: int, functional: str = "margin", 
         groups: a partition of the rivals, fixed beforehand; a group's members are bounded together by their
         sum.
         selection: separate rows (n0, m); they fix the groups, unless given, and the first bets.
+        seed: of the draw, for "drawn-votes"; fixed before its outcome is seen.
 
     Raises:
         InvalidInputError: rows that are not scores, alpha or top outside their range, groups that are no
-        partition.
+        partition, a seed that is none.
         UnknownNameError: an unknown functional or method.
     """
     known = score_methods(functional)
@@ -84,6 +89,8 @@ def lower_bound_scores(scores: object, *, top: int, functional: str = "margin", 
     if selection is not None and groups is None:
         groups = pooled_groups(check_rows(selection, checked.shape[1]), top)
     parts = check_groups(groups, top, checked.shape[1])
+    if method == _DRAWN:
+        return _from_drawn_votes(checked, top, parts, functional, alpha, seed)
     columns = pooled_columns(checked, top, parts)
     if method.endswith(_SUFFIX):
         bounds = _two_way(columns, functional, method.removesuffix(_SUFFIX), alpha)
@@ -94,6 +101,18 @@ def lower_bound_scores(scores: object, *, top: int, functional: str = "margin", 
     return ScoreBound(lower=bounds[i], alpha=alpha, functional=functional, method=method, top=top,
                       runner_up=parts[i], n=checked.shape[0],
                       time_uniform=is_time_uniform(method.removesuffix(_SUFFIX)))
+
+
+def _from_drawn_votes(rows: np.ndarray, top: int, groups: tuple[tuple[int, ...], ...], functional: str, alpha: float,
+                      seed: int) -> ScoreBound:
+    # Compiled code is loaded when it is needed, not when rsopt is imported.
+    from rsopt.soft.drawn_votes import drawn_votes_bound
+
+    bound, rival = drawn_votes_bound(rows, top, groups, functional, alpha, seed)
+    # As for every bound on scores, a negative probit margin is not resolved.
+    lower = -math.inf if functional == "probit" and bound.lower < 0.0 else bound.lower
+    return ScoreBound(lower=lower, alpha=alpha, functional=functional, method=_DRAWN, top=top, runner_up=rival,
+                      n=rows.shape[0], time_uniform=False, certificate=bound.certificate)
 
 
 def _two_way(columns: np.ndarray, functional: str, name: str, alpha: float) -> list[float]:
