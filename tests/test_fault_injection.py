@@ -129,7 +129,9 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 def stopped(how: signal.Signals, after: int, data: Path, folder: Path, *options: str) -> str:
     """A run that is hit once so many inputs are finished, and whose workers must then be gone; what it printed."""
-    process = subprocess.Popen(**command(data, folder, *options))
+    # A suite that runs in the background may have been told to ignore interrupts, and children inherit that.
+    process = subprocess.Popen(preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+                               **command(data, folder, *options))
     wait_until(lambda: finished(folder) >= after or process.poll() is not None)
     assert len(workers(process.pid)) == 2
     os.killpg(process.pid, how) if how == signal.SIGINT else process.kill()
