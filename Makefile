@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check 
 .PHONY: certify test browser bench lint clean
 
 certify: $(VENV)/.certify
-	$(BIN)/rsopt certify --preset digits --scores softmax --temperature auto --output $(RUN)
+	OMP_NUM_THREADS=1 $(BIN)/rsopt certify --preset digits --scores softmax --temperature auto --workers 2 --output $(RUN)
 	$(BIN)/rsopt certify --preset digits --n 10000 --target-radius 0.25 --output $(RUN)-adaptive
 
 test: $(VENV)/.test browser
