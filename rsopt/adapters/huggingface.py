@@ -50,7 +50,7 @@ class ImageModel(nn.Module):
     @property
     def num_classes(self) -> int:
         """Columns of the logits."""
-        return int(self.model.config.num_labels)  # type: ignore[union-attr, arg-type]
+        return int(self.model.config.num_labels)  # type: ignore[union-attr, arg-type]  # a Module by type
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Pixels (b, channels, height, width) in [0, 1], noise included -> logits (b, K).

@@ -32,6 +32,7 @@ from numba import njit
 from rsopt.intervals.blocks import KNOWN, MEAN, SLOPE, THIRD, USED, VARIANCE, log_growth
 from rsopt.intervals.call_price import ROUNDING, call_price
 from rsopt.intervals.few_downs import FEW, FEW_OVERSHOOT, few_downs_bet, lows_worth, support
+from rsopt.intervals.two_points import two_points
 from rsopt.kernels.normal import ndtr, ndtri
 
 #: The option pays OVERSHOOT + 1/n times 1/alpha, so that its price stays below 1. With few rows the hedge
@@ -56,26 +57,6 @@ def null_mean(level: float, b: float) -> float:
 
 
 @njit(cache=True)
-def _two_points(variance: float, third: float, floor: float) -> tuple[float, float]:
-    """Up- and down-step of the two-point law with these moments.
-
-    Steps of more than the row's range, `floor` down or 1 - `floor` up, are cut, keeping the variance: far
-    from the data the null's small variance would otherwise turn the data's skewness into steps that no row
-    can make.
-    """
-    s = math.sqrt(variance)
-    half = 0.5 * third / (variance * s)
-    root = math.sqrt(1.0 + half * half)
-    if half >= 0.0:
-        up = min(s * (root + half), 1.0 - floor)
-        down = variance / up
-    else:
-        down = min(s * (root - half), floor)
-        up = variance / down
-    return up, down
-
-
-@njit(cache=True)
 def _hedge(p: float, variance: float, up: float, down: float, left: float) -> float:
     """Bet that hedges an option priced at p of its payoff over a two-point step, `left` rows to go."""
     d = ndtri(p) * math.sqrt(variance * left)
@@ -96,7 +77,7 @@ def place_digital_bets(record: np.ndarray, n: int, first_stage: int, log_level: 
     third = (known * record[THIRD] - 4.0 * record[MEAN] * variance) / (known + 4.0)
     if used < first_stage:
         floor = (0.5 + known * record[MEAN]) / (1.0 + known)
-        up, down = _two_points(variance, third, floor)
+        up, down = two_points(variance, third, floor)
         bet = _hedge(1.0 / payoff, variance, up, down, n)
         for i in range(m.size):
             lam[i] = min(bet, STAKE / m[i])
@@ -110,7 +91,7 @@ def place_digital_bets(record: np.ndarray, n: int, first_stage: int, log_level: 
             lam[i] = min(few_downs_bet(spare[i], p, n - used, rise, fall), STAKE / m[i])
             continue
         v = min(variance, m[i] * (1.0 - m[i]))
-        up, down = _two_points(v, third, m[i])
+        up, down = two_points(v, third, m[i])
         p = math.exp(log_w[i]) / payoff
         lam[i] = min(_hedge(p, v, up, down, n - used), STAKE / m[i])
 

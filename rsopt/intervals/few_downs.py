@@ -19,6 +19,8 @@ import math
 import numpy as np
 from numba import njit
 
+from rsopt.intervals.two_points import two_points
+
 #: Below this many low rows expected in the whole run, the option is the binomial one.
 FEW = 100.0
 #: Rows of 0 that are added to the moments: the worst outcome is never excluded by not having been seen.
@@ -42,15 +44,8 @@ def support(mean: float, variance: float, third: float, rows: float) -> tuple[fl
     cube = (third + 3.0 * mean * variance + mean * mean * mean) * share
     mean = max(mean * share, 1e-6)
     variance = max(second - mean * mean, 1e-12)
-    s = math.sqrt(variance)
-    half = 0.5 * (cube - 3.0 * mean * second + 2.0 * mean * mean * mean) / (variance * s)
-    root = math.sqrt(1.0 + half * half)
-    if half >= 0.0:
-        up = min(s * (root + half), 1.0 - mean)
-        down = variance / up
-    else:
-        down = min(s * (root - half), mean)
-        up = variance / down
+    central = cube - 3.0 * mean * second + 2.0 * mean * mean * mean
+    up, down = two_points(variance, central, mean)
     return min(mean + up, 1.0), max(mean - down, 0.0)
 
 
