@@ -18,9 +18,11 @@ if TYPE_CHECKING:
 
 TITLES = {OWN: "rsopt", CLOPPER_PEARSON: "Clopper–Pearson", COHEN: "Cohen 2019", SOFT_PROBIT: "rsopt soft, R2",
           SOFT_MARGIN: "rsopt soft, R1"}
-COLOURS = {OWN: "#0b5cad", CLOPPER_PEARSON: "#d1662b", COHEN: "#6f6f6f", SOFT_PROBIT: "#1b8a5a",
-           SOFT_MARGIN: "#7fc29b"}
-STYLES = {OWN: "-", CLOPPER_PEARSON: "--", COHEN: "-.", SOFT_PROBIT: "-", SOFT_MARGIN: "-"}
+COLOURS = {OWN: "#0b5cad", CLOPPER_PEARSON: "#d1662b", COHEN: "#6f6f6f", SOFT_PROBIT: "#35c27a",
+           SOFT_MARGIN: "#1b8a5a"}
+# Soft and hard curves may coincide: the dotted one lies on the wide one, and both are seen.
+STYLES = {OWN: "-", CLOPPER_PEARSON: "--", COHEN: "-.", SOFT_PROBIT: ":", SOFT_MARGIN: "-"}
+WIDTHS = {OWN: 2.6, CLOPPER_PEARSON: 1.5, COHEN: 1.5, SOFT_PROBIT: 1.8, SOFT_MARGIN: 1.5}
 
 
 def certified_accuracy(radii: Sequence[float], total: int) -> tuple[list[float], list[float]]:
@@ -74,12 +76,12 @@ def save_plot(path: Path, rows: Sequence[Row], *, sigma: float, alpha: float, fu
 
 
 def _draw_accuracy(axes: Axes, rows: Sequence[Row], sigma: float) -> None:
-    for method in [name for name in (SOFT_MARGIN, SOFT_PROBIT, COHEN, CLOPPER_PEARSON, OWN)
+    for method in [name for name in (SOFT_MARGIN, COHEN, CLOPPER_PEARSON, OWN, SOFT_PROBIT)
                    if any(name in row.bounds for row in rows)]:
         radii, share = certified_accuracy([row.radius(method) for row in rows if row.correct(method)], len(rows))
         label = f"{TITLES[method]}, mean {sum(radii) / len(rows):.4f}"
         axes.step([*radii, radii[-1]], [*share, 0.0], where="pre", label=label, color=COLOURS[method],
-                  linestyle=STYLES[method], linewidth=2.0 if method == OWN else 1.5)
+                  linestyle=STYLES[method], linewidth=WIDTHS[method])
     axes.set(xlabel=f"certified l2 radius (units of the input; noise sigma = {sigma:g})",
              ylabel="share of inputs certified and correct", xlim=(0.0, None), ylim=(0.0, 1.02))
     axes.set_title("Certified accuracy", loc="left", fontsize=10)

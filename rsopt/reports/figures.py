@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rsopt.errors import MissingDependencyError
-from rsopt.plots import COLOURS, STYLES, TITLES, certified_accuracy, quiet
+from rsopt.plots import COLOURS, STYLES, TITLES, WIDTHS, certified_accuracy, quiet
 from rsopt.reports.overview import BASELINES, CONFIDENCE, Overview, confidence
 from rsopt.runs.savings import savings
-from rsopt.runs.work import OWN
+from rsopt.runs.work import OWN, SOFT_PROBIT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,7 +31,7 @@ def accuracy_figure(run: Overview) -> bytes:
         radii, share = certified_accuracy(run.radii(method), len(run.rows))
         corners, levels = [*radii, radii[-1]], [*share, 0.0]
         axes.step(corners, levels, where="pre", label=TITLES[method], color=COLOURS[method], linestyle=STYLES[method],
-                  linewidth=2.0 if method == OWN else 1.3)
+                  linewidth=WIDTHS[method], zorder=3 if method == SOFT_PROBIT else 2)
         if method == OWN:
             for off, text, style in ((margin.on_inputs, "true on these inputs, at least", ":"),
                                      (margin.on_distribution, "true on new inputs, at least", (0, (1, 1.5)))):
