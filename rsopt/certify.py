@@ -16,7 +16,8 @@ from rsopt.errors import InvalidInputError, StorageError
 from rsopt.reports.pictures import PICTURES, hardest, save_pictures
 from rsopt.runs.records import CertificateRow, Outcome
 from rsopt.runs.rows import Row, write_table
-from rsopt.runs.run import Run, Task, Watcher
+from rsopt.runs.run import Run, Watcher
+from rsopt.runs.task import Task
 from rsopt.runs.work import OWN
 from rsopt.store import Store
 from rsopt.workers.executors import ALONE, Workers, executor
@@ -96,7 +97,7 @@ def certify(classifier: SmoothedClassifier, inputs: Inputs, task: Task, *, seed:
     """
     if classifier.sigma != task.sigma:
         raise InvalidInputError(f"The task has sigma {task.sigma} and the classifier {classifier.sigma}.")
-    task = with_temperature(task, classifier, inputs, seed, output, stop_on_failure)
+    task = with_choice(task, classifier, inputs, seed, output, stop_on_failure)
     simplex = simplex_of(task)
     labels = {idx: _label(inputs.labels[idx], idx, classifier.num_classes) for idx in inputs.chosen}
     with (executor(classifier, seed, lambda idx: inputs.images[idx], workers, simplex=simplex) as crew,
@@ -108,16 +109,16 @@ def certify(classifier: SmoothedClassifier, inputs: Inputs, task: Task, *, seed:
     return rows
 
 
-def with_temperature(task: Task, classifier: SmoothedClassifier, inputs: Inputs, seed: int, output: Path,
-                     stop_on_failure: bool) -> Task:
-    """The task with its temperature: as given, as an earlier session of the run chose it, or chosen now.
+def with_choice(task: Task, classifier: SmoothedClassifier, inputs: Inputs, seed: int, output: Path,
+                stop_on_failure: bool) -> Task:
+    """The task with its temperature and method: as given, as an earlier session of the run chose them, or chosen now.
 
     Raises:
         InvalidInputError: a temperature is to be chosen, and there are no selection samples or the map has none.
         ModelError: the model cannot take an input, and the run stops on failures.
     """
     soft = task.soft
-    if soft is None or not soft.candidates or soft.temperature is not None:
+    if soft is None or not soft.temperatures or soft.temperature is not None:
         return task
     from rsopt.soft.temperature import choose_temperature, selection_rows
 
@@ -130,12 +131,14 @@ def with_temperature(task: Task, classifier: SmoothedClassifier, inputs: Inputs,
     if (output / STORE).is_file():
         with Store.read(output / STORE) as store:
             stored = store.facts.get("scores")
-    if isinstance(stored, dict) and stored.get("candidates") == list(soft.candidates):
-        return replace(task, soft=replace(soft, temperature=stored["temperature"]))
+    if isinstance(stored, dict) and (stored.get("temperatures"), stored.get("methods")) == (list(soft.temperatures),
+                                                                                            list(soft.methods)):
+        return replace(task, soft=replace(soft, temperature=stored["temperature"], method=stored["method"]))
     rows = selection_rows(classifier, ((idx, inputs.images[idx]) for idx in inputs.chosen), n0=task.n0, seed=seed,
-                          stop_on_failure=stop_on_failure)
-    choice = choose_temperature(rows, n=task.policy.most_samples, alpha=task.policy.alpha)
-    return replace(task, soft=replace(soft, temperature=choice.temperature))
+                          temperature=soft.temperatures[-1], stop_on_failure=stop_on_failure)
+    choice = choose_temperature(rows, n=task.policy.most_samples, alpha=task.policy.alpha,
+                                temperatures=soft.temperatures, methods=soft.methods or (soft.method,))
+    return replace(task, soft=replace(soft, temperature=choice.temperature, method=choice.method))
 
 
 def simplex_of(task: Task) -> SimplexMap | None:

@@ -31,7 +31,8 @@ from torch import nn
 
 from rsopt.certify import STORE
 from rsopt.runs.policy import FixedSamples
-from rsopt.runs.run import Run, Task
+from rsopt.runs.run import Run
+from rsopt.runs.task import Task
 from rsopt.runs.work import ChunkDone, SampleRequest
 from rsopt.smoothing import SmoothedClassifier
 from rsopt.store import Store

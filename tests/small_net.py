@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from rsopt.runs.policy import FixedSamples
-from rsopt.runs.run import Task
+from rsopt.runs.task import Task
 from rsopt.smoothing import SmoothedClassifier
 
 SIGMA = 0.25

@@ -11,7 +11,8 @@ from rsopt.certify import CERTIFICATES, STORE, TABLE, save_certificates, stored_
 from rsopt.runs.policy import FixedSamples
 from rsopt.runs.records import pack_votes
 from rsopt.runs.rows import Row, write_table
-from rsopt.runs.run import Run, Task, Watcher
+from rsopt.runs.run import Run, Watcher
+from rsopt.runs.task import Task
 from rsopt.runs.work import ChunkDone, Done, ProofRequest, Request, SampleRequest, prove
 from rsopt.store import Store
 

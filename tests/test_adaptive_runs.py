@@ -29,8 +29,9 @@ from rsopt.runs.decisions import decided, spent
 from rsopt.runs.export import write_parquet
 from rsopt.runs.policy import FixedSamples
 from rsopt.runs.records import BoundRow, Look
-from rsopt.runs.run import SoftOutputs, Task
 from rsopt.runs.savings import savings
+from rsopt.runs.soft_outputs import SoftOutputs
+from rsopt.runs.task import Task
 from rsopt.runs.verification import check_text
 from rsopt.runs.work import CLOPPER_PEARSON, COHEN, ESTIMATION, METHODS, OWN, SOFT_MARGIN, SOFT_PROBIT
 from rsopt.sequential.adaptive import Precision, TargetRadii
@@ -107,7 +108,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from small_run import CHUNK, SIGMA, KeyedExecutor, work
-from rsopt.runs.run import Task
+from rsopt.runs.task import Task
 from rsopt.sequential.adaptive import TargetRadii
 from rsopt.sequential.levels import Question
 from rsopt.sequential.looks import Looks

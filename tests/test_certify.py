@@ -19,7 +19,9 @@ from rsopt.certify import STORE, TABLE, Inputs, certify, stored_certificates, st
 from rsopt.errors import InvalidInputError, ModelError, RsoptError, StorageError, UnknownNameError
 from rsopt.runs.policy import FixedSamples, LookResult, PlannedLook
 from rsopt.runs.records import Look, Outcome
-from rsopt.runs.run import Run, SoftOutputs, Task
+from rsopt.runs.run import Run
+from rsopt.runs.soft_outputs import SoftOutputs
+from rsopt.runs.task import Task
 from rsopt.runs.verification import check_text
 from rsopt.runs.work import CLOPPER_PEARSON, COHEN, OWN, SOFT_MARGIN, SOFT_PROBIT, InputFailed
 from rsopt.smoothing import SmoothedClassifier, Softmax, Stream

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +74,22 @@ def test_label_mode_and_soft_outputs(place: Path) -> None:
     assert "label" in lines[0]
 
 
+def test_temperature_and_method_are_chosen_or_given(place: Path) -> None:
+    model = ("certify", "--model", "own_models:build", "--weights", "weights.pt", "--data", "data.npz")
+    options = (*model, *SMALL, "--scores", "softmax", "--temperature", "auto")
+    chosen = run(*options, "--output", "auto")
+    assert chosen.exit_code == 0, chosen.output
+    assert re.search(r"Temperature [\d.]+ and the method (drawn-votes|digital-hedge), chosen on the selection samples "
+                     r"from temperatures 0.001, .* and methods drawn-votes, digital-hedge\.", chosen.stdout)
+    given = run(*options, "--score-method", "fast-betting", "--output", "given")
+    assert re.search(r"Temperature [\d.]+, chosen on the selection samples from temperatures 0.001, .*, 2\.",
+                     given.stdout)
+    assert run("verify", place / "auto").stdout.endswith("proofs hold.\n")
+    both = [{line.split("\t")[-4] for line in (place / name / "table.tsv").read_text().splitlines()[1:]}
+            for name in ("auto", "given")]
+    assert both[0] != both[1]
+
+
 def test_the_preset(tmp_path: Path) -> None:
     result = run("certify", "--inputs", 5, "--n", 500, "--output", tmp_path / "digits")
     assert result.exit_code == 0, result.output
@@ -98,6 +115,11 @@ def refused_late(*options: object) -> str:
     (("--weights", "weights.pt"), "The preset 'digits' brings its own weights"),
     (("--label-mode", "--n0", 50), "--label-mode certifies the known label and draws no selection samples"),
     (("--sigma", 0), "sigma must be a positive number"),
+    (("--score-method", "drawn-votes"), "--score-method belongs to --scores"),
+    (("--temperature", 2), "--temperature belongs to --scores"),
+    (("--scores", "softmax", "--temperature", "warm"), "--temperature must be a positive number or 'auto'; got 'warm'"),
+    (("--scores", "softmax", "--score-method", "digital-hegde"), "Did you mean 'digital-hedge'?"),
+    (("--scores", "softmax", "--score-method", "hoeffding"), "There is no method for scores named 'hoeffding'"),
     (("--n", 9), "At alpha 0.001 nothing can be certified with fewer than 10 samples, even if all vote for the class"),
     (("--n", 0), "n must be a whole number of samples from 1"),
     (("--n0", 0), "n0 must be at least 1"),

@@ -15,7 +15,7 @@ from small_run import CHUNK, LABELS, TASK, left_behind, work
 from rsopt.errors import InvalidInputError, ModelError, WorkerError
 from rsopt.runs.policy import FixedSamples
 from rsopt.runs.rows import Row
-from rsopt.runs.run import Task
+from rsopt.runs.task import Task
 from rsopt.runs.work import ChunkDone, InputFailed, SampleRequest
 from rsopt.workers.crew import BACKLOG, CHUNKS_PER_UNIT, INPUTS_PER_WORKER, CrewExecutor
 from rsopt.workers.executors import Workers, executor

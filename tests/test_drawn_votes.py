@@ -108,6 +108,17 @@ def test_groups_vote_together() -> None:
     assert pooled.lower < alone.lower
 
 
+def test_a_selection_sample_pools_no_rivals() -> None:
+    """Hopeless rivals together have more votes than each: pooled, they would cost where few rows miss."""
+    rows = np.repeat(np.eye(6), [1980, 4, 4, 4, 4, 4], axis=0)
+    selection = np.tile([0.9, 0.1, 0.0, 0.0, 0.0, 0.0], (50, 1))
+    alone = rsopt.lower_bound_scores(rows, top=0, functional="probit", method="drawn-votes")
+    beside = rsopt.lower_bound_scores(rows, top=0, functional="probit", method="drawn-votes", selection=selection)
+    assert beside == alone
+    with pytest.raises(InvalidInputError):
+        rsopt.lower_bound_scores(rows, top=0, method="drawn-votes", selection=selection[:, :5])
+
+
 @pytest.mark.parametrize("seed", [-1, 2**64, 1.5, True, None])
 def test_seeds_that_are_none(seed: object) -> None:
     with pytest.raises(InvalidInputError, match="seed must be a whole number from 0"):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.special import ndtr, ndtri
 from scipy.stats import beta, binom
-from score_laws import ADVERSARIAL, LAWS, Truth, softmax, votes
+from score_laws import ADVERSARIAL, LAWS, Truth, votes
 
 import rsopt
 from rsopt.errors import InvalidInputError, UnknownNameError
@@ -16,7 +16,6 @@ from rsopt.soft.rows import pooled_groups
 from rsopt.soft.score_bound import ScoreBound
 from rsopt.soft.scores import lower_bound_scores, score_methods
 from rsopt.soft.stream import ScoreStream
-from rsopt.soft.temperature import TEMPERATURES, choose_temperature, promised_level, tempered
 
 BETTING = ("digital-hedge", "fast-betting")
 
@@ -392,19 +391,3 @@ def test_votes_of_two_classes_are_bounded_as_by_clopper_and_pearson():
         assert soft <= exact
         # One miss more would cost 0.19 to 0.03 of the bound.
         assert soft >= exact - 0.02
-
-
-def test_promises_and_the_choice_of_a_temperature():
-    rng = np.random.default_rng(0)
-    logits = np.array([2.0, 0.0, -1.0]) + rng.standard_normal((100, 3))
-    softest = softmax(logits, TEMPERATURES[-1])
-    for t in TEMPERATURES:
-        assert tempered(softest, TEMPERATURES[-1] / t) == pytest.approx(softmax(logits, t), abs=1e-9)
-    choice = choose_temperature([softest], n=2000, alpha=1e-3)
-    assert choice.temperature in TEMPERATURES
-    assert max(choice.promised) * 0.999 <= choice.promised[TEMPERATURES.index(choice.temperature)]
-    # More rows promise more; hopeless rows promise nothing.
-    assert promised_level(softest, 10_000, 1e-3) > promised_level(softest, 500, 1e-3) > 0.0
-    assert promised_level(np.full((100, 3), 1 / 3), 2000, 1e-3) == 0.0
-    with pytest.raises(InvalidInputError, match="no selection samples"):
-        choose_temperature([], n=2000, alpha=1e-3)

@@ -1,24 +1,112 @@
-"""A temperature chosen on selection samples: stored, resumed, the same for workers, and refused without samples."""
+"""A temperature and a method chosen on selection samples: by which promise, stored, resumed, the same for workers."""
 
 from __future__ import annotations
 
+import json
+import math
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from small_net import CLASSES, IMAGES, LABELS, SEED, SIGMA, Net
 
-from rsopt.certify import STORE, Inputs, certify
-from rsopt.errors import InvalidInputError
+import rsopt
+from rsopt.certify import STORE, Inputs, certify, stored_proofs
+from rsopt.errors import CertificateError, InvalidInputError, UnknownNameError
 from rsopt.runs.policy import FixedSamples
 from rsopt.runs.rows import Row
-from rsopt.runs.run import SoftOutputs, Task
-from rsopt.smoothing import SmoothedClassifier
+from rsopt.runs.soft_outputs import SoftOutputs
+from rsopt.runs.task import Task
+from rsopt.runs.verification import check_text
+from rsopt.runs.work import SOFT_METHODS, SOFT_PROBIT
+from rsopt.smoothing import SmoothedClassifier, Softmax, Stream
 from rsopt.soft import temperature
-from rsopt.soft.temperature import TEMPERATURES
+from rsopt.soft.promises import level_by_bets, level_by_bets_on_votes, level_by_votes
+from rsopt.soft.temperature import METHODS, TEMPERATURES, choose_temperature, tempered
 from rsopt.store import Store
 from rsopt.workers.executors import ALONE, Workers
 
-AUTO = SoftOutputs("softmax", candidates=TEMPERATURES)
+AUTO = SoftOutputs("softmax", temperatures=TEMPERATURES, methods=METHODS, seed=5)
+
+
+def softmax(logits: np.ndarray, temperature: float) -> np.ndarray:
+    weights = np.exp((logits - logits.max(axis=1, keepdims=True)) / temperature)
+    return weights / weights.sum(axis=1, keepdims=True)
+
+
+def outputs(means: tuple[float, ...], seed: int = 0, rows: int = 100) -> np.ndarray:
+    """Selection rows at the last temperature, of normal outputs."""
+    logits = np.array(means) + np.random.default_rng(seed).standard_normal((rows, len(means)))
+    return softmax(logits, TEMPERATURES[-1])
+
+
+def test_rows_of_one_temperature_give_those_of_all_others() -> None:
+    logits = np.array([2.0, 0.0, -1.0]) + np.random.default_rng(0).standard_normal((100, 3))
+    softest = softmax(logits, TEMPERATURES[-1])
+    for t in TEMPERATURES:
+        # Logarithms of double precision, times up to 2000.
+        assert tempered(softest, TEMPERATURES[-1] / t) == pytest.approx(softmax(logits, t), abs=1e-9)
+
+
+@pytest.mark.parametrize("promise", [level_by_bets, level_by_bets_on_votes, level_by_votes])
+def test_more_rows_promise_more_and_hopeless_ones_nothing(promise: Callable[[np.ndarray, int, float], float]) -> None:
+    rows = outputs((4.0, 0.0, -1.0))
+    assert promise(rows, 10_000, 1e-3) > promise(rows, 500, 1e-3) > 0.0
+    assert promise(rows, 500, 1e-2) > promise(rows, 500, 1e-3)
+    assert promise(np.full((100, 3), 1 / 3), 2000, 1e-3) == 0.0
+
+
+@pytest.mark.parametrize("votes", [(950, 30, 20), (1000, 0, 0), (700, 200, 100)])
+def test_the_promise_of_votes_is_near_the_exact_bound(votes: tuple[int, ...]) -> None:
+    rows = np.repeat(np.eye(3), votes, axis=0)
+    promised = level_by_votes(rows, 1000, 1e-3)
+    assert promised == pytest.approx(rsopt.lower_bound(votes, top=0).lower, rel=0.05)
+    # Clopper and Pearson's limits at whole counts, split over two classes, never pass the joint bound's own.
+    assert promised == pytest.approx(max(rsopt.baselines.two_way_clopper_pearson(votes, top=0).lower,
+                                         rsopt.baselines.cohen(votes, top=0).lower), rel=1e-6)
+    # Bets on votes drawn from one-hot rows are bets on these rows.
+    assert level_by_bets_on_votes(rows, 1000, 1e-3) == pytest.approx(level_by_bets(rows, 1000, 1e-3), rel=1e-9)
+
+
+def test_the_draw_only_costs() -> None:
+    for seed in range(20):
+        rows = outputs((3.0, 0.0, 1.0), seed)
+        assert level_by_bets_on_votes(rows, 2000, 1e-3) <= level_by_bets(rows, 2000, 1e-3)
+
+
+def test_scores_that_gain_nothing_become_votes_and_soft_ones_are_bet_on() -> None:
+    """Outputs far apart gain nothing from softness; close ones of many rows do, where the toll of betting is small."""
+    apart = choose_temperature([outputs((4.0, 0.0, -1.0), seed) for seed in range(5)], n=2000, alpha=1e-3)
+    assert apart.method == "drawn-votes"
+    assert apart.temperature <= 0.05
+    assert apart.promised["drawn-votes"][TEMPERATURES.index(apart.temperature)] == max(apart.promised["drawn-votes"])
+    hard = [outputs((0.5, 0.0), seed, 400) for seed in range(5)]
+    close = choose_temperature(hard, n=200_000, alpha=1e-3, temperatures=(1.0, 2.0))
+    assert close.method == "digital-hedge"
+    assert choose_temperature(hard, n=200_000, alpha=1e-3, temperatures=(1.0, 2.0), methods=("drawn-votes",)).method \
+        == "drawn-votes"
+    alone = choose_temperature(hard, n=2000, alpha=1e-3, methods=("fast-betting",))
+    assert alone.method == "fast-betting"
+    best = max(alone.promised["fast-betting"])
+    assert alone.promised["fast-betting"][TEMPERATURES.index(alone.temperature)] >= 0.999 * best
+
+
+def test_choices_that_cannot_be_made() -> None:
+    with pytest.raises(InvalidInputError, match="no selection samples"):
+        choose_temperature([], n=2000, alpha=1e-3)
+    with pytest.raises(InvalidInputError, match="no methods"):
+        choose_temperature([outputs((1.0, 0.0))], n=2000, alpha=1e-3, methods=())
+    for temperatures in ((), (0.0, 1.0), (1.0, 0.5), (1.0, math.nan)):
+        with pytest.raises(InvalidInputError, match="positive and growing"):
+            choose_temperature([outputs((1.0, 0.0))], n=2000, alpha=1e-3, temperatures=temperatures)
+    with pytest.raises(UnknownNameError, match="no method for scores named 'digital-edge'"):
+        SoftOutputs("softmax", method="digital-edge")
+    with pytest.raises(InvalidInputError, match="give temperatures to choose from"):
+        SoftOutputs("softmax", methods=METHODS)
+    with pytest.raises(InvalidInputError, match="seed must be a nonnegative integer"):
+        SoftOutputs("softmax", seed=-1)
 
 
 def run(output: Path, soft: SoftOutputs = AUTO, n0: int | None = 50, inputs: int = 3,
@@ -41,9 +129,11 @@ def bounds(rows: list[Row]) -> list[dict]:
 def test_the_choice_is_stored_and_gives_the_bounds_of_that_temperature(tmp_path: Path) -> None:
     rows = run(tmp_path / "auto")
     facts = stored(tmp_path / "auto")
-    assert facts["candidates"] == list(TEMPERATURES)
+    assert (facts["temperatures"], facts["methods"]) == (list(TEMPERATURES), list(METHODS))
     assert facts["temperature"] in TEMPERATURES
-    assert bounds(rows) == bounds(run(tmp_path / "given", SoftOutputs("softmax", facts["temperature"])))
+    assert facts["method"] in METHODS
+    given = SoftOutputs("softmax", facts["temperature"], facts["method"], seed=AUTO.seed)
+    assert bounds(rows) == bounds(run(tmp_path / "given", given))
     assert bounds(rows) == bounds(run(tmp_path / "workers", workers=Workers(2)))
     assert stored(tmp_path / "workers") == facts
 
@@ -62,4 +152,29 @@ def test_a_choice_without_selection_samples_or_temperature_is_refused(tmp_path: 
     with pytest.raises(InvalidInputError, match="draws none"):
         run(tmp_path, n0=None)
     with pytest.raises(InvalidInputError, match="has none to choose"):
-        run(tmp_path, SoftOutputs("sparsemax", candidates=TEMPERATURES))
+        run(tmp_path, SoftOutputs("sparsemax", temperatures=TEMPERATURES))
+
+
+def test_drawn_votes_in_a_run(tmp_path: Path) -> None:
+    """Every input draws from a seed of its own; the proofs are certificates, and an altered count is noticed."""
+    soft = SoftOutputs("softmax", 0.3, "drawn-votes", seed=1)
+    rows = run(tmp_path / "one", soft)
+    with Store.read(tmp_path / "one" / STORE) as store:
+        proofs = {name: text for name, text in stored_proofs(store) if "-" in name}
+    classifier = SmoothedClassifier(Net(), SIGMA, CLASSES, chunk=50, batch=100, progress=False)
+    blocks = classifier.scores(IMAGES[1], 200, SEED, simplex=Softmax(0.3), index=1, stream=Stream.ESTIMATION)
+    scores = np.concatenate([block.rows for block in blocks])
+    bound = rsopt.lower_bound_scores(scores, top=rows[1].top, functional="probit", method="drawn-votes", alpha=0.01,
+                                     seed=soft.draw_seed(1))
+    assert rows[1].bounds[SOFT_PROBIT].lower == bound.lower
+    assert len({soft.draw_seed(idx) for idx in range(100)} | {replace(soft, seed=2).draw_seed(idx)
+                                                             for idx in range(100)}) == 200
+    assert bounds(rows) == bounds(run(tmp_path / "two", soft, workers=Workers(2)))
+    assert bounds(rows) != bounds(run(tmp_path / "other", replace(soft, seed=2)))
+    assert set(proofs) == {f"{row.idx:06d}-{method}" for row in rows for method in SOFT_METHODS}
+    for text in proofs.values():
+        assert "at least" in check_text(text)
+    content = json.loads(proofs["000001-soft-probit"])
+    content["x1"] += 1
+    with pytest.raises(CertificateError):
+        check_text(json.dumps(content))

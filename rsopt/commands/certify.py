@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from rsopt.certify import Inputs
     from rsopt.commands.sources import Source
     from rsopt.runs.rows import Row
-    from rsopt.runs.run import Task
+    from rsopt.runs.soft_outputs import SoftOutputs
+    from rsopt.runs.task import Task
     from rsopt.workers.executors import Workers
 
 SELECTION_SAMPLES = 100
@@ -52,6 +53,9 @@ def certify(
                                                     "model's outputs.")] = None,
     temperature: Annotated[str | None, typer.Option(help="What the outputs are divided by before softmax; 'auto' "
                                                          "chooses one for all inputs on the n0 samples.")] = None,
+    score_method: Annotated[str | None, typer.Option(help="How scores are bounded: digital-hedge, fast-betting, "
+                                                          "drawn-votes, …; digital-hedge by default, and with "
+                                                          "--temperature auto chosen together with it.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the noise.")] = 0,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, …; by default where the model lies. With "
                                                     "workers its type, one device each.")] = None,
@@ -75,17 +79,14 @@ def certify(
 
     from rsopt.commands.sources import Named
     from rsopt.commands.stopping import Asked, described
-    from rsopt.errors import InvalidInputError
-    from rsopt.runs.run import SoftOutputs, Task
+    from rsopt.runs.task import Task
     from rsopt.sequential.levels import Question
     from rsopt.workers.executors import Workers
 
     apart = Workers(workers, cluster, device)
     # Workers take the device; the model of this process, which only sends it to them, stays where it is.
     named = Named(preset, model, weights, data, classes, None if apart.apart else device)
-    if temperature is not None and scores is None:
-        raise InvalidInputError("--temperature belongs to --scores softmax.")
-    soft = None if scores is None else SoftOutputs(scores, *_temperature(temperature))
+    soft = _soft(scores, temperature, score_method, seed)
     asked = Asked(n, alpha, tuple(target_radius or ()), precision, spending, chunk)
     policy = asked.policy(Question(sigma, functional, order))
     task = Task(sigma=sigma, policy=policy, n0=selection_samples(n0, label_mode), functional=functional, order=order,
@@ -100,33 +101,41 @@ def certify(
     rows = _rows(console, source, chosen, task, seed=seed, chunk=asked.rows, batch=batch, output=output,
                  keep_going=keep_going, workers=apart)
     report(console, source.name, rows, task, output)
-    if soft is not None and soft.candidates:
-        _tell_temperature(console, soft.candidates, output)
+    if soft is not None and soft.temperatures:
+        _tell_choice(console, soft, output)
 
 
-def _tell_temperature(console: Console, candidates: tuple[float, ...], output: Path) -> None:
+def _tell_choice(console: Console, soft: SoftOutputs, output: Path) -> None:
     from rsopt.certify import STORE
     from rsopt.store import Store
 
     with Store.read(output / STORE) as store:
-        chosen = store.facts["scores"]["temperature"]
-    console.print(f"Temperature {chosen:g}, chosen on the selection samples from {', '.join(map(str, candidates))}.",
-                  highlight=False, soft_wrap=True)
+        chosen = store.facts["scores"]
+    by = f" and the method {chosen['method']}" if soft.methods else ""
+    console.print(f"Temperature {chosen['temperature']:g}{by}, chosen on the selection samples from temperatures "
+                  f"{', '.join(f'{t:g}' for t in soft.temperatures)}"
+                  f"{' and methods ' + ', '.join(soft.methods) if soft.methods else ''}.", highlight=False,
+                  soft_wrap=True)
 
 
-def _temperature(text: str | None) -> tuple[float | None, str, tuple[float, ...]]:
-    """Temperature, method and the temperatures to choose from."""
+def _soft(scores: str | None, temperature: str | None, method: str | None, seed: int) -> SoftOutputs | None:
     from rsopt.errors import InvalidInputError
-    from rsopt.runs.run import SoftOutputs
+    from rsopt.runs.soft_outputs import SoftOutputs
 
-    if text == "auto":
-        from rsopt.soft.temperature import TEMPERATURES
+    if scores is None:
+        for option, value in (("--temperature", temperature), ("--score-method", method)):
+            if value is not None:
+                raise InvalidInputError(f"{option} belongs to --scores.")
+        return None
+    if temperature == "auto":
+        from rsopt.soft.temperature import METHODS, TEMPERATURES
 
-        return None, SoftOutputs.method, TEMPERATURES
+        return SoftOutputs(scores, None, method or SoftOutputs.method, TEMPERATURES, () if method else METHODS, seed)
     try:
-        return None if text is None else float(text), SoftOutputs.method, ()
+        given = None if temperature is None else float(temperature)
     except ValueError:
-        raise InvalidInputError(f"--temperature must be a positive number or 'auto'; got {text!r}.") from None
+        raise InvalidInputError(f"--temperature must be a positive number or 'auto'; got {temperature!r}.") from None
+    return SoftOutputs(scores, given, method or SoftOutputs.method, seed=seed)
 
 
 def selection_samples(n0: int | None, label_mode: bool) -> int | None:

@@ -9,7 +9,7 @@ from rsopt.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from rsopt.runs.policy import StoppingPolicy
-    from rsopt.runs.run import Task
+    from rsopt.runs.task import Task
     from rsopt.sequential.levels import Question
 
 CHUNK = 250

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from rsopt.counts import checked_alpha
 from rsopt.errors import InvalidInputError
-from rsopt.registry import as_solver
-from rsopt.runs.policy import StoppingPolicy, looks_taken
+from rsopt.runs.policy import looks_taken
 from rsopt.runs.records import (
     BoundRow,
     CertificateRow,
@@ -24,6 +22,7 @@ from rsopt.runs.records import (
     unpack_votes,
 )
 from rsopt.runs.rows import Row, best_bounds, stored_rows
+from rsopt.runs.task import Task
 from rsopt.runs.work import (
     ESTIMATION,
     OWN,
@@ -36,90 +35,7 @@ from rsopt.runs.work import (
     SampleRequest,
     ScoreRows,
 )
-from rsopt.sequential.levels import Question
-from rsopt.statistics import as_statistic
 from rsopt.store import Store
-
-
-@dataclass(frozen=True)
-class SoftOutputs:
-    """Bounds on score rows beside those on votes.
-
-    Attributes:
-        simplex: name of the map from outputs into the simplex, as in `rsopt.smoothing.simplex_map`.
-        temperature: what the outputs are divided by before it, for softmax; None for 1.
-        method: name of the bound, as in `rsopt.lower_bound_scores`.
-        candidates: temperatures of which one is chosen on the selection samples of the whole run; none where it is
-            given.
-    """
-
-    simplex: str
-    temperature: float | None = None
-    method: str = "digital-hedge"
-    candidates: tuple[float, ...] = ()
-
-
-@dataclass(frozen=True)
-class Task:
-    """What is certified, for every input alike.
-
-    Attributes:
-        sigma: standard deviation of the noise, in the units of the input.
-        policy: when to stop sampling, and at which error; looks before the last fall on whole chunks of the executor.
-        n0: samples on which the certified class is chosen, separate from those that bound it; None: the certified
-            class is the known label.
-        functional, order, statistic, solver: as in `rsopt.lower_bound`.
-        soft: bounds on the scores too; the executor then delivers score rows, whose first largest entry is the vote.
-
-    Raises:
-        InvalidInputError: a sigma without meaning, n0 below 1, an order that the functional does not have, an alpha
-            that the statistic does not support, a policy that asks about something else, or one that stops before
-            anything can be certified.
-        UnknownNameError: an unknown functional, statistic or solver.
-        MissingDependencyError: the solver's package is not installed.
-    """
-
-    sigma: float
-    policy: StoppingPolicy
-    n0: int | None = None
-    functional: str = "probit"
-    order: int | None = None
-    statistic: str = "studentized"
-    solver: str = "scipy"
-    soft: SoftOutputs | None = None
-
-    def __post_init__(self) -> None:
-        if self.n0 is not None and self.n0 < 1:
-            raise InvalidInputError(f"n0 must be at least 1, the samples on which the class is chosen; found "
-                                    f"{self.n0}. To certify the known label, give no n0.")
-        # Everything that can be refused is refused before the first sample is paid for.
-        question = self.question
-        checked_alpha(self.policy.alpha, as_statistic(self.statistic).largest_alpha)
-        as_solver(self.solver)
-        if self.policy.question not in (None, question):
-            raise InvalidInputError(f"The stopping policy asks about {self.policy.question}, the task about "
-                                    f"{question}.")
-        if self.least_samples > self.policy.most_samples:
-            raise InvalidInputError(
-                f"At alpha {self.policy.alpha:g} nothing can be certified with fewer than {self.least_samples:,} "
-                f"samples, even if all vote for the class; n is {self.policy.most_samples:,}. Use a larger n.")
-
-    @property
-    def question(self) -> Question:
-        """What is bounded, and the noise that makes a radius of it."""
-        return Question(self.sigma, self.functional, self.order)
-
-    @property
-    def least_samples(self) -> int:
-        """Below this many samples no votes at all certify an input at the run's alpha: it could only abstain."""
-        return self.question.least_samples(self.policy.alpha)
-
-    def facts(self) -> dict[str, object]:
-        """Everything above as JSON values: part of what two sessions of one run must agree on."""
-        return {"sigma": self.sigma, "stopping": self.policy.facts(), "n0": self.n0, "functional": self.functional,
-                "order": self.order, "statistic": self.statistic, "solver": self.solver,
-                "certified class": "label" if self.n0 is None else "selection",
-                "scores": None if self.soft is None else asdict(self.soft)}
 
 
 class Watcher:
@@ -300,13 +216,14 @@ class Run:
         return np.bincount(rows.argmax(axis=1), minlength=rows.shape[1])
 
     def _scores(self, idx: int, n: int) -> ScoreRows | None:
-        if self._task.soft is None:
+        soft = self._task.soft
+        if soft is None:
             return None
         chunks = self._store.of_input(Chunk, idx)
         rows = {stream: np.concatenate([unpack_scores(chunk.payload, chunk.rows) for chunk in chunks
                                         if chunk.stream == stream])
                 for stream in {chunk.stream for chunk in chunks}}
-        return ScoreRows(rows[ESTIMATION][:n], rows.get(SELECTION), self._task.soft.method)
+        return ScoreRows(rows[ESTIMATION][:n], rows.get(SELECTION), soft.method, soft.draw_seed(idx))
 
     def _top(self, idx: int) -> int:
         selection, label = self._active[idx].selection, self._labels[idx]

@@ -89,11 +89,13 @@ class ScoreRows:
         rows: estimation rows, float32 (n, K), in the order they were drawn.
         selection: selection rows, float32 (n0, K); None in label mode.
         method: name of the bound, as in `rsopt.lower_bound_scores`.
+        seed: of the votes drawn from the rows, by the method that draws any.
     """
 
     rows: npt.NDArray[np.float32]
     selection: npt.NDArray[np.float32] | None
     method: str
+    seed: int
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,7 @@ class MethodBound:
 class ProofDone:
     """The bounds on one look: ours first, then the baselines, then those on soft outputs.
 
-    `proofs` are JSON by method: the certificate of ours, unless it is a closed form, and transcripts of soft bounds.
+    `proofs` are JSON by method: the certificate of ours, unless it is a closed form, and those of soft bounds.
     """
 
     idx: int
@@ -168,7 +170,6 @@ def prove(request: ProofRequest) -> ProofDone:
     Raises:
         RsoptError: as raised by `rsopt.lower_bound`.
     """
-    import rsopt
 
     start = time.perf_counter()
     bounds: list[MethodBound] = []
@@ -176,13 +177,7 @@ def prove(request: ProofRequest) -> ProofDone:
     if not request.votes_proven:
         _prove_votes(request, bounds, proofs)
     if request.scores is not None:
-        for name, functional in ((SOFT_PROBIT, "probit"), (SOFT_MARGIN, "margin")):
-            soft = rsopt.lower_bound_scores(request.scores.rows, top=request.top, functional=functional,
-                                            method=request.scores.method, alpha=request.alpha,
-                                            selection=request.scores.selection)
-            bounds.append(MethodBound(name, soft.lower, soft.lower, soft.radius(sigma=request.sigma)))
-            if soft.evidence is not None:
-                proofs[name] = json.dumps(soft.transcript.to_dict(), separators=(",", ":"))
+        _prove_scores(request, request.scores, bounds, proofs)
     return ProofDone(request.idx, request.look, tuple(bounds), proofs, time.perf_counter() - start)
 
 
@@ -201,3 +196,17 @@ def _prove_votes(request: ProofRequest, bounds: list[MethodBound], proofs: dict[
         other = baseline(request.votes, top=request.top, functional=request.functional, order=request.order,
                          alpha=request.alpha)
         bounds.append(MethodBound(name, other.lower, other.lower, other.radius(sigma=request.sigma)))
+
+
+def _prove_scores(request: ProofRequest, scores: ScoreRows, bounds: list[MethodBound], proofs: dict[str, str]) -> None:
+    """Adds both bounds on scores, with the transcript or the certificate of each that has one."""
+    import rsopt
+
+    for name, functional in ((SOFT_PROBIT, "probit"), (SOFT_MARGIN, "margin")):
+        soft = rsopt.lower_bound_scores(scores.rows, top=request.top, functional=functional, method=scores.method,
+                                        alpha=request.alpha, selection=scores.selection, seed=scores.seed)
+        bounds.append(MethodBound(name, soft.lower, soft.lower, soft.radius(sigma=request.sigma)))
+        if soft.certificate is not None:
+            proofs[name] = soft.certificate.to_json()
+        elif soft.evidence is not None:
+            proofs[name] = json.dumps(soft.transcript.to_dict(), separators=(",", ":"))

@@ -55,7 +55,8 @@ def lower_bound_scores(scores: object, *, top: int, functional: str = "margin", 
         alpha: probability that the bound is false, in (0, 1/2).
         groups: a partition of the rivals, fixed beforehand; a group's members are bounded together by their
         sum.
-        selection: separate rows (n0, m); they fix the groups, unless given, and the first bets.
+        selection: separate rows (n0, m); they fix the groups, unless given, and the first bets. Drawn votes need
+        neither.
         seed: of the draw, for "drawn-votes"; fixed before its outcome is seen.
 
     Raises:
@@ -86,11 +87,11 @@ def lower_bound_scores(scores: object, *, top: int, functional: str = "margin", 
         return stream.bound()
     checked = check_rows(rows)
     top = check_top(top, checked.shape[1])
-    if selection is not None and groups is None:
-        groups = pooled_groups(check_rows(selection, checked.shape[1]), top)
-    parts = check_groups(groups, top, checked.shape[1])
+    pooled = None if selection is None else pooled_groups(check_rows(selection, checked.shape[1]), top)
     if method == _DRAWN:
-        return _from_drawn_votes(checked, top, parts, functional, alpha, seed)
+        # Counts show the strongest rival at no cost, and pooled rivals would have more votes than any of them.
+        return _from_drawn_votes(checked, top, check_groups(groups, top, checked.shape[1]), functional, alpha, seed)
+    parts = check_groups(pooled if groups is None else groups, top, checked.shape[1])
     columns = pooled_columns(checked, top, parts)
     if method.endswith(_SUFFIX):
         bounds = _two_way(columns, functional, method.removesuffix(_SUFFIX), alpha)
