@@ -1,17 +1,15 @@
-"""Soft scores against hard labels on the digits: certified accuracy at each radius, at a temperature chosen beforehand.
+"""Soft scores against hard labels on the digits: certified accuracy at each radius, all chosen beforehand.
 
-    python examples/soft_against_hard.py [--inputs 500] [--n 2000] [--n0 100] [--output FOLDER]
+    python examples/soft_against_hard.py [--inputs 500] [--n 2000] [--n0 100] [--seed 0] [--output FOLDER]
 
-Both certify the class that wins the same selection votes, from the same noise. The temperature is chosen on the
-selection samples alone, as ``rsopt certify --temperature auto`` chooses it. Prints both curves where they differ, draws
-soft_against_hard.png, and checks that soft scores stay close to hard labels and lead somewhere.
-
-Beside the digital hedge stand votes drawn from the scores at a small temperature: the exact bound on
-them is a bound for the classifier of mean scores too. It must stay within half a point of hard labels at every radius.
+All certify the class that wins the same selection votes, from the same noise. "chosen" bounds scores at the temperature
+and by the method that ``rsopt certify --temperature auto`` chooses on the selection samples alone; it must stay within
+half a point of hard labels at every radius. "hedge" bets on scores at the temperature that the selection samples choose
+for bets. Prints the curves where they differ, and draws soft_against_hard.png.
 
 No bound on scores in [0, 1] lies above alpha^(1/n) for E[X_A], and hard labels reach it on unanimous votes. So just
-below the radius of that bound hard labels lead by as many inputs as are unanimous; the table says how wide that strip
-is. Where votes differ, soft scores gain by their smaller variance and lose by their smaller margin.
+below the radius of that bound bets on soft scores trail by as many inputs as are unanimous; the last lines say how wide
+that strip is. Where votes differ, soft scores gain by their smaller variance and lose by their smaller margin.
 """
 
 from __future__ import annotations
@@ -27,12 +25,13 @@ from scipy.special import ndtri
 
 from rsopt import lower_bound, lower_bound_scores
 from rsopt.plots import certified_accuracy
+from rsopt.runs.soft_outputs import SoftOutputs
 from rsopt.smoothing import SmoothedClassifier, Softmax, Stream
 from rsopt.smoothing.digits import digits_data, digits_model
-from rsopt.soft.temperature import TEMPERATURES, choose_temperature, selection_rows
+from rsopt.soft.temperature import METHODS, TEMPERATURES, Choice, choose_temperature, selection_rows
 
-SIGMA, ALPHA, SEED, STEP = 0.25, 1e-3, 0, 0.01
-DRAWN = 0.005  # picked by results, not on selection samples: .02 and .01 lost over half a point for some seeds
+SIGMA, ALPHA, STEP = 0.25, 1e-3, 0.01
+COLOURS = {"chosen": "#c2571a", "hedge": "#1b8a5a"}
 
 
 def main() -> None:
@@ -40,80 +39,92 @@ def main() -> None:
     parser.add_argument("--inputs", type=int, default=500)
     parser.add_argument("--n", type=int, default=2000)
     parser.add_argument("--n0", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", type=Path, default=None)
     options = parser.parse_args()
     torch.set_num_threads(1)
     data = digits_data()
     classifier = SmoothedClassifier(digits_model(), SIGMA, 10, chunk=250, batch=1000, progress=False)
     images = [(index, data.images[index]) for index in range(options.inputs)]
+    selection = list(selection_rows(classifier, images, n0=options.n0, seed=options.seed, temperature=TEMPERATURES[-1],
+                                    stop_on_failure=True))
+    choices = {name: choose_temperature(selection, n=options.n, alpha=ALPHA, methods=methods)
+               for name, methods in (("chosen", METHODS), ("hedge", METHODS[1:]))}
+    for name, choice in choices.items():
+        print(f"{name}: {choice.method} at temperature {choice.temperature:g}; promised mean radius by "
+              + ", ".join(f"T {t:g}: {0.5 * SIGMA * promise:.4f}"
+                          for t, promise in zip(TEMPERATURES, choice.promised[choice.method], strict=True)))
 
-    choice = choose_temperature(selection_rows(classifier, images, n0=options.n0, seed=SEED, stop_on_failure=True),
-                                n=options.n, alpha=ALPHA)
-    print("promised mean radius: " + ", ".join(f"T {t:g}: {SIGMA * promise:.4f}"
-                                               for t, promise in zip(TEMPERATURES, choice.promised, strict=True)))
-    print(f"chosen temperature: {choice.temperature:g}")
-
-    def rows(index: int, n: int, stream: Stream, temperature: float = choice.temperature) -> np.ndarray:
+    def rows(index: int, n: int, stream: Stream, temperature: float) -> np.ndarray:
         return np.concatenate([block.rows for block in classifier.scores(
-            data.images[index], n, SEED, simplex=Softmax(temperature), index=index, stream=stream)])
+            data.images[index], n, options.seed, simplex=Softmax(temperature), index=index, stream=stream)])
 
-    hard, soft, drawn = (np.zeros(options.inputs) for _ in range(3))
+    def radius(index: int, top: int, choice: Choice) -> float:
+        first, scores = (rows(index, n, stream, choice.temperature)
+                         for n, stream in ((options.n0, Stream.SELECTION), (options.n, Stream.ESTIMATION)))
+        return lower_bound_scores(scores, top=top, functional="probit", method=choice.method, alpha=ALPHA,
+                                  selection=first,
+                                  seed=SoftOutputs("softmax", seed=options.seed).draw_seed(index)).radius(sigma=SIGMA)
+
+    hard, found = np.zeros(options.inputs), {name: np.zeros(options.inputs) for name in choices}
     for index in range(options.inputs):
-        selection, scores = (rows(index, options.n0, Stream.SELECTION), rows(index, options.n, Stream.ESTIMATION))
-        top = int(np.bincount(selection.argmax(axis=1)).argmax())
+        top = int(np.bincount(selection[index].argmax(axis=1)).argmax())
         if top == int(data.labels[index]):
-            votes = np.bincount(scores.argmax(axis=1), minlength=10)
+            votes = np.bincount(rows(index, options.n, Stream.ESTIMATION, 1.0).argmax(axis=1), minlength=10)
             hard[index] = lower_bound(votes.tolist(), top=top, alpha=ALPHA).radius(sigma=SIGMA)
-            soft[index] = lower_bound_scores(scores, top=top, functional="probit", alpha=ALPHA,
-                                             selection=selection).radius(sigma=SIGMA)
-            drawn[index] = lower_bound_scores(rows(index, options.n, Stream.ESTIMATION, DRAWN), top=top,
-                                              functional="probit", method="drawn-votes", alpha=ALPHA,
-                                              seed=index).radius(sigma=SIGMA)
+            for name, choice in choices.items():
+                found[name][index] = radius(index, top, choice)
 
     ceiling = SIGMA * float(ndtri(ALPHA ** (1.0 / options.n)))
     radii = np.arange(STEP, ceiling, STEP)
-    gains, drawn_gains = (np.array([100.0 * ((found >= r).mean() - (hard >= r).mean()) for r in radii])
-                          for found in (soft, drawn))
-    print(f"digits, {options.inputs} inputs, n {options.n:,}, alpha {ALPHA:g}: mean certified radius "
-          f"hard {hard.mean():.4f}, soft {soft.mean():.4f}, drawn votes {drawn.mean():.4f}")
-    print(f"{'radius':>7s}{'hard %':>8s}{'soft %':>8s}{'gain':>7s}{'drawn':>7s}")
-    for r, gain, drawn_gain in zip(radii, gains, drawn_gains, strict=True):
-        if gain or drawn_gain:
-            shares = "".join(f"{100 * (found >= r).mean():8.1f}" for found in (hard, soft))
-            print(f"{r:7.2f}{shares}{gain:+7.1f}{drawn_gain:+7.1f}")
-    for name, gained in (("soft", gains), (f"drawn votes, T = {DRAWN:g}", drawn_gains)):
-        print(f"{name}: worst {gained.min():+.1f} points, best {gained.max():+.1f}, more than 0.5 below at "
-              f"{int((gained < -0.5).sum())} of {gained.size} radii")
+    gains = {name: np.array([100.0 * ((soft >= r).mean() - (hard >= r).mean()) for r in radii])
+             for name, soft in found.items()}
+    print(f"digits, {options.inputs} inputs, n {options.n:,}, alpha {ALPHA:g}: mean certified radius hard "
+          f"{hard.mean():.4f}, " + ", ".join(f"{name} {soft.mean():.4f}" for name, soft in found.items()))
+    print(f"{'radius':>7s}{'hard %':>8s}" + "".join(f"{name:>8s}" for name in found))
+    for k, r in enumerate(radii):
+        if any(gain[k] for gain in gains.values()):
+            print(f"{r:7.2f}{100 * (hard >= r).mean():8.1f}" + "".join(f"{gain[k]:+8.1f}" for gain in gains.values()))
     unanimous = hard > ceiling - 1e-4
-    print(f"{int(unanimous.sum())} unanimous inputs, hard radius {ceiling:.4f}: soft is lower by "
-          f"{1e3 * np.median(hard[unanimous] - soft[unanimous]):.2f}e-3 (median), "
-          f"{1e3 * np.max(hard[unanimous] - soft[unanimous]):.2f}e-3 (most)")
-    print(f"larger soft radius on {int((soft > hard).sum())} inputs, by up to {np.max(soft - hard):.4f}; "
-          f"smaller on {int((soft < hard - 1e-4).sum())}, by up to {np.max(hard - soft):.4f}")
+    for name, soft in found.items():
+        print(f"{name}: worst {gains[name].min():+.1f} points, best {gains[name].max():+.1f}, more than 0.5 below at "
+              f"{int((gains[name] < -0.5).sum())} of {radii.size} radii; larger radius on {int((soft > hard).sum())} "
+              f"inputs, by up to {np.max(soft - hard):.4f}, smaller on {int((soft < hard - 1e-4).sum())}, by up to "
+              f"{np.max(hard - soft):.4f}; on the {int(unanimous.sum())} unanimous ones lower by "
+              f"{1e3 * np.median(hard[unanimous] - soft[unanimous]):.2f}e-3 (median)")
 
     folder = options.output or Path(tempfile.mkdtemp(prefix="rsopt-"))
     folder.mkdir(parents=True, exist_ok=True)
-    figure = Figure(figsize=(10.5, 4.2), layout="constrained")
-    curve, difference = figure.subplots(1, 2, width_ratios=(3, 2))
-    for name, found, colour in (("hard labels", hard, "#0b5cad"),
-                                (f"soft, T = {choice.temperature:g}", soft, "#1b8a5a"),
-                                (f"drawn votes, T = {DRAWN:g}", drawn, "#c2571a")):
-        at, share = certified_accuracy(found[found > 0.0].tolist(), options.inputs)
-        curve.step([*at, at[-1]], [*share, 0.0], where="pre", color=colour, label=f"{name}, mean {found.mean():.4f}")
-    curve.set(xlabel="certified l2 radius (R2)", ylabel="share certified and correct", xlim=(0.0, None),
-              ylim=(0.0, 1.02), title=f"digits, sigma {SIGMA:g}, n {options.n:,}, alpha {ALPHA:g}")
-    curve.legend(frameon=False, loc="lower left")
-    difference.bar(radii, gains, width=0.8 * STEP, color="#1b8a5a")
-    difference.plot(radii, drawn_gains, color="#c2571a", marker=".", linewidth=0.8)
-    difference.axhline(-0.5, color="0.6", linestyle=":")
-    difference.set(xlabel="certified l2 radius (R2)", ylabel="minus hard labels, points", title="where each leads")
-    figure.savefig(folder / "soft_against_hard.png", dpi=130)
+    draw(folder / "soft_against_hard.png", hard, found, gains, radii, choices,
+         f"digits, sigma {SIGMA:g}, n {options.n:,}, alpha {ALPHA:g}")
     print(f"wrote {folder / 'soft_against_hard.png'}")
 
-    assert soft.mean() > 0.99 * hard.mean()
-    assert drawn_gains.min() > -0.5 or options.inputs < 500
-    assert (soft > hard).any()
-    assert (soft <= ceiling).all()
+    assert gains["chosen"].min() > -0.5 or options.inputs < 500
+    assert found["hedge"].mean() > 0.99 * hard.mean()
+    assert (found["hedge"] > hard).any()
+    assert all((soft <= ceiling).all() for soft in found.values())
+
+
+def draw(path: Path, hard: np.ndarray, found: dict[str, np.ndarray], gains: dict[str, np.ndarray], radii: np.ndarray,
+         choices: dict[str, Choice], title: str) -> None:
+    figure = Figure(figsize=(10.5, 4.2), layout="constrained")
+    curve, difference = figure.subplots(1, 2, width_ratios=(3, 2))
+    named = {name: f"{choices[name].method}, T = {choices[name].temperature:g}" for name in found}
+    for label, certified, colour, style in (
+            ("hard labels", hard, "#0b5cad", "-"),
+            *((named[name], soft, COLOURS[name], ":") for name, soft in found.items())):
+        at, share = certified_accuracy(certified[certified > 0.0].tolist(), certified.size)
+        curve.step([*at, at[-1]], [*share, 0.0], where="pre", color=colour, linestyle=style,
+                   linewidth=2.6 if style == "-" else 1.6, label=f"{label}, mean {certified.mean():.4f}")
+    curve.set(xlabel="certified l2 radius (R2)", ylabel="share certified and correct", xlim=(0.0, None),
+              ylim=(0.0, 1.02), title=title)
+    curve.legend(frameon=False, loc="lower left")
+    for name, gain in gains.items():
+        difference.step(radii, gain, where="mid", color=COLOURS[name], label=named[name])
+    difference.axhline(-0.5, color="0.6", linestyle=":")
+    difference.set(xlabel="certified l2 radius (R2)", ylabel="minus hard labels, points", title="where each leads")
+    difference.legend(frameon=False, loc="lower left")
+    figure.savefig(path, dpi=130)
 
 
 if __name__ == "__main__":
