@@ -1,10 +1,13 @@
-"""Scores turned into votes: every row casts one vote, drawn with its scores as probabilities.
+"""Scores turned into votes: every row votes by one uniform number, and the votes are bounded exactly.
 
-Given independent rows X with mean scores E[X_j], the drawn votes are independent too, and each falls on class j with
-probability E[E[vote = j | X]] = E[X_j]: the counts are multinomial with the mean scores as class probabilities. So the
-exact bound on counts, with its certificate, holds for the classifier of mean scores as well. Unlike a bet it uses all
-rivals' counts jointly, and it reaches alpha^(1/n) on unanimous rows; unlike a bet it adds the variance of the draw,
-X (1 - X) a row, which is little where scores are nearly zero or one and much where they are not.
+With U uniform on [0, 1) and independent of the row X, the row votes for the top class where U >= 1 - X_A and for
+group j where U < X_j; where the two overlap, which needs X_A + X_j > 1, only for j. So for every fixed j the votes for
+the top class, for j and for neither are multinomial, with probabilities at most E[X_A] and at least E[X_j] (equal to
+them in the simplex): the exact bound on these counts bounds the margin of the mean scores against j too, and the
+minimum over j is a bound for all rivals. That rivals share one U matters to no j, and evens out their counts.
+
+Unlike a bet it reaches alpha^(1/n) on unanimous rows; unlike a bet it adds the variance of the draw, X (1 - X) a row,
+which is little where scores are nearly zero or one and much where they are not.
 """
 
 from __future__ import annotations
@@ -14,72 +17,75 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rsopt.errors import InvalidInputError
-from rsopt.soft.rows import pooled_columns
+from rsopt.soft.rows import check_rows, pooled_columns
 
 if TYPE_CHECKING:
     from rsopt.bound import Bound
 
-#: Rows that are turned into votes at a time.
-PORTION = 65_536
+#: Scores that are turned into votes at a time.
+PORTION = 1 << 20
+#: Second word of the generator's key, so that nobody who draws rows with the same seed has these numbers in them.
+KEY = int.from_bytes(b"rsopt:vo", "big")
 
 
 def drawn_votes(rows: np.ndarray, top: int, groups: tuple[tuple[int, ...], ...], seed: int) -> np.ndarray:
-    """Votes for `top`, for each group of rivals, and for nobody, (2 + groups,), int64.
+    """Rows that vote for `top` and for each group of rivals, (1 + groups,), int64.
 
-    A row whose scores sum to less than 1 may vote for nobody. Where rounding makes them sum to more, rivals keep their
-    share and `top` loses; rivals that exceed 1 by themselves are scaled to it, which is a fixed map of the row like
-    the clipping to [0, 1].
+    A row may vote for several groups or for nobody.
 
     Args:
-        rows: (n, m) checked scores.
+        rows: (n, m) scores.
         top: the certified class.
         groups: a partition of the rivals.
         seed: of the draw, 0 to 2^64 - 1; it must not be chosen by its outcome.
 
     Raises:
-        InvalidInputError: a seed that is none.
+        InvalidInputError: rows that are not scores (see `rsopt.soft.rows.check_rows`), or a seed that is none.
     """
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**64:
         raise InvalidInputError(f"seed must be a whole number from 0 to 2^64 - 1; found {seed!r}.")
-    random = np.random.Generator(np.random.Philox(key=[seed, 0]))
-    votes = np.zeros(2 + len(groups), dtype=np.int64)
-    for start in range(0, rows.shape[0], PORTION):
-        columns = pooled_columns(rows[start:start + PORTION], top, groups)
-        rivals = np.cumsum(columns[1:], axis=0)
-        rivals /= np.maximum(rivals[-1], 1.0)
-        # Rivals first, then the top class: what rounding takes away, it takes from the top class.
-        ends = np.vstack([rivals, np.minimum(rivals[-1] + columns[0], 1.0)])
-        at = random.random(columns.shape[1])
-        chosen = (at >= ends).sum(axis=0)
-        votes += np.bincount(chosen, minlength=votes.size)
-    return np.concatenate([votes[-2:-1], votes[:-2], votes[-1:]])
+    random = np.random.Generator(np.random.Philox(key=np.array([seed, KEY], dtype=np.uint64)))
+    votes = np.zeros(1 + len(groups), dtype=np.int64)
+    for start in range(0, rows.shape[0], step := max(1, PORTION // rows.shape[1])):
+        portion = check_rows(rows[start:start + step], first_row=start)
+        votes += votes_at(pooled_columns(portion, top, groups), random.random(portion.shape[0])).sum(axis=1)
+    return votes
+
+
+def votes_at(columns: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """Whether each row votes for the top class and for each group, bool (1 + groups, n).
+
+    Args:
+        columns: X_A and the groups' sums, in [0, 1], (1 + groups, n).
+        at: the uniform numbers, (n,), whole multiples of 2^-53 in [0, 1).
+    """
+    votes = np.empty(columns.shape, dtype=bool)
+    # For multiples of 2^-53, P(U < x) is at least x and P(U >= x) at most 1 - x, for every x in [0, 1]; 2^-52 covers
+    # the rounding of 1 - X_A.
+    np.greater_equal(at, np.maximum(1.0 - columns[0] + 2.0**-52, columns[1:].max(axis=0)), out=votes[0])
+    np.less(at, columns[1:], out=votes[1:])
+    return votes
 
 
 def drawn_votes_bound(rows: np.ndarray, top: int, groups: tuple[tuple[int, ...], ...], functional: str, alpha: float,
                       seed: int) -> tuple[Bound, tuple[int, ...]]:
     """The exact bound on the drawn votes against the strongest group, and that group.
 
-    The minimum over groups is the bound against the group with the most votes, as on counts. Rounding moves each
-    probability of a vote by a few units of 2^-53, and the law of n votes by at most n times their sum in total
-    variation: alpha is lowered by that much.
+    The minimum over groups is the bound against the group with the most votes, as on counts.
 
     Args:
         rows, top, groups, seed: as in `drawn_votes`.
         functional: "margin" or "probit".
-        alpha: probability that the bound is false.
+        alpha: probability that the bound is false, at most 0.4.
 
     Raises:
-        InvalidInputError: alpha is so small that rounding could exceed it.
+        InvalidInputError: as in `drawn_votes`, more than 10,000,000 rows, or alpha above 0.4 or below 1e-15.
     """
     from rsopt.bound import lower_bound
     from rsopt.counts import Counts
 
     votes = drawn_votes(rows, top, groups, seed)
-    rival = 1 + int(np.argmax(votes[1:-1]))
-    own, other = int(votes[0]), int(votes[rival])
-    counts = Counts((own, other, int(votes.sum()) - own - other), 0, 1)
-    rounding = rows.shape[0] * (len(groups) + 2) * 2.0**-50
-    if not rounding < 0.5 * alpha:
-        raise InvalidInputError(f"alpha = {alpha:g} is too small for votes drawn in double precision from "
-                                f"{rows.shape[0]:,} rows; use 'digital-hedge'.")
-    return lower_bound(counts, functional=functional, alpha=alpha - rounding), groups[rival - 1]
+    rival = int(np.argmax(votes[1:]))
+    own, other = int(votes[0]), int(votes[1 + rival])
+    counts = Counts((own, other, rows.shape[0] - own - other), 0, 1)
+    return lower_bound(counts, functional=functional, alpha=alpha), groups[rival]

@@ -41,8 +41,8 @@ def lower_bound_scores(scores: object, *, top: int, functional: str = "margin", 
     not exceed that rival's bound, so there is no correction for their number.
 
     Methods: "digital-hedge" (default) and "fast-betting" bet on X_A - b X_j directly and use its covariance;
-    "drawn-votes" draws one vote a row with the scores as probabilities and bounds the votes exactly, with a
-    certificate: best where scores are nearly zero or one (see `rsopt.soft.drawn_votes`);
+    "drawn-votes" draws votes with the scores as probabilities and bounds them exactly, with a certificate, for
+    alpha up to 0.4 and 10,000,000 rows: best where scores are nearly zero or one (see `rsopt.soft.drawn_votes`);
     a classical interval by its own name bounds the mean of X_A - X_j (margin only); with "-bonferroni" it
     bounds E[X_A] and E[X_j] apart, at alpha/2 each. Scores are read in the order they were drawn, clipped to
     [0, 1] (see `rsopt.soft.rows.pooled_columns`), and summed in float64.
@@ -85,12 +85,13 @@ def lower_bound_scores(scores: object, *, top: int, functional: str = "margin", 
         for start in range(0, rows.shape[0], step := max(1, PORTION // rows.shape[1])):
             stream.push(rows[start:start + step])
         return stream.bound()
-    checked = check_rows(rows)
-    top = check_top(top, checked.shape[1])
-    pooled = None if selection is None else pooled_groups(check_rows(selection, checked.shape[1]), top)
+    top = check_top(top, rows.shape[1])
+    sample = None if selection is None else check_rows(selection, rows.shape[1])
     if method == _DRAWN:
         # Counts show the strongest rival at no cost, and pooled rivals would have more votes than any of them.
-        return _from_drawn_votes(checked, top, check_groups(groups, top, checked.shape[1]), functional, alpha, seed)
+        return _from_drawn_votes(rows, top, check_groups(groups, top, rows.shape[1]), functional, alpha, seed)
+    checked = check_rows(rows)
+    pooled = None if sample is None else pooled_groups(sample, top)
     parts = check_groups(pooled if groups is None else groups, top, checked.shape[1])
     columns = pooled_columns(checked, top, parts)
     if method.endswith(_SUFFIX):
