@@ -7,8 +7,9 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import metadata
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -127,18 +128,34 @@ def with_choice(task: Task, classifier: SmoothedClassifier, inputs: Inputs, seed
     if task.n0 is None:
         raise InvalidInputError("A temperature is chosen on selection samples, and a run on known labels draws none. "
                                 "Give n0, or the temperature itself.")
-    stored: object = None
-    if (output / STORE).is_file():
-        with Store.read(output / STORE) as store:
-            stored = store.facts.get("scores")
-    if isinstance(stored, dict) and (stored.get("temperatures"), stored.get("methods")) == (list(soft.temperatures),
-                                                                                            list(soft.methods)):
-        return replace(task, soft=replace(soft, temperature=stored["temperature"], method=stored["method"]))
+    methods = soft.methods or (soft.method,)
+    stored = _earlier_choice(output / STORE)
+    if (stored.get("temperatures"), stored.get("methods")) == (list(soft.temperatures), list(soft.methods)):
+        # A method that was asked for stays, so that a run begun with another one is told apart from this one.
+        method = stored["method"] if soft.methods else soft.method
+        return replace(task, soft=replace(soft, temperature=stored["temperature"], method=method))
     rows = selection_rows(classifier, ((idx, inputs.images[idx]) for idx in inputs.chosen), n0=task.n0, seed=seed,
                           temperature=soft.temperatures[-1], stop_on_failure=stop_on_failure)
-    choice = choose_temperature(rows, n=task.policy.most_samples, alpha=task.policy.alpha,
-                                temperatures=soft.temperatures, methods=soft.methods or (soft.method,))
+    first = next(rows, None)
+    if first is None:
+        # The model can take no input at all: nothing will be bounded, and every input is a row with its error.
+        return replace(task, soft=replace(soft, temperature=soft.temperatures[-1], method=methods[0]))
+    choice = choose_temperature(chain([first], rows), n=task.policy.most_samples, alpha=task.policy.alpha,
+                                temperatures=soft.temperatures, methods=methods)
     return replace(task, soft=replace(soft, temperature=choice.temperature, method=choice.method))
+
+
+def _earlier_choice(path: Path) -> dict[str, Any]:
+    """What an earlier session stored about scores; empty where none got as far as storing it."""
+    if not path.is_file():
+        return {}
+    try:
+        with Store.read(path) as store:
+            return dict(store.facts.get("scores") or {})
+    except StorageError:
+        # A file without tables is left by a process that died at its start. Whatever else is wrong with it is said
+        # when it is opened for work.
+        return {}
 
 
 def simplex_of(task: Task) -> SimplexMap | None:

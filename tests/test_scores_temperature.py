@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from small_net import CLASSES, IMAGES, LABELS, SEED, SIGMA, Net
 
 import rsopt
 from rsopt.certify import STORE, Inputs, certify, stored_proofs
-from rsopt.errors import CertificateError, InvalidInputError, UnknownNameError
+from rsopt.errors import CertificateError, InvalidInputError, ModelError, StorageError, UnknownNameError
 from rsopt.runs.policy import FixedSamples
 from rsopt.runs.rows import Row
 from rsopt.runs.soft_outputs import SoftOutputs
@@ -146,6 +148,46 @@ def test_a_resumed_run_keeps_the_stored_choice(tmp_path: Path, monkeypatch: pyte
 
     monkeypatch.setattr(temperature, "choose_temperature", refuse)
     assert bounds(run(tmp_path)) == bounds(first)
+
+
+def test_a_run_begun_by_another_method_is_refused(tmp_path: Path) -> None:
+    soft = SoftOutputs("softmax", temperatures=(0.5, 1.0), method="digital-hedge")
+    run(tmp_path, soft, inputs=1)
+    for other in (replace(soft, method="fast-betting"), replace(soft, methods=METHODS), replace(soft, seed=6),
+                  replace(soft, temperatures=(0.1, 1.0))):
+        with pytest.raises(StorageError, match="holds another run: scores is"):
+            run(tmp_path, other, inputs=1)
+
+
+def test_a_session_that_died_before_it_stored_anything(tmp_path: Path) -> None:
+    """The file is there, with or without SQLite's header, and holds no tables."""
+    fresh = run(tmp_path / "fresh", inputs=1)
+    for name in ("empty", "header"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / STORE).touch()
+        if name == "header":
+            with closing(sqlite3.connect(tmp_path / name / STORE)) as database:
+                database.execute("PRAGMA journal_mode = WAL").fetchone()
+        assert bounds(run(tmp_path / name, inputs=1)) == bounds(fresh)
+
+
+def test_inputs_that_the_model_cannot_take_are_left_out_of_the_choice(tmp_path: Path) -> None:
+    """The first is too bright for the network; where all are, there is nothing to choose, and every row says why."""
+    images = IMAGES.clone()
+    images[0] += 10.0
+    network = SmoothedClassifier(Net(), SIGMA, CLASSES, chunk=50, batch=100, progress=False)
+    task = Task(SIGMA, FixedSamples(200, 0.01), n0=50, soft=AUTO)
+    labels: list[int | None] = list(LABELS.values())
+    with pytest.raises(ModelError, match="Input 0: the model returned NaN"):
+        certify(network, Inputs(images, labels, [0, 1]), task, seed=SEED, output=tmp_path / "stops")
+    some = certify(network, Inputs(images, labels, [0, 1]), task, seed=SEED, output=tmp_path / "some",
+                   stop_on_failure=False)
+    alone = certify(network, Inputs(images, labels, [1]), task, seed=SEED, output=tmp_path / "alone")
+    assert "NaN" in some[0].error
+    assert bounds(some[1:]) == bounds(alone)
+    none = certify(network, Inputs(images, labels, [0]), task, seed=SEED, output=tmp_path / "none",
+                   stop_on_failure=False)
+    assert [row.error for row in none] == [some[0].error]
 
 
 def test_a_choice_without_selection_samples_or_temperature_is_refused(tmp_path: Path) -> None:

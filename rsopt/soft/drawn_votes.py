@@ -48,7 +48,7 @@ def drawn_votes(rows: np.ndarray, top: int, groups: tuple[tuple[int, ...], ...],
     votes = np.zeros(1 + len(groups), dtype=np.int64)
     for start in range(0, rows.shape[0], step := max(1, PORTION // rows.shape[1])):
         portion = check_rows(rows[start:start + step], first_row=start)
-        votes += votes_at(pooled_columns(portion, top, groups), random.random(portion.shape[0])).sum(axis=1)
+        votes += votes_at(pooled_columns(portion, top, groups), random.random(len(portion))).sum(axis=1)
     return votes
 
 
