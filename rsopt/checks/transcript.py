@@ -24,6 +24,7 @@ from scipy.special import ndtri
 from rsopt.errors import CertificateError, StorageError
 from rsopt.soft import replay as rules
 from rsopt.soft.transcript import FORMAT, Transcript
+from rsopt.soft.transcript_play import prove
 from rsopt.soft.transcript_run import AGREEMENT, Run, require
 
 
@@ -119,8 +120,7 @@ def _check(content: Mapping[str, Any], scores: np.ndarray | None) -> TranscriptC
             "the rivals are not all classes but the certified one")
     runs = [Run(rival, content, f"rival {rival['classes']}") for rival in rivals]
     nulls = np.array([null]) if fast else _grid(content, runs)
-    for run in runs:
-        run.prove(nulls, fast)
+    prove(runs, nulls, fast)
     if scores is not None:
         rows = np.clip(np.asarray(scores, dtype=np.float64), 0.0, 1.0)
         require(rows.ndim == 2 and rows.shape[1] == classes and rows.shape[0] <= n,

@@ -1,6 +1,6 @@
 """The betting rules once more, in plain NumPy and SciPy: the checker's side, sharing no code with the bounds.
 
-Written for clarity, from the formulas. A block is known by its statistics; nulls are handled as vectors.
+Written for clarity, from the formulas. Whatever belongs to a null and a rival is an array over both.
 """
 
 from __future__ import annotations
@@ -9,35 +9,10 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import gammaln, ndtr, ndtri, xlogy
+from scipy.special import ndtr, ndtri
 
-from rsopt.soft.replay_few import FEW, lows_at_most, lows_worth, mean_promised, two_values
-
-#: Added to every tangent price, which SciPy gives to a few ulp.
-PRICE_ROUNDING = 1e-14
-
-
-@dataclass(frozen=True)
-class Block:
-    """One block of one rival.
-
-    Attributes:
-        rows: number of rows.
-        slope: b; 0 for the margin.
-        sums: the nine sums of u^i v^k, i + k <= 3, in the order u, v, u², uv, v², u³, u²v, uv², v³.
-        folded, centre, lowest, powers: rows folded, their mean and smallest, sums of (x - centre)^2 … (x -
-        centre)^6.
-        kept: the other rows' x.
-    """
-
-    rows: int
-    slope: float
-    sums: np.ndarray
-    folded: int
-    centre: float
-    lowest: float
-    powers: np.ndarray
-    kept: np.ndarray
+from rsopt.soft.replay_few import FEW, log_probability, lows_at_most, lows_worth
+from rsopt.soft.replay_slope import implied_level
 
 
 def block_sizes(n: int, first_stage: int, prior: int) -> list[int]:
@@ -51,72 +26,6 @@ def block_sizes(n: int, first_stage: int, prior: int) -> list[int]:
         sizes.append(size)
         used += size
     return sizes
-
-
-def tangent_price(slope: float, levels: np.ndarray) -> np.ndarray:
-    """c_b(L) = sup over v of ndtr(L + ndtri(v)) - b v at levels L >= 0, for b >= 1."""
-    safe = np.where(levels > 0.0, levels, 1.0)
-    d = safe / 2.0 - math.log(slope) / safe
-    price = ndtr(d) - slope * ndtr(d - safe)
-    return np.where(levels > 0.0, np.maximum(price, 0.0), 0.0)
-
-
-def mean_under_null(nulls: np.ndarray, slope: float) -> np.ndarray:
-    """Largest mean of x that the null allows, rounded up; a margin's null is that mean itself."""
-    if slope == 0.0:
-        return nulls
-    return (tangent_price(slope, nulls) + PRICE_ROUNDING + slope) / (1.0 + slope)
-
-
-def moments_of_x(sums: np.ndarray, rows: int, slope: float) -> tuple[float, float, float]:
-    """Mean, variance and third central moment of x = (u - b v + b)/(1 + b)."""
-    if rows == 0:
-        return 0.5, 0.0, 0.0
-    u, v, uu, uv, vv, uuu, uuv, uvv, vvv = (sums / rows).tolist()
-    first = u - slope * v
-    second = uu - 2 * slope * uv + slope**2 * vv
-    third = uuu - 3 * slope * uuv + 3 * slope**2 * uvv - slope**3 * vvv
-    width = 1.0 + slope
-    return ((first + slope) / width, max(0.0, second - first**2) / width**2,
-            (third - 3 * first * second + 2 * first**3) / width**3)
-
-
-def implied_level(slope: float, price: float) -> float:
-    """The L with c_b(L) = price, by bisection; +inf for a price of 1 or more."""
-    if price >= 1.0:
-        return math.inf
-    low, high = 0.0, 1.0
-    while high < 1e3 and float(tangent_price(slope, np.array([high]))[0]) < price:
-        high *= 2.0
-    for _ in range(6):
-        grid = np.linspace(low, high, 513)
-        above = int(np.searchsorted(tangent_price(slope, grid), price))
-        low, high = float(grid[max(above - 1, 0)]), float(grid[min(above, 512)])
-    return 0.5 * (low + high)
-
-
-def slope_value(log_slope: float, sums: np.ndarray, rows: int, n: int, z: float) -> float:
-    """What a slope promises: the implied level of its predicted bound, or that bound itself if not positive.
-    """
-    slope = math.exp(log_slope)
-    theta = mean_promised(moments_of_x(sums, rows, slope), rows, n, z) * (1 + slope) - slope
-    return implied_level(slope, theta) if theta > 0.0 else theta
-
-
-def slope_choice(sums: np.ndarray, rows: int, n: int, z: float) -> tuple[float, float]:
-    """The rule's log b and its value: steps of 1/2 on [0, 8], then of 1/10 and 1/50 around the best."""
-    candidates = [0.5 * k for k in range(17)]
-    best, choice = -math.inf, 0.0
-    for step in (0.0, 0.1, 0.02):
-        if step:
-            candidates = [
-                choice + step * k for k in range(-4, 5) if k != 0 and 0.0 <= choice + step * k <= 8.0
-            ]
-        for log_slope in candidates:
-            value = slope_value(log_slope, sums, rows, n, z)
-            if value > best:
-                best, choice = value, log_slope
-    return choice, best
 
 
 @dataclass(frozen=True)
@@ -141,14 +50,13 @@ def grid_of_nulls(grid: Grid, sloped: bool, n: int, alpha: float) -> np.ndarray:
     if grid.lows < FEW:
         nulls = _nulls_by_lows(grid, sloped, n, alpha)
     else:
-        spread = grid.scale * 4.0 * np.sinh(math.asinh(7.5) * np.linspace(-1.0, 1.0, 801))
-        nulls = (grid.centre + spread).tolist()
-    inner = [null for null in nulls if low < null < high]
-    first = inner[0] if inner else (1.0 if sloped else high)
-    return np.array([low + (first - low) * k / 16 for k in range(16)] + inner)
+        nulls = grid.centre + grid.scale * 4.0 * np.sinh(math.asinh(7.5) * np.linspace(-1.0, 1.0, 801))
+    inner = nulls[(nulls > low) & (nulls < high)]
+    first = inner[0] if inner.size else (1.0 if sloped else high)
+    return np.concatenate([low + (first - low) * np.arange(16) / 16, inner])
 
 
-def _nulls_by_lows(grid: Grid, sloped: bool, n: int, alpha: float) -> list[float]:
+def _nulls_by_lows(grid: Grid, sloped: bool, n: int, alpha: float) -> np.ndarray:
     lows, k = [], 0.0
     while k < min(grid.lows + 30.0 * grid.doubt, n - 1.0):
         lows.append(k)
@@ -166,33 +74,74 @@ def _nulls_by_lows(grid: Grid, sloped: bool, n: int, alpha: float) -> list[float
     more = means[-1] + (1.0 - large[0] - means[-1]) * np.arange(1, 13) / 12
     means = np.concatenate([means, more[more > means[-1]]])
     if not sloped:
-        return [float(mean) for mean in means]
-    b = grid.slope
-    return [implied_level(b, theta) if theta > 0.0 else -1.0 for theta in (means * (1.0 + b) - b).tolist()]
+        return np.asarray(means)
+    theta = means * (1.0 + grid.slope) - grid.slope
+    return np.where(theta > 0.0, implied_level(np.array(grid.slope), theta), -1.0)
 
 
-def fast_bet(variance: float, rows: int, n: int, log_level: float, means: np.ndarray) -> np.ndarray:
-    """Fast betting's bet after `rows` rows of this variance."""
+def fast_bet(variance: np.ndarray, rows: int, n: int, log_level: float, means: np.ndarray) -> np.ndarray:
+    """Fast betting's bets after `rows` rows of this variance."""
     guess = (0.25 + rows * variance) / (1.0 + rows)
-    return np.minimum(math.sqrt(2.0 * log_level / (n * guess)), 0.9 / means)
+    return np.minimum(np.sqrt(2.0 * log_level / (n * guess)), 0.9 / means)
 
 
-def digital_bet(moments: tuple[float, float, float], known: int, used: int, n: int, first_stage: int, log_level: float,
-                means: np.ndarray, log_capital: np.ndarray, spare: np.ndarray) -> np.ndarray:
-    """The digital hedge's bets after `used` rows, `known` with the selection sample, with these moments; one a null.
+@dataclass(frozen=True)
+class Past:
+    """What digital bets are computed from, besides the capital: one entry a rival, or one a rival and null.
 
-    `spare` holds a first guess of the lows that each capital is worth, and takes the numbers found.
+    Attributes:
+        mean: of x over the known rows.
+        variance, third: guesses of the second and third central moments from these rows and four more.
+        high, low: the two values that stand for the law of x.
     """
-    mean, variance, third = moments
-    guess = (1.0 + known * variance) / (4.0 + known)
-    skewed = (known * third - 4.0 * mean * guess) / (known + 4.0)
-    if used < first_stage:
-        spread = np.full(means.shape, guess)
-        floor = np.full(means.shape, (0.5 + known * mean) / (1.0 + known))
-        capital, left = np.zeros(means.shape), float(n)
-    else:
-        spread, floor = np.minimum(guess, means * (1.0 - means)), means
-        capital, left = log_capital, float(n - used)
+
+    mean: np.ndarray
+    variance: np.ndarray
+    third: np.ndarray
+    high: np.ndarray
+    low: np.ndarray
+
+    @classmethod
+    def of(cls, moments: tuple[np.ndarray, np.ndarray, np.ndarray], known: np.ndarray, high: np.ndarray,
+           low: np.ndarray) -> Past:
+        """The past of `known` rows with these moments."""
+        mean, variance, third = moments
+        guess = (1.0 + known * variance) / (4.0 + known)
+        return cls(mean, guess, (known * third - 4.0 * mean * guess) / (known + 4.0), high, low)
+
+
+def first_bet(past: Past, known: int, n: int, log_level: float) -> np.ndarray:
+    """The digital hedge's bets in the first stage, one a rival: they depend on the null through its stake alone."""
+    floor = (0.5 + known * past.mean) / (1.0 + known)
+    return _hedge(past.variance, past.third, floor, float(n), np.full(floor.shape, -log_level), 1.02 + 1.0 / n)
+
+
+def digital_bet(past: Past, left: int, n: int, log_price: np.ndarray, means: np.ndarray,
+                offset: np.ndarray) -> np.ndarray:
+    """The digital hedge's bets with `left` rows of n to come, one for each null and rival.
+
+    `log_price` is the log of alpha times the capital; `offset` holds what `lows_worth` told of each null at the last
+    block, 0 at first, and takes what it tells now.
+    """
+    bet = np.empty(means.size)
+    rise, fall = past.high - means, means - past.low
+    few = (rise > 0.0) & (rise < fall) & (n * rise < FEW * (rise + fall))
+    if few.any():
+        width = (rise + fall)[few]
+        share, price = rise[few] / width, np.exp(log_price[few]) / 1.0005
+        k, offset[few] = lows_worth(price, left, share, offset[few])
+        bet[few] = np.exp(log_probability(k, left - 1.0, share)) / (width * price)
+    if not few.all():
+        many = ~few
+        mean = means[many]
+        spread = np.minimum(past.variance[many], mean * (1.0 - mean))
+        bet[many] = _hedge(spread, past.third[many], mean, float(left), log_price[many], 1.02 + 1.0 / n)
+    return bet
+
+
+def _hedge(spread: np.ndarray, skewed: np.ndarray, floor: np.ndarray, left: float, log_price: np.ndarray,
+           payoff: float) -> np.ndarray:
+    """The bets that hedge the normal option over the two-point step with these moments."""
     skewness = skewed / spread**1.5
     # The roots of s² - skewness s - 1, the smaller one from their product where the difference would cancel.
     larger = np.sqrt(spread) * (np.sqrt(1.0 + skewness**2 / 4.0) + np.abs(skewness) / 2.0)
@@ -200,36 +149,26 @@ def digital_bet(moments: tuple[float, float, float], known: int, used: int, n: i
     larger = np.minimum(larger, np.where(skewness >= 0.0, 1.0 - floor, floor))
     up = np.where(skewness >= 0.0, larger, spread / larger)
     down = spread / up
-    price = np.exp(capital - log_level) / (1.02 + 1.0 / n)
+    price = np.exp(log_price) / payoff
     d = ndtri(price) * np.sqrt(spread * left)
     later = np.sqrt(spread * max(left - 1.0, 0.5))
     bet = (ndtr((d + up) / later) - ndtr((d - down) / later)) / ((up + down) * price)
-    if used >= first_stage:
-        high, low = two_values(moments, known)
-        rise, fall = high - means, means - low
-        few = (rise > 0.0) & (rise < fall) & (n * rise < FEW * (rise + fall))
-        if few.any():
-            share = rise[few] / (rise + fall)[few]
-            price = np.exp(log_capital[few] - log_level) / 1.0005
-            k = spare[few] = lows_worth(price, left, share, spare[few])
-            log_p = (gammaln(left) - gammaln(k + 1.0) - gammaln(left - k) + xlogy(k, share)
-                     + (left - 1.0 - k) * np.log1p(-share))
-            bet[few] = np.exp(log_p) / ((rise + fall)[few] * price)
-    return np.asarray(np.minimum(np.maximum(bet, 0.0), 0.99999 / means))
+    return np.asarray(np.maximum(bet, 0.0))
 
 
-def growth(block: Block, bets: np.ndarray, means: np.ndarray) -> np.ndarray:
-    """A lower bound on the growth of log capital over a block, one a null."""
-    total = np.log1p(bets[:, None] * (block.kept[None, :] - means[:, None])).sum(axis=1)
-    if block.folded:
-        shift = 1.0 + bets * (block.centre - means)
-        w = bets / shift
-        q = np.maximum(w * (block.centre - block.lowest), 0.0)
-        # -u⁶ (1/6 - u/7 + …) is least at the smallest u = -q: at most 1/6 + q/7 + q²/8 + q³/(9 (1 - q)) in
-        # size.
-        last = 1 / 6 + q / 7 + q**2 / 8 + q**3 / (9 * (1 - q))
-        p2, p3, p4, p5, p6 = block.powers.tolist()
-        total = total + block.folded * np.log(
-            shift) - w**2 * p2 / 2 + w**3 * p3 / 3 - w**4 * p4 / 4 + w**5 * p5 / 5
-        total = total - w**6 * p6 * last
-    return np.asarray(total)
+def folded_growth(folded: np.ndarray, bets: np.ndarray, means: np.ndarray) -> np.ndarray:
+    """A lower bound on the growth of log capital over folded rows.
+
+    Args:
+        folded: (8, …): their number, mean and smallest, and the sums of (x - mean)^2 … (x - mean)^6.
+        bets, means: of shape (…).
+    """
+    rows, centre, lowest, p2, p3, p4, p5, p6 = folded
+    shift = 1.0 + bets * (centre - means)
+    w = bets / shift
+    q = np.maximum(w * (centre - lowest), 0.0)
+    # -u⁶ (1/6 - u/7 + …) is least at the smallest u = -q: at most 1/6 + q/7 + q²/8 + q³/(9 (1 - q)) in size.
+    last = 1 / 6 + q / 7 + q**2 / 8 + q**3 / (9 * (1 - q))
+    square, cube = w * w, w * w * w
+    return np.asarray(rows * np.log(shift) - square * p2 / 2 + cube * p3 / 3 - square * square * p4 / 4
+                      + square * cube * p5 / 5 - cube * cube * p6 * last)
