@@ -15,13 +15,14 @@ def verify(
 ) -> None:
     """Re-check certificates and transcripts by a checker that shares no code with the search.
 
-    Prints one line a file, for a folder one line in all, and ends with status 2 if any proof is rejected.
+    Prints one line a file, for a folder one line in all, and ends with status 2 if any proof is rejected, or if a run
+    reports what its proofs do not give.
     """
     from rich.console import Console
     from rich.progress import track
 
     from rsopt.errors import RsoptError
-    from rsopt.runs.verification import proofs_in
+    from rsopt.runs.verification import claims_without_proof, proofs_in
 
     errors = Console(stderr=True)
     rejected = False
@@ -32,6 +33,9 @@ def verify(
                                     disable=not (given.is_dir() and errors.is_terminal)):
                 checked += 1
                 held += _holds(name, text, arithmetic, told=not given.is_dir())
+            for claim in claims_without_proof(given):
+                typer.echo(f"{given}: REJECTED: {claim}", err=True)
+                rejected = True
         except RsoptError as error:
             typer.echo(f"rsopt: {' '.join(str(error).split())}", err=True)
             rejected = True

@@ -9,6 +9,7 @@ from typing import Any
 
 from rsopt.certify import CERTIFICATES, STORE, stored_proofs
 from rsopt.errors import CertificateError, InvalidInputError, StorageError, UnknownNameError
+from rsopt.runs.claims import unproven_claims
 from rsopt.store import Store
 
 ARITHMETICS = ("double", "arb")
@@ -34,6 +35,18 @@ def proofs_in(path: Path) -> Iterator[tuple[str, str]]:
         raise InvalidInputError(f"{path} holds no proofs: no {STORE}, no {CERTIFICATES}/*.json and no *.json.")
     for file in files:
         yield str(file), _text(file)
+
+
+def claims_without_proof(path: Path) -> list[str]:
+    """For the folder of a run, what it reports and its proofs do not give (`unproven_claims`); otherwise nothing.
+
+    Raises:
+        StorageError: something cannot be read.
+    """
+    if not (path / STORE).is_file():
+        return []
+    with Store.read(path / STORE) as store:
+        return list(unproven_claims(store))
 
 
 def check_text(text: str, arithmetic: str = "double") -> str:

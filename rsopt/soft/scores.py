@@ -15,6 +15,8 @@ from rsopt.soft.score_bound import ScoreBound
 
 _BETTING = ("digital-hedge", "fast-betting")
 _DRAWN = "drawn-votes"
+#: Methods whose bounds come with a transcript or a certificate.
+PROVEN = (*_BETTING, _DRAWN)
 _CLASSICAL = tuple(name for name in names() if name not in _BETTING)
 _SUFFIX = "-bonferroni"
 
@@ -28,7 +30,7 @@ def score_methods(functional: str = "margin") -> list[str]:
     if functional not in ("margin", "probit"):
         raise UnknownNameError.of("functional on scores", functional, ["margin", "probit"])
     two_way = [name + _SUFFIX for name in _CLASSICAL]
-    return [*_BETTING, _DRAWN, *(_CLASSICAL if functional == "margin" else ()), *two_way]
+    return [*PROVEN, *(_CLASSICAL if functional == "margin" else ()), *two_way]
 
 
 def lower_bound_scores(scores: object, *, top: int, functional: str = "margin", method: str = "digital-hedge",
