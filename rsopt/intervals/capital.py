@@ -31,7 +31,7 @@ from numba import njit
 
 from rsopt.intervals.blocks import KNOWN, MEAN, SLOPE, THIRD, USED, VARIANCE, log_growth
 from rsopt.intervals.call_price import ROUNDING, call_price
-from rsopt.intervals.few_downs import FEW, FEW_OVERSHOOT, few_downs_bet, lows_worth, support
+from rsopt.intervals.few_downs import FEW, FEW_OVERSHOOT, few_downs_bet, lows_guess, lows_worth, support
 from rsopt.intervals.two_points import two_points
 from rsopt.kernels.normal import ndtr, ndtri
 
@@ -66,10 +66,10 @@ def _hedge(p: float, variance: float, up: float, down: float, left: float) -> fl
 
 @njit(cache=True)
 def place_digital_bets(record: np.ndarray, n: int, first_stage: int, log_level: float, log_w: np.ndarray,
-                       m: np.ndarray, lam: np.ndarray, spare: np.ndarray) -> None:
+                       m: np.ndarray, lam: np.ndarray, offset: np.ndarray) -> None:
     """Bets of one block, written to `lam`: from the record's moments before the block and the capital so far.
 
-    `spare` carries the number of lows that each capital was worth, as a first guess of the next.
+    `offset` carries how far off the guess of the lows that each capital was worth has been, 0 at first.
     """
     used, known = record[USED], record[KNOWN]
     payoff = math.exp(log_level) * (OVERSHOOT + 1.0 / n)
@@ -87,8 +87,10 @@ def place_digital_bets(record: np.ndarray, n: int, first_stage: int, log_level: 
         rise, fall = high - m[i], m[i] - low
         if 0.0 < rise < fall and n * rise < FEW * (rise + fall):
             p = math.exp(log_w[i] - log_level) / FEW_OVERSHOOT
-            spare[i] = lows_worth(p, n - used, rise / (rise + fall), spare[i])
-            lam[i] = min(few_downs_bet(spare[i], p, n - used, rise, fall), STAKE / m[i])
+            guess = lows_guess(p, n - used, rise / (rise + fall))
+            k = lows_worth(p, n - used, rise / (rise + fall), guess + offset[i])
+            offset[i] = k - guess
+            lam[i] = min(few_downs_bet(k, p, n - used, rise, fall), STAKE / m[i])
             continue
         v = min(variance, m[i] * (1.0 - m[i]))
         up, down = two_points(v, third, m[i])
@@ -128,7 +130,7 @@ def scan(records: np.ndarray, kept: np.ndarray, kept_ends: np.ndarray, nulls: np
     size = nulls.size
     alive = np.arange(size)
     log_w, lam, product, m = np.zeros(size), np.empty(size), np.empty(size), np.empty(size)
-    spare = np.zeros(size)
+    offset = np.zeros(size)
     blocks_needed[:] = -1
     slope = -1.0
     start = 0
@@ -145,7 +147,7 @@ def scan(records: np.ndarray, kept: np.ndarray, kept_ends: np.ndarray, nulls: np
         if count == 0:
             break
         place_digital_bets(record, n, first_stage, log_level, log_w[:count], m[:count], lam[:count],
-                           spare[:count])
+                           offset[:count])
         play(record, kept[start:kept_ends[k]], lam[:count], m[:count], log_w[:count], product[:count])
         start = kept_ends[k]
         fresh = 0
@@ -156,7 +158,7 @@ def scan(records: np.ndarray, kept: np.ndarray, kept_ends: np.ndarray, nulls: np
                 limit = alive[i]
                 break
             else:
-                alive[fresh], log_w[fresh], m[fresh], spare[fresh] = alive[i], log_w[i], m[i], spare[i]
+                alive[fresh], log_w[fresh], m[fresh], offset[fresh] = alive[i], log_w[i], m[i], offset[i]
                 fresh += 1
         count = fresh
     return alive[0] if count > 0 else limit
@@ -167,11 +169,11 @@ def replay(records: np.ndarray, kept: np.ndarray, kept_ends: np.ndarray, null: f
            first_stage: int, log_level: float, slack: float, bets: np.ndarray,
            log_capital: np.ndarray) -> int:
     """Bets and log capital for one null until it is rejected or given up; return the blocks played."""
-    log_w, lam, product, m, spare = np.zeros(1), np.empty(1), np.empty(1), np.empty(1), np.zeros(1)
+    log_w, lam, product, m, offset = np.zeros(1), np.empty(1), np.empty(1), np.empty(1), np.zeros(1)
     start = 0
     for k in range(records.shape[0]):
         m[0] = null_mean(null, records[k, SLOPE])
-        place_digital_bets(records[k], n, first_stage, log_level, log_w, m, lam, spare)
+        place_digital_bets(records[k], n, first_stage, log_level, log_w, m, lam, offset)
         play(records[k], kept[start:kept_ends[k]], lam, m, log_w, product)
         start = kept_ends[k]
         bets[k], log_capital[k] = lam[0], log_w[0]

@@ -20,6 +20,7 @@ import numpy as np
 from numba import njit
 
 from rsopt.intervals.two_points import two_points
+from rsopt.kernels.normal import ndtri
 
 #: Below this many low rows expected in the whole run, the option is the binomial one.
 FEW = 100.0
@@ -29,6 +30,8 @@ UNSEEN = 1.0
 FEW_OVERSHOOT = 1.0005
 #: Error of the price, relative to it and to its distance from 1, that a number of lows is found to.
 TOLERANCE = 1e-8
+#: The longest step to a number of lows, and the longest one that a slope is corrected by.
+STEP, NEAR = 2.0, 0.2
 
 
 @njit(cache=True)
@@ -49,24 +52,28 @@ def support(mean: float, variance: float, third: float, rows: float) -> tuple[fl
     return min(mean + up, 1.0), max(mean - down, 0.0)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _fraction(a: float, b: float, x: float) -> float:
-    """The continued fraction of the incomplete beta function (DLMF 8.17.22), by Lentz's method."""
-    c = 1.0
-    d = 1.0 / (1.0 - (a + b) * x / (a + 1.0))
-    h = d
-    for i in range(1, 1000):
-        e = i * (b - i) * x / ((a + 2 * i - 1.0) * (a + 2 * i))
-        d = 1.0 / (1.0 + e * d)
-        c = 1.0 + e / c
-        h *= c * d
-        e = -(a + i) * (a + b + i) * x / ((a + 2 * i) * (a + 2 * i + 1.0))
-        d = 1.0 / (1.0 + e * d)
-        c = 1.0 + e / c
-        h *= c * d
-        if abs(c * d - 1.0) < 1e-12:
+    """B(a, b) I_x(a, b)/(x^a (1 - x)^b), for x below about a/(a + b): a continued fraction, by its convergents.
+
+    It is the even part of DLMF 8.17.22, which takes half the steps, and no division but for its coefficients.
+    """
+    middle = a * (1.0 - x) - b * x + 1.0
+    top_before, bottom_before = 1.0, 0.0
+    top, bottom = a * middle / (a + 1.0), 1.0
+    for m in range(1, 1000):
+        inverse = 1.0 / (a + 2.0 * m - 1.0)
+        part = m * (b - m) * x * inverse
+        c = part * x * (a + (m - 1.0)) * (a + b + (m - 1.0)) * inverse
+        d = m + part + (a + m) * (middle + m * (2.0 - x)) / (a + 2.0 * m + 1.0)
+        top, top_before = d * top + c * top_before, top
+        bottom, bottom_before = d * bottom + c * bottom_before, bottom
+        if abs(top * bottom_before - top_before * bottom) <= 1e-12 * abs(top * bottom_before):
             break
-    return h
+        if abs(top) > 1e100:
+            top, top_before = top * 1e-100, top_before * 1e-100
+            bottom, bottom_before = bottom * 1e-100, bottom_before * 1e-100
+    return bottom / top
 
 
 @njit(cache=True)
@@ -80,8 +87,8 @@ def lows_at_most(k: float, r: float, q: float) -> float:
     x = 1.0 - q
     front = math.exp(math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log1p(-q) + b * math.log(q))
     if x < (a + 1.0) / (a + b + 2.0):
-        return front * _fraction(a, b, x) / a
-    return 1.0 - front * _fraction(b, a, q) / b
+        return front * _fraction(a, b, x)
+    return 1.0 - front * _fraction(b, a, q)
 
 
 @njit(cache=True)
@@ -92,38 +99,66 @@ def _log_probability(k: float, r: float, q: float) -> float:
 
 
 @njit(cache=True)
-def _error(k: float, r: float, q: float, target: float) -> float:
-    return math.log(max(lows_at_most(k, r, q), 1e-300)) - target
+def lows_guess(price: float, r: float, q: float) -> float:
+    """The k with F(k; r, q) = price, nearly, by the expansion of Cornish & Fisher (1938)."""
+    z = ndtri(price)
+    z2, variance, skew = z * z, r * q * (1.0 - q), 1.0 - 2.0 * q
+    third = z * ((z2 - 3.0) * (1.0 - 6.0 * q * (1.0 - q)) / 24.0 - (2.0 * z2 - 5.0) * skew * skew / 36.0)
+    return r * q - 0.5 + math.sqrt(variance) * z + skew * (z2 - 1.0) / 6.0 + third / math.sqrt(variance + 0.5)
+
+
+@njit(cache=True)
+def _rate(k: float, r: float, q: float) -> tuple[float, float, float]:
+    """dF/dk and d log(dF/dk)/dk at k, nearly, and the share of the former that is in doubt.
+
+    F(k + 1/2) - F(k - 1/2) = P(k + 1/2), and the derivative is the central difference less 1/24 of the third one plus
+    3/640 of the fifth (Stirling); those are differences of P, whose neighbours are rational multiples of each other.
+    """
+    odds = q / (1.0 - q)
+    low = min(k, r - 2.0)
+    right, left = (r - low - 0.5) * odds / (low + 1.5), (k + 0.5) / ((r - k + 0.5) * odds)
+    further_right, further_left = (r - low - 1.5) * odds / (low + 2.5), (k - 0.5) / ((r - k + 1.5) * odds)
+    second = right - 2.0 + left
+    fourth = right * further_right - 4.0 * right + 6.0 - 4.0 * left + left * further_left
+    rate = math.exp(_log_probability(k + 0.5, r, q)) * max(1.0 - second / 24.0 + 3.0 * fourth / 640.0, 0.1)
+    # The sixth difference is of this order; the factor covers it at nearly all k and q.
+    apart, fourth = 1.0 / (k + 1.0), abs(fourth)
+    doubt = 0.005 * (abs(second * second * second) + math.sqrt(fourth) * fourth + apart * apart * apart)
+    return rate, math.log(right) + 0.5 / (low + 1.5), doubt
 
 
 @njit(cache=True)
 def lows_worth(price: float, r: float, q: float, start: float) -> float:
-    """The k in (-1, r) with F(k; r, q) = price, to TOLERANCE: secants on log F from a guess, else bisection."""
-    target = math.log(price)
+    """The k in (-1, r) with F(k; r, q) = price, to TOLERANCE: Halley's method on log F from a guess, else bisection."""
     # Near 1 the price says little of k: what counts is how far it is from 1.
     close = max(TOLERANCE * (1.0 - price), 1e-14)
     low, high = -1.0 + 1e-9, r - 1e-9
-    before = min(max(start, low), high)
-    error_before = _error(before, r, q, target)
-    if abs(error_before) < close:
-        return before
-    # F(k) - F(k - 1) = P(k) stands for the derivative.
-    slope = math.exp(min(_log_probability(before, r, q) - error_before - target, 5.0))
-    k = min(max(before - min(max(error_before / max(slope, 1e-3), -2.0), 2.0), low), high)
+    k = min(max(start, low), high)
+    f = max(lows_at_most(k, r, q), 1e-300)
+    rate, bend, doubt = _rate(k, r, q)
     for _ in range(12):
-        error = _error(k, r, q, target)
-        if abs(error) < close:
+        error = math.log(f / price)
+        slope = max(rate / f, 1e-6)
+        step = -error / slope
+        bent = 0.5 * (bend - slope) * step
+        step = min(max(step / max(1.0 + bent, 0.5), -STEP), STEP)
+        before, f_before = k, f
+        k = min(max(k + step, low), high)
+        # Halley's error is of third order, and that of the slope is known: no need to look.
+        if abs(error) * (doubt + bent * bent) < close:
             return k
-        if error == error_before:
-            break
-        step = error * (k - before) / (error - error_before)
-        before, error_before = k, error
-        k = min(max(k - min(max(step, -5.0), 5.0), low), high)
-        if k == before:
-            break
+        f = max(lows_at_most(k, r, q), 1e-300)
+        if abs(step) < NEAR and abs(f - f_before) > 1e-6 * (1.0 - price) * f:
+            # What the step has changed F by corrects the rate, to the first order in the step.
+            moved = k - before
+            rate = (f - f_before) / moved * (1.0 + 0.5 * bend * moved)
+            doubt = 0.1 * moved * moved + abs(moved) * min(doubt, 1.0) + 1e-8
+            bend -= moved / (k + 1.5)
+        else:
+            rate, bend, doubt = _rate(k, r, q)
     for _ in range(60):
         k = 0.5 * (low + high)
-        if _error(k, r, q, target) < 0.0:
+        if lows_at_most(k, r, q) < price:
             low = k
         else:
             high = k
