@@ -123,6 +123,8 @@ def with_choice(task: Task, classifier: SmoothedClassifier, inputs: Inputs, seed
         return task
     from rsopt.soft.temperature import choose_temperature, selection_rows
 
+    # An unknown map is refused by its name first.
+    simplex_of(task)
     if soft.simplex != "softmax":
         raise InvalidInputError(f"A temperature belongs to softmax; {soft.simplex!r} has none to choose.")
     if task.n0 is None:

@@ -79,11 +79,12 @@ def test_temperature_and_method_are_chosen_or_given(place: Path) -> None:
     options = (*model, *SMALL, "--scores", "softmax", "--temperature", "auto")
     chosen = run(*options, "--output", "auto")
     assert chosen.exit_code == 0, chosen.output
-    assert re.search(r"Temperature [\d.]+ and the method (drawn-votes|digital-hedge), chosen on the selection samples "
-                     r"from temperatures 0.001, .* and methods drawn-votes, digital-hedge\.", chosen.stdout)
+    assert re.search(r"scores +softmax at temperature [\d.]+, bounded by (drawn-votes|digital-hedge); chosen on the "
+                     r"selection samples from temperatures 0.001, .*, 2 and methods drawn-votes, digital-hedge\n",
+                     chosen.stdout)
     given = run(*options, "--score-method", "fast-betting", "--output", "given")
-    assert re.search(r"Temperature [\d.]+, chosen on the selection samples from temperatures 0.001, .*, 2\.",
-                     given.stdout)
+    assert re.search(r"scores +softmax at temperature [\d.]+, bounded by fast-betting; chosen on the selection samples "
+                     r"from temperatures 0.001, .*, 2\n", given.stdout)
     assert run("verify", place / "auto").stdout.endswith("proofs hold.\n")
     both = [{line.split("\t")[-4] for line in (place / name / "table.tsv").read_text().splitlines()[1:]}
             for name in ("auto", "given")]
@@ -137,6 +138,7 @@ def test_what_certify_refuses_at_once(options: tuple[object, ...], text: str, pl
 
 @pytest.mark.parametrize(("options", "text"), [
     (("--scores", "soft"), "There is no simplex map named 'soft'. Did you mean 'softmax'?"),
+    (("--scores", "soft", "--temperature", "auto"), "There is no simplex map named 'soft'. Did you mean 'softmax'?"),
     (("--scores", "hardmax", "--temperature", 2), "temperature belongs to the simplex map 'softmax'"),
     (("--classes", 4), "the model returned 3 columns, but num_classes is 4")])
 def test_what_certify_refuses_with_the_model_at_hand(options: tuple[object, ...], text: str, place: Path) -> None:

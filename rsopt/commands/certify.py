@@ -101,21 +101,6 @@ def certify(
     rows = _rows(console, source, chosen, task, seed=seed, chunk=asked.rows, batch=batch, output=output,
                  keep_going=keep_going, workers=apart)
     report(console, source.name, rows, task, output)
-    if soft is not None and soft.temperatures:
-        _tell_choice(console, soft, output)
-
-
-def _tell_choice(console: Console, soft: SoftOutputs, output: Path) -> None:
-    from rsopt.certify import STORE
-    from rsopt.store import Store
-
-    with Store.read(output / STORE) as store:
-        chosen = store.facts["scores"]
-    by = f" and the method {chosen['method']}" if soft.methods else ""
-    console.print(f"Temperature {chosen['temperature']:g}{by}, chosen on the selection samples from temperatures "
-                  f"{', '.join(f'{t:g}' for t in soft.temperatures)}"
-                  f"{' and methods ' + ', '.join(soft.methods) if soft.methods else ''}.", highlight=False,
-                  soft_wrap=True)
 
 
 def _soft(scores: str | None, temperature: str | None, method: str | None, seed: int) -> SoftOutputs | None:
@@ -183,6 +168,26 @@ def _rows(console: Console, source: Source, chosen: Inputs, task: Task, *, seed:
             raise typer.Exit(130) from None
 
 
+def _scores_used(output: Path) -> str:
+    """Map, temperature and method of a run's bounds on scores, in words."""
+    from rsopt.certify import STORE
+    from rsopt.store import Store
+
+    with Store.read(output / STORE) as store:
+        used = store.facts["scores"]
+    at = "" if used["temperature"] is None else f" at temperature {used['temperature']:g}"
+    return f"{used['simplex']}{at}, bounded by {used['method']}"
+
+
+def _choice_of(soft: SoftOutputs) -> str:
+    """From what the selection samples chose."""
+    if not soft.temperatures:
+        return ""
+    methods = f" and methods {', '.join(soft.methods)}" if soft.methods else ""
+    return (f"; chosen on the selection samples from temperatures {', '.join(f'{t:g}' for t in soft.temperatures)}"
+            f"{methods}")
+
+
 def report(console: Console, name: str, rows: list[Row], task: Task, output: Path) -> None:
     """Prints the summary of a run, draws its plot, and says where everything lies."""
     from rsopt.certify import CERTIFICATES, PLOT, STORE, TABLE
@@ -205,9 +210,11 @@ def report(console: Console, name: str, rows: list[Row], task: Task, output: Pat
     if failed := [row for row in rows if row.error]:
         console.print(f"{len(failed)} inputs failed, the first is {failed[0].idx}: {failed[0].error}", style="red")
     mode = "known labels" if task.n0 is None else f"class chosen on n0 = {task.n0}"
+    used = None if task.soft is None else _scores_used(output)
     save_plot(output / PLOT, rows, sigma=task.sigma, alpha=alpha, functional=functional,
               title=f"{name}: {len(rows)} inputs, sigma {task.sigma:g}, n {'' if fixed else 'at most '}"
-                    f"{policy.most_samples:,}, alpha {alpha:g}, {mode}")
+                    f"{policy.most_samples:,}, alpha {alpha:g}, {mode}{'' if used is None else f'; scores: {used}'}")
     print_facts(console, [
+        *([] if task.soft is None else [("scores", f"{used}{_choice_of(task.soft)}")]),
         ("table", str(output / TABLE)), ("plot", str(output / PLOT)),
         ("proofs", f"{output / CERTIFICATES} (check them again with: rsopt verify {output})")])
