@@ -9,9 +9,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtr, ndtri
+from scipy.special import betainccinv, ndtr, ndtri
 
-from rsopt.soft.replay_few import FEW, log_probability, lows_at_most, lows_worth
+from rsopt.soft.replay_few import FEW, log_probability, lows_worth
 from rsopt.soft.replay_slope import implied_level
 
 
@@ -63,15 +63,10 @@ def _nulls_by_lows(grid: Grid, sloped: bool, n: int, alpha: float) -> np.ndarray
         step = max(2.0 / n, 0.03 * math.sqrt(k + 1.0)) * (1.0 + abs(k - grid.lows) / grid.doubt)
         k = min(k + step, math.floor(k) + 1.0)
     numbers = np.array(lows or [0.0])
-    # The share q at which so many lows are just too few: F(k; n, q) = price, from above.
-    price = alpha / (1.0005 * 1.0001)
-    small, large = np.zeros(numbers.size), np.ones(numbers.size)
-    for _ in range(45):
-        middle = 0.5 * (small + large)
-        above = lows_at_most(numbers, n, middle) > price
-        small, large = np.where(above, middle, small), np.where(above, large, middle)
-    means = (grid.high - (grid.high - grid.low) * large)[::-1]
-    more = means[-1] + (1.0 - large[0] - means[-1]) * np.arange(1, 13) / 12
+    # The share q at which so many lows are just too few: F(k; n, q) = price.
+    shares = betainccinv(numbers + 1.0, n - numbers, alpha / (1.0005 * 1.0001))
+    means = (grid.high - (grid.high - grid.low) * shares)[::-1]
+    more = means[-1] + (1.0 - shares[0] - means[-1]) * np.arange(1, 13) / 12
     means = np.concatenate([means, more[more > means[-1]]])
     if not sloped:
         return np.asarray(means)
@@ -124,14 +119,16 @@ def digital_bet(past: Past, left: int, n: int, log_price: np.ndarray, means: np.
     block, 0 at first, and takes what it tells now.
     """
     bet = np.empty(means.size)
-    rise, fall = past.high - means, means - past.low
-    few = (rise > 0.0) & (rise < fall) & (n * rise < FEW * (rise + fall))
+    rise, width = past.high - means, past.high - past.low
+    few = (rise > 0.0) & (2.0 * rise < width) & (n * rise < FEW * width)
+    whole = few.all()
     if few.any():
-        width = (rise + fall)[few]
-        share, price = rise[few] / width, np.exp(log_price[few]) / 1.0005
-        k, offset[few] = lows_worth(price, left, share, offset[few])
-        bet[few] = np.exp(log_probability(k, left - 1.0, share)) / (width * price)
-    if not few.all():
+        # A slice costs less than as many indices.
+        here = slice(None) if whole else few
+        share, price = rise[here] / width[here], np.exp(log_price[here]) / 1.0005
+        k, offset[here] = lows_worth(price, left, share, offset[here])
+        bet[here] = np.exp(log_probability(k, left - 1.0, share)) / (width[here] * price)
+    if not whole:
         many = ~few
         mean = means[many]
         spread = np.minimum(past.variance[many], mean * (1.0 - mean))

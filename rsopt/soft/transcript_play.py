@@ -60,8 +60,9 @@ class _Game:
         self.mean, self.variance, self.third = (self._columns([past[i] for past in pasts]) for i in range(3))
         known = runs[0].prior + np.cumsum(runs[0].sizes) - runs[0].sizes
         self.known = known[:self.mean.shape[0]]
-        self.values = two_values(self.mean, self.variance, self.third, self.known[:, None])
-        self.past = rules.Past.of((self.mean, self.variance, self.third), self.known[:, None], *self.values)
+        values = two_values(self.mean, self.variance, self.third, self.known[:, None])
+        past = rules.Past.of((self.mean, self.variance, self.third), self.known[:, None], *values)
+        self.past = np.stack([past.mean, past.variance, past.third, past.high, past.low], axis=1)
         self.folded = np.stack([self._columns([run.folded[:, i] for run in runs]) for i in range(8)], axis=1)
 
     def _columns(self, parts: list[np.ndarray]) -> np.ndarray:
@@ -81,8 +82,9 @@ class _Game:
         means = self.means
         require((means < 1.0).all(), f"block {k + 1}: a null allows every mean")
         bets = self._bets(k)
-        self.capital = self.capital + rules.folded_growth(self.folded[k][:, rival], bets, means)
-        self.capital += self._kept_growth(k, bets)
+        self.capital = self.capital + self._kept_growth(k, bets)
+        if self.folded[k, 0].any():
+            self.capital += rules.folded_growth(self.folded[k][:, rival], bets, means)
         playing = self.last.nonzero()[0]
         for i, bet, capital in zip(rival[playing].tolist(), bets[playing].tolist(), self.capital[playing].tolist(),
                                    strict=True):
@@ -96,16 +98,15 @@ class _Game:
 
     def _bets(self, k: int) -> np.ndarray:
         run, rival, means = self.runs[0], self.rival, self.means
-        known, past = int(self.known[k]), self.past
+        known = int(self.known[k])
         if self.fast:
             return rules.fast_bet(self.variance[k][rival], known, run.n, run.log_level, means)
         used = known - run.prior
-        columns = [past.mean[k], past.variance[k], past.third[k], past.high[k], past.low[k]]
         if used < run.first_stage:
-            bets = rules.first_bet(rules.Past(*columns), known, run.n, run.log_level)[rival]
+            bets = rules.first_bet(rules.Past(*self.past[k]), known, run.n, run.log_level)[rival]
         else:
-            expanded = rules.Past(*np.stack(columns)[:, rival])
-            bets = rules.digital_bet(expanded, run.n - used, run.n, self.capital - run.log_level, means, self.offset)
+            past = rules.Past(*self.past[k][:, rival])
+            bets = rules.digital_bet(past, run.n - used, run.n, self.capital - run.log_level, means, self.offset)
         return np.asarray(np.minimum(bets, 0.99999 / means))
 
     def _kept_growth(self, k: int, bets: np.ndarray) -> np.ndarray:
