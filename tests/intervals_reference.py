@@ -99,6 +99,7 @@ class RowByRowHedge:
         third = (cubes - 4.0 * mean * variance) / (t + 4.0)
         if not first and (few := self._few_lows_bet(past, m, capital)) is not None:
             return few
+        most = math.inf if first else 8.0 * math.sqrt(-2.0 * math.log(self.alpha) / (variance * (self.n - t)))
         if not first or self.cap_in_first_stage:
             variance = min(variance, m * (1.0 - m))
         skewness = third / variance**1.5
@@ -115,7 +116,7 @@ class RowByRowHedge:
         d = float(ndtri(price)) * math.sqrt(variance * left)
         after = math.sqrt(variance * max(left - 1.0, 0.5))
         bet = float(ndtr((d + up) / after) - ndtr((d - down) / after)) / ((up + down) * price)
-        return min(max(bet, 0.0), 0.99999 / m)
+        return min(max(bet, 0.0), most, 0.9 / m)
 
     def _few_lows_bet(self, past: np.ndarray, m: float, capital: float) -> float | None:
         """The stake of the binomial option, None where too many low rows are expected for it.

@@ -385,6 +385,31 @@ def test_coverage_by_simulation(functional):
     assert max(errors.values()) <= allowed_in_all, errors
 
 
+@pytest.mark.parametrize("functional", ["margin", "probit"])
+@pytest.mark.parametrize("misses", [[0], [0, 1], [0, 5, 40], [299]])
+def test_one_early_miss_does_not_lose_the_bet(functional, misses):
+    """Even where the selection sample has none: against distant nulls no row may cost nearly all of the capital."""
+    n = 300
+    selection = np.tile([0.9998, 0.0002], (100, 1)) + np.linspace(-1e-4, 1e-4, 100)[:, None] * [1.0, -1.0]
+    rows = np.resize(selection, (n, 2))
+    rows[misses] = [0.0, 1.0]
+    soft, unaided = (lower_bound_scores(rows, top=0, functional=functional, alpha=1e-3, selection=sample)
+                     for sample in (selection, None))
+    exact = rsopt.lower_bound([n - len(misses), len(misses)], top=0, functional=functional, alpha=1e-3).lower
+    assert min(soft.lower, unaided.lower) > 0.75 * exact
+
+
+@pytest.mark.parametrize(("a", "lowest"), [(1.5, 1e-4), (0.8, 1e-5), (1.5, 0.0)])
+def test_one_low_row_in_a_block_does_not_lose_the_bet(a, lowest):
+    """Rows that are summed up in a block stand for a bet of any size only as long as it is not a huge one."""
+    x = np.random.default_rng(0).beta(a, 0.6, 3100)
+    x[103] = lowest
+    rows = np.stack([x, 1.0 - x], axis=1)
+    bound = lower_bound_scores(rows[100:], top=0, alpha=1e-3, selection=rows[:100])
+    error = 2.0 * x.std() / math.sqrt(3000)
+    assert 2.0 * x.mean() - 1.0 - 5.0 * error < bound.lower < 2.0 * x.mean() - 1.0
+
+
 def test_votes_of_two_classes_are_bounded_as_by_clopper_and_pearson():
     # Rows of two values leave nothing to hedge: the binomial option is reached, up to the grid of nulls.
     n, alpha = 2000, 1e-3

@@ -38,8 +38,12 @@ from rsopt.kernels.normal import ndtr, ndtri
 #: The option pays OVERSHOOT + 1/n times 1/alpha, so that its price stays below 1. With few rows the hedge
 #: would otherwise stop just short of 1/alpha against nulls it takes for won.
 OVERSHOOT = 1.02
-#: The largest share of the capital that one row may cost; the second is that of fast betting.
-STAKE, FAST_STAKE = 0.99999, 0.9
+#: The largest share of the capital that one row may cost: by the binomial option, whose best bet is all of it where no
+#: low row is to spare, and by all other bets.
+STAKE, NORMAL_STAKE = 0.99999, 0.9
+#: Bets that hedge the normal option are at most so many times those of fast betting: distant nulls ask for larger ones,
+#: and rows that were summed up in blocks are no record of these.
+FASTEST = 8.0
 #: Nulls that allow a larger mean of x are never rejected.
 LARGEST_MEAN = 1.0 - 1e-9
 #: A null whose log capital fell below is given up: betting nothing from there on is a valid bet.
@@ -80,9 +84,10 @@ def place_digital_bets(record: np.ndarray, n: int, first_stage: int, log_level: 
         up, down = two_points(variance, third, floor)
         bet = _hedge(1.0 / payoff, variance, up, down, n)
         for i in range(m.size):
-            lam[i] = min(bet, STAKE / m[i])
+            lam[i] = min(bet, NORMAL_STAKE / m[i])
         return
     high, low = support(record[MEAN], record[VARIANCE], record[THIRD], known)
+    most = FASTEST * math.sqrt(2.0 * log_level / (variance * (n - used)))
     for i in range(m.size):
         rise, fall = high - m[i], m[i] - low
         if 0.0 < rise < fall and n * rise < FEW * (rise + fall):
@@ -95,7 +100,7 @@ def place_digital_bets(record: np.ndarray, n: int, first_stage: int, log_level: 
         v = min(variance, m[i] * (1.0 - m[i]))
         up, down = two_points(v, third, m[i])
         p = math.exp(log_w[i]) / payoff
-        lam[i] = min(_hedge(p, v, up, down, n - used), STAKE / m[i])
+        lam[i] = min(_hedge(p, v, up, down, n - used), most, NORMAL_STAKE / m[i])
 
 
 @njit(cache=True)
@@ -194,7 +199,7 @@ def fast_capital(records: np.ndarray, kept: np.ndarray, kept_ends: np.ndarray, n
             return 0
         known = records[k, KNOWN]
         variance = (0.25 + known * records[k, VARIANCE]) / (1.0 + known)
-        lam[0] = min(math.sqrt(2.0 * log_level / (n * variance)), FAST_STAKE / m[0])
+        lam[0] = min(math.sqrt(2.0 * log_level / (n * variance)), NORMAL_STAKE / m[0])
         play(records[k], kept[start:kept_ends[k]], lam, m, log_w, product)
         start = kept_ends[k]
         bets[k], log_capital[k] = lam[0], log_w[0]

@@ -14,6 +14,11 @@ from scipy.special import betainccinv, ndtr, ndtri
 from rsopt.soft.replay_few import FEW, log_probability, lows_worth
 from rsopt.soft.replay_slope import implied_level
 
+#: The largest share of the capital that a row may cost, but for bets along the binomial option.
+NORMAL_STAKE = 0.9
+#: … and the largest such bet, in bets of fast betting.
+FASTEST = 8.0
+
 
 def block_sizes(n: int, first_stage: int, prior: int) -> list[int]:
     """Sizes of all blocks of a run; `prior` rows are known before it."""
@@ -77,7 +82,7 @@ def _nulls_by_lows(grid: Grid, sloped: bool, n: int, alpha: float) -> np.ndarray
 def fast_bet(variance: np.ndarray, rows: int, n: int, log_level: float, means: np.ndarray) -> np.ndarray:
     """Fast betting's bets after `rows` rows of this variance."""
     guess = (0.25 + rows * variance) / (1.0 + rows)
-    return np.minimum(np.sqrt(2.0 * log_level / (n * guess)), 0.9 / means)
+    return np.minimum(np.sqrt(2.0 * log_level / (n * guess)), NORMAL_STAKE / means)
 
 
 @dataclass(frozen=True)
@@ -106,19 +111,19 @@ class Past:
 
 
 def first_bet(past: Past, known: int, n: int, log_level: float) -> np.ndarray:
-    """The digital hedge's bets in the first stage, one a rival: they depend on the null through its stake alone."""
+    """The digital hedge's bets in the first stage, one a rival: they depend on the null through their stake alone."""
     floor = (0.5 + known * past.mean) / (1.0 + known)
     return _hedge(past.variance, past.third, floor, float(n), np.full(floor.shape, -log_level), 1.02 + 1.0 / n)
 
 
-def digital_bet(past: Past, left: int, n: int, log_price: np.ndarray, means: np.ndarray,
+def digital_bet(past: Past, left: int, n: int, log_level: float, capital: np.ndarray, means: np.ndarray,
                 offset: np.ndarray) -> np.ndarray:
     """The digital hedge's bets with `left` rows of n to come, one for each null and rival.
 
-    `log_price` is the log of alpha times the capital; `offset` holds what `lows_worth` told of each null at the last
-    block, 0 at first, and takes what it tells now.
+    `capital` is its log; `offset` holds what `lows_worth` told of each null at the last block, 0 at first, and takes
+    what it tells now.
     """
-    bet = np.empty(means.size)
+    bet, log_price = np.empty(means.size), capital - log_level
     rise, width = past.high - means, past.high - past.low
     few = (rise > 0.0) & (2.0 * rise < width) & (n * rise < FEW * width)
     whole = few.all()
@@ -132,7 +137,9 @@ def digital_bet(past: Past, left: int, n: int, log_price: np.ndarray, means: np.
         many = ~few
         mean = means[many]
         spread = np.minimum(past.variance[many], mean * (1.0 - mean))
-        bet[many] = _hedge(spread, past.third[many], mean, float(left), log_price[many], 1.02 + 1.0 / n)
+        hedge = _hedge(spread, past.third[many], mean, float(left), log_price[many], 1.02 + 1.0 / n)
+        most = FASTEST * np.sqrt(2.0 * log_level / (past.variance[many] * left))
+        bet[many] = np.minimum(hedge, np.minimum(most, NORMAL_STAKE / mean))
     return bet
 
 

@@ -104,9 +104,10 @@ class _Game:
         used = known - run.prior
         if used < run.first_stage:
             bets = rules.first_bet(rules.Past(*self.past[k]), known, run.n, run.log_level)[rival]
+            bets = np.minimum(bets, rules.NORMAL_STAKE / means)
         else:
             past = rules.Past(*self.past[k][:, rival])
-            bets = rules.digital_bet(past, run.n - used, run.n, self.capital - run.log_level, means, self.offset)
+            bets = rules.digital_bet(past, run.n - used, run.n, run.log_level, self.capital, means, self.offset)
         return np.asarray(np.minimum(bets, 0.99999 / means))
 
     def _kept_growth(self, k: int, bets: np.ndarray) -> np.ndarray:
