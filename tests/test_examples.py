@@ -36,3 +36,15 @@ def test_the_ablation_of_the_order_draws_its_picture(tmp_path: Path) -> None:
     assert "probit        0.7017        2.2229        5.7650" in text
     with Image.open(tmp_path / "taylor_order.png") as picture:
         assert picture.width > 900
+
+
+@pytest.mark.parametrize(("name", "options", "printed", "picture"), [
+    ("ablate_temperature.py", ("--inputs", "6"), "chosen among drawn-votes, digital-hedge:", "temperature.png"),
+    ("ablate_simplex_map.py", ("--inputs", "6"), "votes, exact bound", "maps.png"),
+    ("ablate_samples_soft.py", ("--inputs", "5"), "soft, R1", "samples.png"),
+    ("soft_against_hard.py", ("--inputs", "15", "--n", "500"), "digital-hedge at", "soft_against_hard.png")])
+def test_the_examples_of_soft_outputs_on_a_few_inputs(name: str, options: tuple[str, ...], printed: str, picture: str,
+                                                      tmp_path: Path) -> None:
+    assert printed in run(name, *options, "--output", str(tmp_path))
+    with Image.open(tmp_path / picture) as drawn:
+        assert drawn.width > 700
