@@ -210,10 +210,11 @@ def report(console: Console, name: str, rows: list[Row], task: Task, output: Pat
     if failed := [row for row in rows if row.error]:
         console.print(f"{len(failed)} inputs failed, the first is {failed[0].idx}: {failed[0].error}", style="red")
     mode = "known labels" if task.n0 is None else f"class chosen on n0 = {task.n0}"
-    used = None if task.soft is None else _scores_used(output)
+    used = "" if task.soft is None else _scores_used(output)
+    below = f"\nscores: {used}" if used else ""
     save_plot(output / PLOT, rows, sigma=task.sigma, alpha=alpha, functional=functional,
               title=f"{name}: {len(rows)} inputs, sigma {task.sigma:g}, n {'' if fixed else 'at most '}"
-                    f"{policy.most_samples:,}, alpha {alpha:g}, {mode}{'' if used is None else f'; scores: {used}'}")
+                    f"{policy.most_samples:,}, alpha {alpha:g}, {mode}{below}")
     print_facts(console, [
         *([] if task.soft is None else [("scores", f"{used}{_choice_of(task.soft)}")]),
         ("table", str(output / TABLE)), ("plot", str(output / PLOT)),
