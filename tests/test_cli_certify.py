@@ -115,6 +115,7 @@ def refused_late(*options: object) -> str:
     (("--preset", "digit"), "There is no preset named 'digit'. Did you mean 'digits'?"),
     (("--weights", "weights.pt"), "The preset 'digits' brings its own weights"),
     (("--label-mode", "--n0", 50), "--label-mode certifies the known label and draws no selection samples"),
+    (("--target-radius", 5), "no number of samples reaches it. Use a smaller target radius or a larger sigma"),
     (("--sigma", 0), "sigma must be a positive number"),
     (("--score-method", "drawn-votes"), "--score-method belongs to --scores"),
     (("--temperature", 2), "--temperature belongs to --scores"),

@@ -117,7 +117,9 @@ def least_samples(functional: Functional, level: float, alpha: float) -> int:
         below = float(functional.value(np.array(middle), np.array(1.0 - middle))) <= level
         low, high = (middle, high) if below else (low, middle)
     if low >= 1.0 - 1e-15:
-        raise InvalidInputError(f"{functional.name} above {level:g} is beyond double precision.")
+        raise InvalidInputError(f"A bound of {level:g} on {functional.name!r}, which the target asks for, is beyond "
+                                "double precision: no number of samples reaches it. Use a smaller target radius or a "
+                                "larger sigma.")
     return max(math.ceil(math.log(checked_alpha(alpha)) / math.log(low) - 1e-9), 1)
 
 
