@@ -13,10 +13,13 @@ import sys
 
 import numpy as np
 import pytest
+from scipy.special import betainc, ndtr
 from score_laws import ADVERSARIAL, LAWS
 
 from rsopt.checks.transcript import check_transcript
 from rsopt.errors import CertificateError, RefusedError, StorageError
+from rsopt.intervals import few_downs
+from rsopt.soft import replay_few
 from rsopt.soft.scores import lower_bound_scores
 from rsopt.soft.stream import ScoreStream
 from rsopt.soft.transcript import Transcript
@@ -257,3 +260,36 @@ def test_abstentions_and_methods_without_bets(rows):
         check_transcript(rehashed({**claimed, "lower": 0.1}))
     with pytest.raises(RefusedError, match="places no bets"):
         _ = lower_bound_scores(rows, top=0, method="hoeffding").transcript
+
+
+@pytest.mark.parametrize("functional", ["margin", "probit"])
+@pytest.mark.parametrize("short", [0.0, 4e-16, 3e-14, 1e-9, 1e-6])
+def test_nearly_constant_rows_are_proven_again(functional, short):
+    """Nulls that only rounding keeps apart must not make one grid of the bound and another of the checker."""
+    rows = np.tile([1.0 - short, short], (2000, 1))
+    bound = lower_bound_scores(rows, top=0, functional=functional, selection=rows[:100])
+    assert check_transcript(bound.transcript.to_dict()).lower == bound.lower > 0.0
+
+
+def by_the_checker(price: np.ndarray, r: float, q: np.ndarray) -> np.ndarray:
+    return replay_few.lows_worth(price, r, q, np.zeros(price.size))[0]
+
+
+def by_the_bound(price: np.ndarray, r: float, q: np.ndarray) -> np.ndarray:
+    return np.array([few_downs.lows_worth(one, r, share, few_downs.lows_guess(one, r, share))
+                     for one, share in zip(price.tolist(), q.tolist(), strict=True)])
+
+
+@pytest.mark.parametrize("solve", [by_the_checker, by_the_bound])
+def test_the_number_of_lows_that_a_price_is_worth(solve):
+    """To 5e-7 of F (1 - F) at any number of rows to go: bets are compared to 1e-6."""
+    random = np.random.default_rng(7)
+    for r in (1, 2, 3, 5, 8, 12, 30, 200, 2000):
+        q = random.uniform(0.002, min(0.5, 100.0 / r), 400)
+        price = ndtr(random.uniform(-4.5, 3.5, 400))
+        k = solve(price, float(r), q)
+        error = np.abs(betainc(r - k, k + 1.0, 1.0 - q) - price)
+        # At the ends F and its distance from 1 vanish, and k is known to 1e-11 all the same.
+        inside = (k > -0.999) & (k < r - 0.001)
+        assert inside.mean() > 0.8
+        assert (error <= 5e-7 * price * (1.0 - price) + 1e-14)[inside].all()

@@ -32,6 +32,8 @@ FEW_OVERSHOOT = 1.0005
 TOLERANCE = 1e-8
 #: The longest step to a number of lows, and the longest one that a slope is corrected by.
 STEP, NEAR = 2.0, 0.2
+#: With fewer rows to go than this, the error found counts, not the one that a model of F leaves.
+LAST_ROWS = 10.0
 
 
 @njit(cache=True)
@@ -121,9 +123,10 @@ def _rate(k: float, r: float, q: float) -> tuple[float, float, float]:
     second = right - 2.0 + left
     fourth = right * further_right - 4.0 * right + 6.0 - 4.0 * left + left * further_left
     rate = math.exp(_log_probability(k + 0.5, r, q)) * max(1.0 - second / 24.0 + 3.0 * fourth / 640.0, 0.1)
-    # The sixth difference is of this order; the factor covers it at nearly all k and q.
-    apart, fourth = 1.0 / (k + 1.0), abs(fourth)
-    doubt = 0.005 * (abs(second * second * second) + math.sqrt(fourth) * fourth + apart * apart * apart)
+    # The sixth difference is of this order, and near the ends of (-1, r) that of the cube of 1 over the distance; the
+    # factor covers it at nearly all k and q.
+    ends, fourth = 1.0 / (k + 1.0) + 1.0 / (r - k), abs(fourth)
+    doubt = 0.005 * (abs(second * second * second) + math.sqrt(fourth) * fourth + ends * ends * ends)
     return rate, math.log(right) + 0.5 / (low + 1.5), doubt
 
 
@@ -136,6 +139,7 @@ def lows_worth(price: float, r: float, q: float, start: float) -> float:
     k = min(max(start, low), high)
     f = max(lows_at_most(k, r, q), 1e-300)
     rate, bend, doubt = _rate(k, r, q)
+    least_doubt = 1.0 if r < LAST_ROWS else 0.0
     for _ in range(12):
         error = math.log(f / price)
         slope = max(rate / f, 1e-6)
@@ -145,14 +149,15 @@ def lows_worth(price: float, r: float, q: float, start: float) -> float:
         before, f_before = k, f
         k = min(max(k + step, low), high)
         # Halley's error is of third order, and that of the slope is known: no need to look.
-        if abs(error) * (doubt + bent * bent) < close:
+        if abs(error) * (max(doubt, least_doubt) + bent * bent) < close:
             return k
         f = max(lows_at_most(k, r, q), 1e-300)
         if abs(step) < NEAR and abs(f - f_before) > 1e-6 * (1.0 - price) * f:
             # What the step has changed F by corrects the rate, to the first order in the step.
             moved = k - before
             rate = (f - f_before) / moved * (1.0 + 0.5 * bend * moved)
-            doubt = 0.1 * moved * moved + abs(moved) * min(doubt, 1.0) + 1e-8
+            apart = abs(moved) * (1.0 + 1.0 / (k + 1.0) + 1.0 / (r - k))
+            doubt = 0.1 * apart * apart + apart * min(doubt, 1.0) + 1e-8
             bend -= moved / (k + 1.5)
         else:
             rate, bend, doubt = _rate(k, r, q)

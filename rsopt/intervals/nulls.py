@@ -19,6 +19,8 @@ HALF_SIZE, INNER, REACH = 400, 4.0, 30.0
 TAIL = 16
 #: Where few rows are low: lows between nulls, in standard errors, and nulls above the last of them.
 LOWS_APART, TOP = 0.03, 12
+#: Nulls closer together than this are one: whether rounding keeps them apart must not decide the size of the grid.
+DISTINCT = 1e-9
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,8 @@ def _few_lows_grid(prediction: Prediction, sloped: bool, n: int, log_level: floa
                              math.exp(-log_level) / (FEW_OVERSHOOT * 1.0001))
     means = prediction.high - (prediction.high - prediction.low) * shares[::-1]
     above = means[-1] + (1.0 - shares[0] - means[-1]) * np.arange(1, TOP + 1) / TOP
-    means = np.concatenate([means, above[above > means[-1]]])
+    if above[0] - means[-1] > DISTINCT:
+        means = np.concatenate([means, above])
     if not sloped:
         return means
     b = prediction.slope

@@ -72,7 +72,7 @@ def _nulls_by_lows(grid: Grid, sloped: bool, n: int, alpha: float) -> np.ndarray
     shares = betainccinv(numbers + 1.0, n - numbers, alpha / (1.0005 * 1.0001))
     means = (grid.high - (grid.high - grid.low) * shares)[::-1]
     more = means[-1] + (1.0 - shares[0] - means[-1]) * np.arange(1, 13) / 12
-    means = np.concatenate([means, more[more > means[-1]]])
+    means = np.concatenate([means, more]) if more[0] - means[-1] > 1e-9 else means
     if not sloped:
         return np.asarray(means)
     theta = means * (1.0 + grid.slope) - grid.slope

@@ -11,6 +11,8 @@ FEW = 100.0
 CLOSE, NEARLY = 3e-9, 2e-3
 #: Steps on the model of F before bisection takes over, the longest of them, and the longest that the model survives.
 STEPS, LONGEST, SHORT = 12, 2.0, 0.2
+#: With fewer rows left than this the model is not to be trusted: only the error that was found counts.
+LAST_ROWS = 10.0
 
 
 def two_values(mean: np.ndarray, variance: np.ndarray, third: np.ndarray,
@@ -108,11 +110,12 @@ def lows_worth(price: np.ndarray, r: float, q: np.ndarray, offset: np.ndarray) -
     k, goal, share, unit = found.copy(), price, q, price * (1.0 - price)
     error = goal - lows_at_most(k, r, share)
     slope, bend, doubt = _growth_of_f(k, r, share)
+    least_doubt = 1.0 if r < LAST_ROWS else 0.0
     for _ in range(STEPS):
         after = np.minimum(np.maximum(k + _step(error / slope, bend), least), most)
         found[open_] = after
         size = np.abs(error)
-        left = ~((size * doubt <= CLOSE * unit) & (size <= NEARLY * unit))
+        left = ~((size * np.maximum(doubt, least_doubt) <= CLOSE * unit) & (size <= NEARLY * unit))
         if not left.any():
             return found, found - guess
         if not left.all():
