@@ -130,7 +130,9 @@ def lows_worth(price: np.ndarray, r: float, q: np.ndarray, offset: np.ndarray) -
         told = (np.abs(before - error) > 1e-6 * unit) & (np.abs(moved) < SHORT)
         slope = slope * np.exp(bent) * np.where(told, (before - error) / np.where(told, expected, 1.0), 1.0)
         bend = bend - moved / (k + 1.5)
-        doubt = np.where(told, np.abs(moved) * np.minimum(doubt, 1.0) + 1e-8, doubt)
+        # Next to -1 and r, F bends within a step that is short elsewhere.
+        apart = np.abs(moved) * (1.0 + 1.0 / (k + 1.0) + 1.0 / (r - k))
+        doubt = np.where(told, apart * np.minimum(doubt, 1.0) + 1e-8, doubt)
         far = np.abs(moved) >= SHORT
         if far.any():
             slope[far], bend[far], doubt[far] = _growth_of_f(k[far], r, share[far])
