@@ -117,7 +117,7 @@ def _callback(casadi: Any, name: str, shapes_in: Sequence[int], shapes_out: Sequ
               compute: Callable[..., tuple[Any, ...]]) -> Any:
     """A casadi function that calls `compute` with one NumPy array an input."""
 
-    class Wrapped(casadi.Callback):  # type: ignore[misc]
+    class Wrapped(casadi.Callback):  # type: ignore[misc]  # casadi states no types
         def __init__(self) -> None:
             casadi.Callback.__init__(self)
             self.construct(name, {})

@@ -127,7 +127,7 @@ class _InCasadi:
     def _watch(self, casadi: Any, variables: int, constraints: int) -> Any:
         outer = self
 
-        class Watch(casadi.Callback):  # type: ignore[misc]
+        class Watch(casadi.Callback):  # type: ignore[misc]  # casadi states no types
             def __init__(self) -> None:
                 casadi.Callback.__init__(self)
                 self.construct("watch", {})

@@ -14,9 +14,10 @@ from rsopt.soft.rows import check_groups, check_rows, check_top, pooled_columns,
 from rsopt.soft.score_bound import ScoreBound
 
 _BETTING = ("digital-hedge", "fast-betting")
-_DRAWN = "drawn-votes"
+#: The method that draws votes and bounds them exactly.
+DRAWN = "drawn-votes"
 #: Methods whose bounds come with a transcript or a certificate.
-PROVEN = (*_BETTING, _DRAWN)
+PROVEN = (*_BETTING, DRAWN)
 _CLASSICAL = tuple(name for name in names() if name not in _BETTING)
 _SUFFIX = "-bonferroni"
 
@@ -89,7 +90,7 @@ def lower_bound_scores(scores: object, *, top: int, functional: str = "margin", 
         return stream.bound()
     top = check_top(top, rows.shape[1])
     sample = None if selection is None else check_rows(selection, rows.shape[1])
-    if method == _DRAWN:
+    if method == DRAWN:
         # Counts show the strongest rival at no cost, and pooled rivals would have more votes than any of them.
         return _from_drawn_votes(rows, top, check_groups(groups, top, rows.shape[1]), functional, alpha, seed)
     checked = check_rows(rows)
@@ -115,7 +116,7 @@ def _from_drawn_votes(rows: np.ndarray, top: int, groups: tuple[tuple[int, ...],
     bound, rival = drawn_votes_bound(rows, top, groups, functional, alpha, seed)
     # As for every bound on scores, a negative probit margin is not resolved.
     lower = -math.inf if functional == "probit" and bound.lower < 0.0 else bound.lower
-    return ScoreBound(lower=lower, alpha=alpha, functional=functional, method=_DRAWN, top=top, runner_up=rival,
+    return ScoreBound(lower=lower, alpha=alpha, functional=functional, method=DRAWN, top=top, runner_up=rival,
                       n=rows.shape[0], time_uniform=False, certificate=bound.certificate)
 
 

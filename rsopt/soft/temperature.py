@@ -15,6 +15,7 @@ import numpy as np
 
 from rsopt.errors import InvalidInputError, ModelError
 from rsopt.soft.promises import level_by_bets, level_by_bets_on_votes, level_by_votes
+from rsopt.soft.scores import DRAWN
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 #: Temperatures to choose from, in the units of the model's outputs. At the first ones scores are all but votes, so that
 #: a model whose soft outputs gain nothing loses nothing by them.
 TEMPERATURES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
-#: The method that draws votes and bounds them exactly.
-DRAWN = "drawn-votes"
 #: Methods to choose from: votes, exact but with the variance of the draw, and bets, without it.
 METHODS = (DRAWN, "digital-hedge")
 #: Bets lose most where few rows are low, which few selection rows do not show, and so their promise flatters small

@@ -57,11 +57,11 @@ class _Game:
         self.ends = np.array([run.slopes.size for run in runs])
         self.slopes = self._columns([run.slopes for run in runs])
         pasts = [run.moments() for run in runs]
-        self.mean, self.variance, self.third = (self._columns([past[i] for past in pasts]) for i in range(3))
+        mean, self.variance, third = (self._columns([past[i] for past in pasts]) for i in range(3))
         known = runs[0].prior + np.cumsum(runs[0].sizes) - runs[0].sizes
-        self.known = known[:self.mean.shape[0]]
-        values = two_values(self.mean, self.variance, self.third, self.known[:, None])
-        past = rules.Past.of((self.mean, self.variance, self.third), self.known[:, None], *values)
+        self.known = known[:mean.shape[0]]
+        values = two_values(mean, self.variance, third, self.known[:, None])
+        past = rules.Past.of((mean, self.variance, third), self.known[:, None], *values)
         self.past = np.stack([past.mean, past.variance, past.third, past.high, past.low], axis=1)
         self.folded = np.stack([self._columns([run.folded[:, i] for run in runs]) for i in range(8)], axis=1)
 
