@@ -20,7 +20,7 @@ browser:
 	  { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; } || true
 
 bench: $(VENV)/.test
-	$(BIN)/python -m pytest --benchmark-only --benchmark-columns=min,median,max,rounds tests/bench_*.py
+	$(BIN)/python -m pytest --benchmark-only --benchmark-columns=min,median,max,rounds tests/benchmarks/bench_*.py
 
 lint: $(VENV)/.test
 	$(BIN)/python -m ruff check rsopt solvers tests examples

@@ -16,10 +16,9 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from rsopt import lower_bound
+from rsopt import lower_bound, lower_bound_scores
 from rsopt.smoothing import SmoothedClassifier, Softmax, Stream
 from rsopt.smoothing.digits import digits_data, digits_model
-from rsopt.soft.scores import lower_bound_scores
 
 SIGMA, ALPHA, SEED, TEMPERATURE, N0 = 0.25, 1e-3, 0, 0.5, 100
 SIZES = (100, 300, 1000, 3000)

@@ -17,10 +17,9 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from rsopt import lower_bound
+from rsopt import lower_bound, lower_bound_scores
 from rsopt.smoothing import Hardmax, SmoothedClassifier, Softmax, Sparsemax, Stream
 from rsopt.smoothing.digits import digits_data, digits_model
-from rsopt.soft.scores import lower_bound_scores
 
 SIGMA, ALPHA, SEED, N0 = 0.25, 1e-3, 0, 100
 MAPS = {"softmax, T 0.5": Softmax(0.5), "softmax, T 1": Softmax(1.0), "sparsemax": Sparsemax(), "hardmax": Hardmax()}

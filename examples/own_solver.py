@@ -16,8 +16,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 import rsopt
-from rsopt.forms import BlackBox
 from rsopt.solver import Claim, Proposal
+from rsopt.solving.forms import BlackBox
 from rsopt.testing import check_solver
 
 GOLDEN = (5.0**0.5 - 1.0) / 2.0

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from rsopt.certificate import Certificate as Certificate
     from rsopt.checks.certificate import check_certificate as check_certificate
     from rsopt.checks.transcript import check_transcript as check_transcript
-    from rsopt.comparing.comparison import compare as compare
     from rsopt.counts import Counts as Counts
     from rsopt.domain import Simplex as Simplex
     from rsopt.errors import RsoptError as RsoptError
@@ -26,6 +25,8 @@ if TYPE_CHECKING:
     from rsopt.problem import WorstCaseProblem as WorstCaseProblem
     from rsopt.registry import get_solver as get_solver
     from rsopt.registry import solver_names as solver_names
+    from rsopt.scores.lower_bound_scores import lower_bound_scores as lower_bound_scores
+    from rsopt.scores.score_bound import ScoreBound as ScoreBound
     from rsopt.sequential.adaptive import Precision as Precision
     from rsopt.sequential.adaptive import TargetRadii as TargetRadii
     from rsopt.sequential.adaptive import adaptive_bound as adaptive_bound
@@ -34,25 +35,27 @@ if TYPE_CHECKING:
     from rsopt.sequential.levels import Question as Question
     from rsopt.sequential.looks import Looks as Looks
     from rsopt.sequential.planning import plan as plan
-    from rsopt.soft.score_bound import ScoreBound as ScoreBound
-    from rsopt.soft.scores import lower_bound_scores as lower_bound_scores
+    from rsopt.smoothing import adapters as adapters
     from rsopt.solver import Budget as Budget
     from rsopt.statistics import ClopperPearson as ClopperPearson
     from rsopt.statistics import PlugIn as PlugIn
     from rsopt.statistics import Studentized as Studentized
+    from rsopt.testing.comparison import compare as compare
 
 _HOME = {
     "Bound": "bound", "Budget": "solver", "Certificate": "certificate", "ClopperPearson": "statistics",
     "Counts": "counts", "DirichletMixture": "sequential.e_process", "Looks": "sequential.looks",
     "LowerBoundProblem": "problem", "Margin": "functionals", "PlugIn": "statistics",
     "Precision": "sequential.adaptive", "ProbitMargin": "functionals", "Question": "sequential.levels",
-    "RsoptError": "errors", "ScoreBound": "soft.score_bound", "Simplex": "domain", "Studentized": "statistics",
+    "RsoptError": "errors", "ScoreBound": "scores.score_bound", "Simplex": "domain", "Studentized": "statistics",
     "TargetRadii": "sequential.adaptive", "TaylorProbitMargin": "functionals", "WorstCaseProblem": "problem",
-    "adaptive_bound": "sequential.adaptive", "baselines": "baselines", "check_certificate": "checks.certificate",
-    "check_transcript": "checks.transcript", "compare": "comparing.comparison",
+    "adapters": "smoothing.adapters", "adaptive_bound": "sequential.adaptive", "baselines": "baselines",
+    "check_certificate": "checks.certificate", "check_transcript": "checks.transcript", "compare": "testing.comparison",
     "e_process_bound": "sequential.e_process", "get_solver": "registry", "lower_bound": "bound",
-    "lower_bound_scores": "soft.scores", "plan": "sequential.planning", "solver_names": "registry",
+    "lower_bound_scores": "scores.lower_bound_scores", "plan": "sequential.planning", "solver_names": "registry",
 }
+
+_MODULES = ("adapters", "baselines")
 
 __all__ = list(_HOME)
 
@@ -61,7 +64,7 @@ def __getattr__(name: str) -> object:
     if name not in _HOME:
         raise AttributeError(f"module 'rsopt' has no attribute {name!r}")
     module = importlib.import_module(f"rsopt.{_HOME[name]}")
-    value = module if name == _HOME[name] == "baselines" else getattr(module, name)
+    value = module if name in _MODULES else getattr(module, name)
     globals()[name] = value
     return value
 

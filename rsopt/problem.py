@@ -13,10 +13,10 @@ import numpy.typing as npt
 from rsopt.counts import Counts, checked_alpha
 from rsopt.domain import Domain, Edge, Simplex
 from rsopt.errors import RefusedError
-from rsopt.forms import BlackBox, Form, TermList
 from rsopt.functionals import Functional, LinkFunctional, Margin, ProbitMargin, TaylorProbitMargin
 from rsopt.solver import Budget, Result, Solver
 from rsopt.solving.curve import LevelCurve
+from rsopt.solving.forms import BlackBox, Form, TermList
 from rsopt.solving.meter import Meter
 from rsopt.solving.search import Search
 from rsopt.staircase import TailSet

@@ -17,7 +17,7 @@ from rsopt.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from rsopt.domain import Domain
-    from rsopt.forms import Form
+    from rsopt.solving.forms import Form
 
 Array = npt.NDArray[np.float64]
 
@@ -140,7 +140,7 @@ class Solver(Protocol):
 
     @property
     def accepts(self) -> tuple[type[Any], ...]:
-        """The forms it takes (`rsopt.forms`), the preferred one first."""
+        """The forms it takes (`rsopt.solving.forms`), the preferred one first."""
         ...
 
     @property

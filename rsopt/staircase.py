@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from rsopt.errors import InvalidInputError
 from rsopt.kernels.statistics import Rule, last_row, stair
-from rsopt.tail import log_tail
+from rsopt.kernels.tail import log_tail
 
 Array = npt.NDArray[np.float64]
 

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from rsopt.domain import Domain
-from rsopt.forms import BlackBox, Form
 from rsopt.solver import Budget, Claim, Proposal, Stop
+from rsopt.solving.forms import BlackBox, Form
 
 if TYPE_CHECKING:
     from torch import Tensor

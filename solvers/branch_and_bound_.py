@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from rsopt.domain import Domain
-from rsopt.forms import BlackBox, Form
 from rsopt.functionals import LinkFunctional
 from rsopt.prover import HEADROOM, ProofStatus, prove_level
 from rsopt.solver import Budget, Claim, Proposal, Stop
+from rsopt.solving.forms import BlackBox, Form
 from rsopt.solving.polish import polished
 from rsopt.solving.starts import starting_points
 

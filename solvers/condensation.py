@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from rsopt.forms import SmoothOracle
 from rsopt.functionals import Margin, TaylorProbitMargin
 from rsopt.solver import Stop
 from rsopt.solving.curve import LevelCurve
+from rsopt.solving.forms import SmoothOracle
 
 Array = npt.NDArray[np.float64]
 

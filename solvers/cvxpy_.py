@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from rsopt.domain import Domain
-from rsopt.forms import Form, SmoothOracle
 from rsopt.solver import Budget, Claim, Proposal
+from rsopt.solving.forms import Form, SmoothOracle
 from rsopt.solving.starts import starting_points
 
 from .condensation import Condensed, condense, level_gap

@@ -16,9 +16,9 @@ import numpy.typing as npt
 
 from rsopt.domain import Domain
 from rsopt.errors import SolverFailedError
-from rsopt.forms import Form, SmoothOracle, TermList
 from rsopt.solver import Budget, Claim, Proposal, Stop
 from rsopt.solving.curve import LevelCurve
+from rsopt.solving.forms import Form, SmoothOracle, TermList
 from rsopt.solving.starts import starting_points
 from rsopt.solving.terms import Signomial
 

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from rsopt.domain import Domain
-from rsopt.forms import Form, SmoothOracle
 from rsopt.solver import Budget, Claim, Proposal, Stop
+from rsopt.solving.forms import Form, SmoothOracle
 from rsopt.solving.log_program import LogProgram
 from rsopt.solving.meter import SearchEnded
 from rsopt.solving.starts import starting_points

@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from rsopt.domain import Domain
-from rsopt.forms import Form, TermList
 from rsopt.functionals import Margin, ProbitMargin, TaylorProbitMargin
 from rsopt.solver import Budget, Claim, Proposal, Stop
+from rsopt.solving.forms import Form, TermList
 from rsopt.solving.meter import SearchEnded
 from rsopt.solving.starts import starting_points
 

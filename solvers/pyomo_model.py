@@ -10,8 +10,8 @@ from numpy.polynomial import chebyshev
 from scipy import special
 
 from rsopt.errors import RefusedError
-from rsopt.forms import TermList
 from rsopt.functionals import Margin, ProbitMargin, TaylorProbitMargin
+from rsopt.solving.forms import TermList
 
 if TYPE_CHECKING:
     from pyomo.core import ConcreteModel

@@ -11,8 +11,8 @@ from scipy import optimize
 
 from rsopt.domain import Domain
 from rsopt.errors import UnknownNameError
-from rsopt.forms import BlackBox, Form, SmoothOracle
 from rsopt.solver import Budget, Claim, Proposal, Stop
+from rsopt.solving.forms import BlackBox, Form, SmoothOracle
 from rsopt.solving.log_program import LogProgram
 from rsopt.solving.starts import bracket, peaks, starting_points, survey
 

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-
-EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+from places import EXAMPLES
 
 
 def run(name: str, *arguments: str) -> str:

@@ -1,10 +1,10 @@
 """The checker of score transcripts: proves a bound again from its file, and from the rows if they are given.
 
-It recomputes every slope, bet and null from earlier blocks by the published rule (`rsopt.soft.replay`), and the capital
-of every null that the bound needs: all grid nulls up to the reported one for the digital hedge, the reported one for
-fast betting, whose capital decreases in the null. Nothing of the code that produced the bound is used. On trust,
-because no file can show it: that rows are independent, and that the certified class, the groups and the sums over a
-selection sample were fixed without them; and, unless rows are given, that the block statistics are theirs.
+It recomputes every slope, bet and null from earlier blocks by the published rule (`rsopt.checks.replay`), and the
+capital of every null that the bound needs: all grid nulls up to the reported one for the digital hedge, the reported
+one for fast betting, whose capital decreases in the null. Nothing of the code that produced the bound is used. On
+trust, because no file can show it: that rows are independent, and that the certified class, the groups and the sums
+over a selection sample were fixed without them; and, unless rows are given, that the block statistics are theirs.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtri
 
+from rsopt.checks import replay as rules
+from rsopt.checks.transcript_play import prove
+from rsopt.checks.transcript_run import AGREEMENT, Run, require
 from rsopt.errors import CertificateError, StorageError
-from rsopt.soft import replay as rules
-from rsopt.soft.transcript import FORMAT, Transcript
-from rsopt.soft.transcript_play import prove
-from rsopt.soft.transcript_run import AGREEMENT, Run, require
+from rsopt.scores.transcript import FORMAT, Transcript
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class TranscriptCheck:
     """What was proven.
 
     Attributes:
-        lower, alpha, functional, method, top: the statement, as in `rsopt.soft.score_bound.ScoreBound`.
+        lower, alpha, functional, method, top: the statement, as in `rsopt.scores.score_bound.ScoreBound`.
         n: rows that the run was planned for.
         rivals: rivals or groups checked.
         nulls: nulls whose capital was recomputed for each of them.

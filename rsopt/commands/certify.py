@@ -12,12 +12,12 @@ from rsopt.commands.options import Alpha, Functional, Order, Output, Sigma, Solv
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from rsopt.certify import Inputs
     from rsopt.commands.sources import Source
+    from rsopt.runs.certify import Inputs
     from rsopt.runs.rows import Row
     from rsopt.runs.soft_outputs import SoftOutputs
     from rsopt.runs.task import Task
-    from rsopt.workers.executors import Workers
+    from rsopt.runs.workers.executors import Workers
 
 SELECTION_SAMPLES = 100
 
@@ -80,8 +80,8 @@ def certify(
     from rsopt.commands.sources import Named
     from rsopt.commands.stopping import Asked, described
     from rsopt.runs.task import Task
+    from rsopt.runs.workers.executors import Workers
     from rsopt.sequential.levels import Question
-    from rsopt.workers.executors import Workers
 
     apart = Workers(workers, cluster, device)
     # Workers take the device; the model of this process, which only sends it to them, stays where it is.
@@ -113,7 +113,7 @@ def _soft(scores: str | None, temperature: str | None, method: str | None, seed:
                 raise InvalidInputError(f"{option} belongs to --scores.")
         return None
     if temperature == "auto":
-        from rsopt.soft.temperature import METHODS, TEMPERATURES
+        from rsopt.scores.temperature import METHODS, TEMPERATURES
 
         return SoftOutputs(scores, None, method or SoftOutputs.method, TEMPERATURES, () if method else METHODS, seed)
     try:
@@ -145,7 +145,7 @@ def describe(task: Task) -> str:
 
 
 def _inputs(source: Source, limit: int | None, skip: int) -> Inputs:
-    from rsopt.certify import Inputs
+    from rsopt.runs.certify import Inputs
 
     chosen = range(0, len(source.data.images), skip)[:limit]
     return Inputs(source.data.images, source.data.labels.tolist(), list(chosen))
@@ -153,8 +153,8 @@ def _inputs(source: Source, limit: int | None, skip: int) -> Inputs:
 
 def _rows(console: Console, source: Source, chosen: Inputs, task: Task, *, seed: int, chunk: int, batch: int,
           output: Path, keep_going: bool, workers: Workers) -> list[Row]:
-    from rsopt.certify import certify
     from rsopt.commands.progress import Bar
+    from rsopt.runs.certify import certify
     from rsopt.smoothing import SmoothedClassifier
 
     classifier = SmoothedClassifier(source.model, task.sigma, source.classes, chunk=chunk, batch=batch, progress=False)
@@ -170,8 +170,8 @@ def _rows(console: Console, source: Source, chosen: Inputs, task: Task, *, seed:
 
 def _scores_used(output: Path) -> str:
     """Map, temperature and method of a run's bounds on scores, in words."""
-    from rsopt.certify import STORE
-    from rsopt.store import Store
+    from rsopt.runs.certify import STORE
+    from rsopt.runs.store import Store
 
     with Store.read(output / STORE) as store:
         used = store.facts["scores"]
@@ -190,13 +190,13 @@ def _choice_of(soft: SoftOutputs) -> str:
 
 def report(console: Console, name: str, rows: list[Row], task: Task, output: Path) -> None:
     """Prints the summary of a run, draws its plot, and says where everything lies."""
-    from rsopt.certify import CERTIFICATES, PLOT, STORE, TABLE
-    from rsopt.plots import save_plot
+    from rsopt.runs.certify import CERTIFICATES, PLOT, STORE, TABLE
     from rsopt.runs.decisions import decided
-    from rsopt.runs.policy import FixedSamples
+    from rsopt.runs.reports.plots import save_plot
+    from rsopt.runs.store import Store
     from rsopt.runs.tables import print_facts, print_savings, print_summary
     from rsopt.sequential.adaptive import TargetRadii
-    from rsopt.store import Store
+    from rsopt.sequential.policy import FixedSamples
 
     policy, alpha, functional = task.policy, task.policy.alpha, task.functional
     targets = []

@@ -13,7 +13,7 @@ from rsopt.errors import InvalidInputError, StorageError, UnknownNameError
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from rsopt.comparing.comparison import Comparison
+    from rsopt.testing.comparison import Comparison
 
 FUNCTIONALS = ["margin", "probit", "taylor-probit"]
 
@@ -34,10 +34,10 @@ def compare(
     from rich.console import Console
     from rich.progress import Progress
 
-    from rsopt.comparing.comparison import compare as compare_solvers
-    from rsopt.comparing.zoo import zoo
     from rsopt.registry import solver_names
     from rsopt.solver import Budget
+    from rsopt.testing.comparison import compare as compare_solvers
+    from rsopt.testing.zoo import zoo
 
     names = _listed(solvers, solver_names(), "solver")
     wanted = set(_listed(functional, FUNCTIONALS, "functional"))

@@ -24,8 +24,8 @@ def compare_runs(
     """Compare two runs on the inputs that both have finished: options, certified accuracy, samples, single inputs."""
     from rich.console import Console
 
-    from rsopt.reports.overview import Overview
     from rsopt.runs.compare import compare_runs as compared
+    from rsopt.runs.overview import Overview
 
     found = compared(Overview.read(first), Overview.read(second))
     if json_:

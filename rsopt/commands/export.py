@@ -26,10 +26,10 @@ def export(
                                                              "certificate and transcript as a file.")] = Format.TSV,
 ) -> None:
     """Write what a run has finished: its rows as TSV, in Cohen's format or as Parquet, or its proofs."""
-    from rsopt.certify import STORE, save_certificates, stored_proofs
+    from rsopt.runs.certify import STORE, save_certificates, stored_proofs
     from rsopt.runs.export import write_parquet
     from rsopt.runs.rows import COHEN_COLUMNS, stored_rows, write_table
-    from rsopt.store import Store
+    from rsopt.runs.store import Store
 
     with Store.read(run / STORE if run.is_dir() else run) as store:
         rows = stored_rows(store)

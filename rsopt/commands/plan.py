@@ -57,7 +57,7 @@ def _print(found: Plan) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from rsopt.plots import TITLES
+    from rsopt.runs.reports.plots import TITLES
     from rsopt.runs.tables import print_facts
 
     pilot, own = found.counts, found.needs[0]

@@ -32,11 +32,11 @@ def recertify(
     from rich.console import Console
     from rich.progress import Progress
 
-    from rsopt.certify import CERTIFICATES, PLOT, TABLE, save_certificates
-    from rsopt.plots import save_plot
+    from rsopt.runs.certify import CERTIFICATES, PLOT, TABLE, save_certificates
     from rsopt.runs.logs import CohenLog, read_log
     from rsopt.runs.recertify import Question
     from rsopt.runs.recertify import recertify as proven
+    from rsopt.runs.reports.plots import save_plot
     from rsopt.runs.rows import write_table
     from rsopt.runs.tables import print_summary
 

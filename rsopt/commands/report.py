@@ -16,7 +16,7 @@ def report(
 
     The page holds everything it shows and opens without a network.
     """
-    from rsopt.reports.page import write_report
+    from rsopt.runs.reports.page import write_report
 
     target = output or (run if run.is_dir() else run.parent) / "report.html"
     found = write_report(run, target)

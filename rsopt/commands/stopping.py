@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from rsopt.errors import InvalidInputError
 
 if TYPE_CHECKING:
-    from rsopt.runs.policy import StoppingPolicy
     from rsopt.runs.task import Task
     from rsopt.sequential.levels import Question
+    from rsopt.sequential.policy import StoppingPolicy
 
 CHUNK = 250
 ADAPTIVE_CHUNK = 50
@@ -54,9 +54,9 @@ class Asked:
             InvalidInputError: options that contradict each other, or a value without meaning.
             UnknownNameError: no such spending function.
         """
-        from rsopt.runs.policy import FixedSamples
         from rsopt.sequential.adaptive import Precision, TargetRadii
         from rsopt.sequential.looks import Looks
+        from rsopt.sequential.policy import FixedSamples
         from rsopt.sequential.spending import DEFAULT
 
         if not self.adaptive:

@@ -19,8 +19,8 @@ def zoo(
     """Write the zoo to a folder: index.json with every proven bracket, term lists as JSON, models as AMPL .nl."""
     from rich.console import Console
 
-    from rsopt.comparing.zoo import zoo as problems
     from rsopt.solving.exports import writable, write_nl, write_terms
+    from rsopt.testing.zoo import zoo as problems
 
     index = []
     try:

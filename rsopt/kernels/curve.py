@@ -11,7 +11,7 @@ from numba import njit
 
 from rsopt.kernels.links import curve_q1, level_to_end, link_inverse, rest
 from rsopt.kernels.statistics import Rule
-from rsopt.tail import log_tail
+from rsopt.kernels.tail import log_tail
 
 
 @njit(cache=True, error_model="numpy")

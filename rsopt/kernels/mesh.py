@@ -29,7 +29,7 @@ from rsopt.kernels.links import (
     rest,
 )
 from rsopt.kernels.statistics import Rule
-from rsopt.tail import log_tail, log_tail_above
+from rsopt.kernels.tail import log_tail, log_tail_above
 
 Node = tuple[float, float, float, float]  # q1 rounded up, q1 rounded down, q3 rounded up, q3 rounded down
 Factors = tuple[float, float, float]

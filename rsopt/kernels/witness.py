@@ -13,7 +13,7 @@ from numba import njit
 
 from rsopt.kernels.links import curve_q1, curve_start, level_to_end, rest
 from rsopt.kernels.statistics import Rule
-from rsopt.tail import log_tail
+from rsopt.kernels.tail import log_tail
 
 _GOLDEN = 0.3819660112501051
 _RTOL = 1e-10

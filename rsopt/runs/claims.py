@@ -12,9 +12,9 @@ from rsopt.counts import Counts
 from rsopt.radius import probit_radius, smoothed_margin_radius
 from rsopt.runs.records import BoundRow, CertificateRow, Look, Outcome
 from rsopt.runs.rows import best_bounds
+from rsopt.runs.store import Store
 from rsopt.runs.work import ESTIMATION, OWN, SOFT_METHODS
-from rsopt.soft.scores import PROVEN
-from rsopt.store import Store
+from rsopt.scores.lower_bound_scores import PROVEN
 
 
 def unproven_claims(store: Store) -> Iterator[str]:

@@ -10,7 +10,7 @@ from typing import Any
 from scipy.stats import binomtest
 
 from rsopt.errors import InvalidInputError
-from rsopt.reports.overview import Overview
+from rsopt.runs.overview import Overview
 from rsopt.runs.rows import Row
 from rsopt.runs.tables import radius_grid
 from rsopt.runs.work import OWN

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rsopt.runs.policy import LookResult, looks_taken
 from rsopt.runs.records import BoundRow, Look, Outcome
 from rsopt.runs.rows import Row
+from rsopt.runs.store import Store
 from rsopt.runs.work import ESTIMATION, OWN
 from rsopt.sequential.adaptive import TargetRadii, Verdict
-from rsopt.store import Store
+from rsopt.sequential.policy import LookResult, looks_taken
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from pathlib import Path
 from rsopt.counts import Counts
 from rsopt.errors import StorageError
 from rsopt.runs.records import BoundRow, Look, Outcome
+from rsopt.runs.store import Store
 from rsopt.runs.work import CLOPPER_PEARSON, COHEN, ESTIMATION, OWN, SELECTION, SOFT_MARGIN, SOFT_PROBIT, MethodBound
-from rsopt.store import Store
 
 COHEN_COLUMNS = ("idx", "label", "predict", "radius", "correct", "time")
 """The columns of Cohen's logs, in their order; -1 as `predict` is an abstention there and here."""

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from rsopt.errors import InvalidInputError
-from rsopt.runs.policy import looks_taken
 from rsopt.runs.records import (
     BoundRow,
     CertificateRow,
@@ -22,6 +21,7 @@ from rsopt.runs.records import (
     unpack_votes,
 )
 from rsopt.runs.rows import Row, best_bounds, stored_rows
+from rsopt.runs.store import Store
 from rsopt.runs.task import Task
 from rsopt.runs.work import (
     ESTIMATION,
@@ -35,7 +35,7 @@ from rsopt.runs.work import (
     SampleRequest,
     ScoreRows,
 )
-from rsopt.store import Store
+from rsopt.sequential.policy import looks_taken
 
 
 class Watcher:

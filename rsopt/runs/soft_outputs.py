@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from rsopt.errors import InvalidInputError, UnknownNameError
-from rsopt.soft.scores import score_methods
+from rsopt.scores.lower_bound_scores import score_methods
 
 
 @dataclass(frozen=True)

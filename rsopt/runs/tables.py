@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from rsopt.plots import TITLES
 from rsopt.runs.decisions import Decided, spent
+from rsopt.runs.reports.plots import TITLES
 from rsopt.runs.rows import Row
 from rsopt.runs.savings import DEFINITION, savings
 from rsopt.runs.work import CLOPPER_PEARSON, COHEN, METHODS, OWN, SOFT_METHODS

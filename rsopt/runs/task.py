@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 from rsopt.counts import checked_alpha
 from rsopt.errors import InvalidInputError
 from rsopt.registry import as_solver
-from rsopt.runs.policy import StoppingPolicy
 from rsopt.runs.soft_outputs import SoftOutputs
 from rsopt.sequential.levels import Question
+from rsopt.sequential.policy import StoppingPolicy
 from rsopt.statistics import as_statistic
 
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from rsopt.certify import CERTIFICATES, STORE, stored_proofs
 from rsopt.errors import CertificateError, InvalidInputError, StorageError, UnknownNameError
+from rsopt.runs.certify import CERTIFICATES, STORE, stored_proofs
 from rsopt.runs.claims import unproven_claims
-from rsopt.store import Store
+from rsopt.runs.store import Store
 
 ARITHMETICS = ("double", "arb")
 

@@ -35,9 +35,9 @@ from rsopt.bound import Bound, lower_bound
 from rsopt.counts import Counts, checked_alpha
 from rsopt.errors import InvalidInputError
 from rsopt.functionals import Functional
-from rsopt.runs.policy import LookResult, PlannedLook
 from rsopt.sequential.levels import ABOVE_ZERO, Question, least_samples, upper_limit
 from rsopt.sequential.looks import Looks
+from rsopt.sequential.policy import LookResult, PlannedLook
 
 
 class Verdict(enum.Enum):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rsopt.counts import MAX_DRAWS, checked_alpha
 from rsopt.errors import InvalidInputError
-from rsopt.runs.policy import PlannedLook
+from rsopt.sequential.policy import PlannedLook
 from rsopt.sequential.spending import DEFAULT, Spending, as_spending, look_levels
 
 

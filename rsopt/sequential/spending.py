@@ -25,8 +25,8 @@ Array = npt.NDArray[np.float64]
 # precision can prove nothing.
 LEAST_SHARE = 1e-4
 
-# On measured counts (tests/bench_adaptive.py) within 2% of the fewest samples for every question, the fewest for most,
-# and no certified input lost against a fixed n; the differences to linear, power and pocock are small.
+# On realistic votes (tests/benchmarks/bench_adaptive.py) within 2% of the fewest samples for every question, the
+# fewest for most, and no certified input lost against a fixed n; linear, power and pocock differ little.
 DEFAULT = "equal"
 
 

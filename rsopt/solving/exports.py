@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rsopt.errors import MissingDependencyError, StorageError
-from rsopt.forms import TermList
 from rsopt.functionals import LinkFunctional, TaylorProbitMargin
+from rsopt.solving.forms import TermList
 
 if TYPE_CHECKING:
     from pyomo.core import ConcreteModel

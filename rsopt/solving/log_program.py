@@ -7,7 +7,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from rsopt.forms import SmoothOracle
+from rsopt.solving.forms import SmoothOracle
 
 Array = npt.NDArray[np.float64]
 

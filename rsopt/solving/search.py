@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from rsopt.errors import InvalidInputError, RefusedError, RsoptError, SolverFailedError
-from rsopt.forms import Form
 from rsopt.prover import HEADROOM, ProofStatus, prove_level
 from rsopt.registry import as_solver, get_solver, solver_names
 from rsopt.solver import Budget, Claim, Proposal, Result, Solver, Stop
+from rsopt.solving.forms import Form
 from rsopt.solving.guard import guarded
 from rsopt.solving.meter import Meter, SearchEnded
 

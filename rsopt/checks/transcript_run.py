@@ -1,0 +1,242 @@
+"""One rival's part of a transcript, read, tested for consistency, and compared with the rows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from functools import cached_property
+from itertools import chain
+from typing import Any
+
+import numpy as np
+from scipy.special import ndtri
+
+from rsopt.checks import replay as rules
+from rsopt.checks.replay_few import mean_promised, two_values
+from rsopt.checks.replay_slope import moments_of_x, slope_choices, slope_values
+from rsopt.errors import CertificateError
+
+#: Agreement asked of bets and grids that were computed twice; larger differences are changes, not rounding.
+AGREEMENT = 1e-6
+#: Exponents of u and v in the nine sums, and which of the sums the margin has.
+POWERS = ((1, 0), (0, 1), (2, 0), (1, 1), (0, 2), (3, 0), (2, 1), (1, 2), (0, 3))
+MARGIN_SUMS = [0, 2, 5]
+#: Rows from which a slope is chosen, and the growth of their number that it is chosen again after.
+FIRST_CHOICE, NEXT_CHOICE = 8, 1.25
+
+
+def require(condition: object, message: str) -> None:
+    """Raise a `CertificateError` with this message unless the condition holds."""
+    if not condition:
+        raise CertificateError(f"The transcript does not prove its bound: {message}.")
+
+
+class Run:
+    """One rival's blocks, read and tested for consistency.
+
+    Attributes:
+        sizes: rows of each block of the whole run; what follows is of the recorded blocks.
+        slopes: b; 0 for the margin, (blocks,).
+        sums: the nine sums of u^i v^k, i + k <= 3, in the order u, v, u², uv, v², u³, u²v, uv², v³, (blocks, 9).
+        folded: rows folded, their mean and smallest, sums of (x - mean)^2 … (x - mean)^6, (blocks, 8).
+        kept, kept_ends: the other rows' x, and where each block's end.
+        bets, final: recorded bets against the reported null and the log capital after them.
+    """
+
+    def __init__(self, rival: Mapping[str, Any], content: Mapping[str, Any], name: str) -> None:
+        self.name = name
+        self.sloped = content["functional"] == "probit"
+        self.n, self.first_stage = int(content["n"]), int(content["first_stage"])
+        self.log_level = -math.log(content["alpha"])
+        self.slope_z = -1.1 * float(ndtri(content["alpha"]))
+        self.prior = int(content["prior"])
+        self.columns = list(range(9)) if self.sloped else MARGIN_SUMS
+        self.prior_sums = self._prior(rival["prior"])
+        self.bets = np.array(rival["bets"], dtype=np.float64)
+        self.final = float(rival["log_capital"])
+        self.sizes = rules.block_sizes(self.n, self.first_stage, self.prior)
+        self.slopes = np.array([float(slope) for slope, count in rival["slopes"] for _ in range(int(count))])
+        blocks = self.slopes.size
+        require(blocks == len(rival["sums"]) == len(rival["folded"]) == len(rival["kept"]),
+                f"{name}: its lists are of different lengths")
+        require(blocks <= len(self.sizes), f"{name}: more blocks than the run has")
+        self.rows = np.array(self.sizes[:blocks], dtype=np.int64)
+        single = self.rows == 1
+        self._each(np.array([self.sloped or slope == 0.0 for slope in self.slopes.tolist()], dtype=bool),
+                   "its slope is not the one that earlier rows imply")
+        self.sums = self._sums(rival["sums"], single)
+        self.folded = np.array([part or [0.0] * 8 for part in rival["folded"]], dtype=np.float64).reshape(blocks, 8)
+        self._each(self.folded[:, 0] == np.floor(self.folded[:, 0]), "the numbers of rows do not add up")
+        counts = np.array([1 if one else len(part) for one, part in zip(single.tolist(), rival["kept"], strict=True)],
+                          dtype=np.int64)
+        self.kept_ends = np.cumsum(counts)
+        self.block_of_kept = np.repeat(np.arange(blocks), counts)
+        self.kept = np.empty(self.block_of_kept.size)
+        alone = single[self.block_of_kept]
+        # The sum over a lone row is the row.
+        self.kept[alone] = self.sums_of_x()[single]
+        self.kept[~alone] = np.array(list(chain.from_iterable(
+            part for one, part in zip(single.tolist(), rival["kept"], strict=True) if not one)), dtype=np.float64)
+        self._check_blocks(counts)
+
+    def _prior(self, given: list[float]) -> np.ndarray:
+        """The nine sums over the selection sample; they must be those of rows in [0, 1]."""
+        sums = np.zeros(9)
+        sums[self.columns] = np.array(given, dtype=np.float64)
+        require(np.isfinite(sums).all() and sums.min() >= 0.0 and sums.max() <= self.prior * (1 + 1e-12) + 1e-12,
+                f"{self.name}: the sums over the selection sample are out of range")
+        return sums
+
+    def _sums(self, given: list[list[float]], single: np.ndarray) -> np.ndarray:
+        """The nine sums of all blocks, (blocks, 9); a lone row's follow from its first powers."""
+        first = 2 if self.sloped else 1
+        full = np.zeros((single.size, 9))
+        columns = np.array(self.columns)
+        many = [part for one, part in zip(single.tolist(), given, strict=True) if not one]
+        full[np.ix_(~single, columns)] = np.array(many, dtype=np.float64).reshape(len(many), columns.size)
+        lone = [part for one, part in zip(single.tolist(), given, strict=True) if one]
+        rows = np.zeros((len(lone), 2))
+        rows[:, :first] = np.array(lone, dtype=np.float64).reshape(len(lone), first)
+        full[single] = np.stack([rows[:, 0]**i * rows[:, 1]**j for i, j in POWERS], axis=1)
+        return full
+
+    def _each(self, fine: np.ndarray, message: str) -> None:
+        require(fine.all(), f"{self.name}, block {int(fine.argmin()) + 1 if fine.size else 0}: {message}")
+
+    def _check_blocks(self, counts: np.ndarray) -> None:
+        """What is recorded of each block must be possible for rows in [0, 1], and agree where it says a thing twice."""
+        count, centre, low, p2, p3, p4, p5, p6 = self.folded.T
+        finite = (np.isfinite(self.sums).all(axis=1) & np.isfinite(self.folded).all(axis=1)
+                  & np.isfinite(self.slopes))
+        self._each(finite & (count + counts == self.rows) & (count >= 0), "the numbers of rows do not add up")
+        inside = np.ones(count.size, dtype=bool)
+        # A number that is none is not inside either.
+        inside[self.block_of_kept[~((self.kept >= -1e-12) & (self.kept <= 1 + 1e-12))]] = False
+        self._each(inside & (low >= 0.0) & (low <= centre + 1e-12) & (centre <= 1 + 1e-12), "rows outside [0, 1]")
+        tiny = 1e-12 * self.rows
+        possible = ((p2 >= 0.0) & (p2 <= count * np.maximum(centre - low, 0.0) * (1 - centre) + tiny)
+                    & (p4 >= 0.0) & (p4 <= p2 + tiny) & (p6 >= 0.0) & (p6 <= p4 + tiny) & (p3 * p3 <= p2 * p4 + tiny)
+                    & (p5 * p5 <= p4 * p6 + tiny) & (p4 * count >= p2 * p2 - tiny))
+        self._each(possible, "no rows have these power sums")
+        # The first three moments of x are known twice: from the columns, and from what was folded and kept.
+        mean, variance, third = moments_of_x(self.sums, self.rows, self.slopes)
+        off, away = centre - mean, self.kept - mean[self.block_of_kept]
+        kept1, kept2, kept3 = (np.bincount(self.block_of_kept, weights=away**power, minlength=count.size)
+                               for power in (1, 2, 3))
+        twice = np.stack([count * off + kept1, p2 + count * off**2 + kept2 - self.rows * variance,
+                          p3 + 3 * off * p2 + count * off**3 + kept3 - self.rows * third])
+        self._each((np.abs(twice) <= 1e-9 * self.rows).all(axis=0), "its sums contradict its rows")
+
+    def kept_of(self, k: int) -> np.ndarray:
+        """The rows that block k keeps; none after the last block."""
+        if k >= self.kept_ends.size:
+            return np.empty(0)
+        return self.kept[self.kept_ends[k - 1] if k else 0:self.kept_ends[k]]
+
+    def sums_of_x(self) -> np.ndarray:
+        """Sums of x = (u - b v + b)/(1 + b) over each block, (blocks,)."""
+        total = self.sums[:, 0] + self.slopes * (self.rows - self.sums[:, 1])
+        return np.asarray(total / (1.0 + self.slopes))
+
+    @cached_property
+    def earlier(self) -> tuple[np.ndarray, np.ndarray]:
+        """The nine sums over all rows known before each block, (blocks, 9), and the number of these rows, (blocks,)."""
+        sums = np.cumsum(np.concatenate([self.prior_sums[None, :], self.sums]), axis=0)[:-1]
+        return sums, self.prior + np.cumsum(self.rows) - self.rows
+
+    def moments(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Mean, variance and third central moment of each block's x over the rows known before it, (blocks,)."""
+        sums, known = self.earlier
+        return moments_of_x(sums, known, self.slopes)
+
+    def prediction(self, stage: int, z: float, slope: float) -> rules.Grid:
+        """The grid that this rival's selection sample and first stage imply, given its recorded slope."""
+        first = np.cumsum(self.rows) - self.rows < stage
+        require(self.rows[first].sum() == stage, f"{self.name}: the first stage is not complete")
+        sums, known = self.prior_sums + self.sums[first].sum(axis=0), np.array(stage + self.prior)
+        centre, slope_used = 0.0, 0.0
+        if self.sloped and known == 0:
+            slope_used = 1.0
+        elif self.sloped:
+            choice, value = (float(found[0]) for found in slope_choices(sums[None, :], known[None], self.n, z))
+            # Near-ties between slopes may fall either way by rounding; both then promise the same.
+            promised = float(slope_values(np.log(max(slope, 1.0)), sums, known, self.n, z))
+            tied = abs(promised - value) <= 1e-9 * (1.0 + abs(value))
+            centre, slope_used = max(value, 0.0), slope if tied else math.exp(choice)
+        moments = moments_of_x(sums, known, np.array(slope_used))
+        high, low = (float(value) for value in two_values(*moments, known))
+        mean, variance = float(moments[0]), float(moments[1])
+        lows = min(max(self.n * (high - mean) / (high - low), 0.0), self.n) if high > low else 0.0
+        doubt = 4.0 + math.sqrt((lows + 1.0) * self.n / (float(known) + 1.0))
+        scale = math.sqrt((1.0 + float(known) * variance) / (4.0 + float(known)) / self.n)
+        if self.sloped:
+            level = max(centre, 0.05)
+            d = level / 2 - math.log(slope_used) / level
+            scale *= (1 + slope_used) / max(math.exp(-d * d / 2) / math.sqrt(2 * math.pi), 1e-3)
+        else:
+            centre = float(mean_promised(*moments, known, self.n, z))
+        return rules.Grid(centre, scale, slope_used, high, low, lows, doubt)
+
+    def require_slopes(self) -> None:
+        """Each block's slope must be the one that the rule chooses from earlier rows.
+
+        Raises:
+            CertificateError: one is not.
+        """
+        if not self.sloped:
+            return
+        sums, known = self.earlier
+        choices, chosen = [], 0
+        for k, rows in enumerate(known.tolist()):
+            if rows >= max(FIRST_CHOICE, NEXT_CHOICE * chosen):
+                choices.append(k)
+                chosen = rows
+        expected = np.ones(known.size)
+        if choices:
+            recorded = self.slopes[choices]
+            # Near-ties between slopes may fall either way by rounding; both then promise the same.
+            choice, value = slope_choices(sums[choices], known[choices], self.n, self.slope_z)
+            log_slope = np.log(np.clip(recorded, 1.0, math.exp(8.0)))
+            promised = slope_values(log_slope, sums[choices], known[choices], self.n, self.slope_z)
+            on_lattice = np.abs(log_slope / 0.02 - np.round(log_slope / 0.02)) <= 1e-6
+            tied = on_lattice & (np.abs(promised - value) <= 1e-9 * (1.0 + np.abs(value)))
+            same = tied | (np.abs(log_slope - choice) <= 1e-9)
+            ends = [*choices[1:], known.size]
+            for k, end, slope in zip(choices, ends, np.where(same, recorded, np.exp(choice)).tolist(), strict=True):
+                expected[k:end] = slope
+        self._each((np.abs(self.slopes / expected - 1.0) <= 1e-12) & (self.slopes >= 1.0)
+                   & (self.slopes <= math.exp(8.0) * (1 + 1e-12)), "its slope is not the one that earlier rows imply")
+
+    def compare(self, u: np.ndarray, v: np.ndarray) -> None:
+        """Recompute the block statistics from the columns."""
+        a, b = (u, v) if self.sloped else (0.5 * (1.0 + u - v), np.zeros(u.size))
+        start = 0
+        for k, (rows, slope) in enumerate(zip(self.rows.tolist(), self.slopes.tolist(), strict=True)):
+            x_a, x_b = a[start:start + rows], b[start:start + rows]
+            start += rows
+            where = f"{self.name}, block {k + 1}"
+            require(x_a.size == rows, f"{where}: there are fewer rows than it needs")
+            full = np.array([(x_a**i * x_b**j).sum() for i, j in POWERS])
+            x = np.sort((x_a - slope * x_b + slope) / (1.0 + slope))
+            folded = self._without(x, self.kept_of(k), where)
+            centre, lowest = self.folded[k, 1:3].tolist()
+            mean = folded.mean() if folded.size else centre
+            found = np.array([folded.min(initial=lowest), mean])
+            powers = np.array([((folded - mean) ** power).sum() for power in range(2, 7)])
+            close = (np.allclose(full, self.sums[k], rtol=1e-9, atol=1e-9)
+                     and np.allclose(found, [lowest, centre], rtol=1e-9, atol=1e-9)
+                     and np.allclose(powers, self.folded[k, 3:], rtol=1e-7, atol=1e-11))
+            require(close, f"{where}: its statistics are not those of the rows")
+
+    @staticmethod
+    def _without(x: np.ndarray, kept: np.ndarray, where: str) -> np.ndarray:
+        """Sorted `x` less the kept rows, each of which must be found in it."""
+        free = np.ones(x.size, dtype=bool)
+        for value in np.sort(kept).tolist():
+            near = int(np.searchsorted(x, value - 1e-12))
+            while near < x.size and not free[near]:
+                near += 1
+            require(near < x.size and abs(x[near] - value) <= 1e-12,
+                    f"{where}: a kept row is not among the rows")
+            free[near] = False
+        return x[free]

@@ -1,1 +1,0 @@
-"""Solvers measured against suprema that are proven."""

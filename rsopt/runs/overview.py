@@ -1,0 +1,169 @@
+"""A run at a glance: what was certified, how sure that is, and where it was hard."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scipy.stats import binom
+
+from rsopt.errors import InvalidInputError
+from rsopt.runs.certify import STORE
+from rsopt.runs.records import CertificateRow, Session
+from rsopt.runs.rows import Row, stored_rows
+from rsopt.runs.store import Store
+from rsopt.runs.work import CLOPPER_PEARSON, COHEN, METHODS, OWN, SOFT_METHODS
+
+CONFIDENCE = 0.95
+EQUAL = 1e-3
+"""Radii that differ by no more than this share of the larger are called equal: bounds are not searched for closer."""
+BASELINES = (CLOPPER_PEARSON, COHEN)
+
+
+@dataclass(frozen=True, eq=False)
+class Overview:
+    """The finished inputs of a run and everything it says about itself.
+
+    Attributes:
+        name: how the run is called: its folder.
+        facts: what decides its results, by name.
+        sessions: the processes that worked on it.
+        rows: the finished inputs, at least one, failed ones included.
+        proofs: how many of our bounds have a saved proof; the others are closed forms or failed.
+    """
+
+    name: str
+    facts: dict[str, Any]
+    sessions: list[Session]
+    rows: list[Row]
+    proofs: int
+
+    @classmethod
+    def read(cls, run: Path) -> Overview:
+        """The run in a folder, which may still be under way.
+
+        Raises:
+            StorageError: there is no run, or it is damaged.
+            InvalidInputError: no input is finished.
+        """
+        path = run / STORE if run.is_dir() else run
+        with Store.read(path) as store:
+            rows = stored_rows(store)
+            found = cls(path.resolve().parent.name, store.facts, list(store.all(Session)), rows,
+                        sum(proof.method == OWN for proof in store.all(CertificateRow)))
+        if not rows:
+            raise InvalidInputError(f"{path} has no finished inputs yet.")
+        return found
+
+    @property
+    def alpha(self) -> float:
+        """Probability that a single row is wrong."""
+        return float(self.facts["stopping"]["alpha"])
+
+    @property
+    def sigma(self) -> float:
+        """Standard deviation of the noise, in the units of the input."""
+        return float(self.facts["sigma"])
+
+    @property
+    def functional(self) -> str:
+        """Name of the quantity that was bounded."""
+        return str(self.facts["functional"])
+
+    @property
+    def labelled(self) -> bool:
+        """Whether labels are known, so that what is certified is right or wrong."""
+        return any(row.label is not None for row in self.rows)
+
+    @property
+    def methods(self) -> list[str]:
+        """The methods that bounded these rows; ours first."""
+        return [name for name in (*METHODS, *SOFT_METHODS) if any(name in row.bounds for row in self.rows)]
+
+    def radii(self, method: str = OWN) -> list[float]:
+        """Certified radii, of the inputs certified as their label; where no labels are known, of all certified."""
+        return [row.radius(method) for row in self.rows
+                if (row.correct(method) if self.labelled else row.radius(method) > 0.0)]
+
+    def share(self, radius: float, method: str = OWN) -> float:
+        """Share of all inputs that are certified (and right) at `radius`; at 0, with any radius."""
+        return sum(found >= radius for found in self.radii(method)) / len(self.rows)
+
+    @property
+    def targets(self) -> list[float]:
+        """The radii at which sampling was to stop; empty in other runs."""
+        return sorted(float(radius) for radius in self.facts["stopping"].get("radii", ()))
+
+    @property
+    def adaptive(self) -> bool:
+        """Whether the number of samples may differ from input to input."""
+        return bool(self.facts["stopping"]["policy"] != "fixed")
+
+    @property
+    def samples(self) -> int:
+        """All samples drawn for these rows."""
+        return sum(row.n0 + row.n for row in self.rows)
+
+
+@dataclass(frozen=True)
+class Confidence:
+    """How far a certified share may lie above the truth, at every radius at once, with probability `CONFIDENCE`.
+
+    Attributes:
+        false_rows: at most so many of the rows are wrong.
+        on_inputs: what to take off the share for these very inputs: false_rows / N.
+        on_distribution: what to take off for new inputs, if these are a random sample of the same distribution.
+    """
+
+    false_rows: int
+    on_inputs: float
+    on_distribution: float
+
+
+def confidence(rows: int, alpha: float) -> Confidence:
+    """The confidence of a curve of certified shares over `rows` inputs, each wrong with probability at most `alpha`.
+
+    Rows have noise of their own, so the number of wrong ones is at most Binomial(rows, alpha), stochastically. For the
+    distribution: a row counts at r though it should not with probability at most alpha, and the empirical survival
+    function of the radii exceeds the true one by more than e anywhere with probability at most exp(-2 N e²) (Dvoretzky,
+    Kiefer and Wolfowitz with Massart's constant).
+    """
+    wrong = int(binom.ppf(CONFIDENCE, rows, alpha))
+    return Confidence(wrong, wrong / rows, alpha + math.sqrt(math.log(1.0 / (1.0 - CONFIDENCE)) / (2.0 * rows)))
+
+
+@dataclass(frozen=True)
+class Duel:
+    """A baseline beside our bound on the same votes.
+
+    Attributes:
+        method: the baseline.
+        ours, equal, theirs: rows on which our radius is the larger, neither by more than `EQUAL`, theirs.
+        largest_ours, largest_theirs: the largest difference either way, units of the input.
+        only_ours: rows that our bound certifies and theirs does not.
+        only_theirs: the reverse.
+    """
+
+    method: str
+    ours: int
+    equal: int
+    theirs: int
+    largest_ours: float
+    largest_theirs: float
+    only_ours: int
+    only_theirs: int
+
+
+def duel(rows: Sequence[Row], method: str) -> Duel:
+    """A baseline beside our bound, radius by radius."""
+    gaps = [row.radius() - row.radius(method) for row in rows]
+    clear = [0.0 if abs(gap) <= EQUAL * max(row.radius(), row.radius(method)) else gap
+             for gap, row in zip(gaps, rows, strict=True)]
+    return Duel(
+        method, sum(gap > 0.0 for gap in clear), sum(gap == 0.0 for gap in clear), sum(gap < 0.0 for gap in clear),
+        max([0.0, *gaps]), max([0.0, *(-gap for gap in gaps)]),
+        sum(row.radius() > 0.0 and not row.radius(method) > 0.0 for row in rows),
+        sum(row.radius(method) > 0.0 and not row.radius() > 0.0 for row in rows))

@@ -1,0 +1,144 @@
+"""The figures of a report, each as an SVG picture."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rsopt.errors import MissingDependencyError
+from rsopt.runs.overview import BASELINES, CONFIDENCE, Overview, confidence
+from rsopt.runs.reports.plots import COLOURS, STYLES, TITLES, WIDTHS, certified_accuracy, quiet
+from rsopt.runs.savings import savings
+from rsopt.runs.work import OWN, SOFT_PROBIT
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_WIDE = (9.6, 4.0)
+_HALF = (4.7, 3.6)
+_LOST = "#b00020"
+_CEILING = 20.0
+
+
+def accuracy_figure(run: Overview) -> bytes:
+    """Certified accuracy against radius for every method, and what of our curve holds with confidence."""
+    figure, axes = _figure(_WIDE)
+    margin = confidence(len(run.rows), run.alpha)
+    for method in reversed(run.methods):
+        radii, share = certified_accuracy(run.radii(method), len(run.rows))
+        corners, levels = [*radii, radii[-1]], [*share, 0.0]
+        axes.step(corners, levels, where="pre", label=TITLES[method], color=COLOURS[method], linestyle=STYLES[method],
+                  linewidth=WIDTHS[method], zorder=3 if method == SOFT_PROBIT else 2)
+        if method == OWN:
+            for off, text, style in ((margin.on_inputs, "true on these inputs, at least", ":"),
+                                     (margin.on_distribution, "true on new inputs, at least", (0, (1, 1.5)))):
+                axes.step(corners, np.maximum(np.array(levels) - off, 0.0), where="pre", color=COLOURS[OWN],
+                          linestyle=style, linewidth=1.0, alpha=0.9 if off == margin.on_inputs else 0.55,
+                          label=f"{text} ({CONFIDENCE:.0%} sure)")
+            axes.fill_between(corners, np.maximum(np.array(levels) - margin.on_distribution, 0.0), levels, step="pre",
+                              color=COLOURS[OWN], alpha=0.08, linewidth=0.0)
+    what = "certified and right" if run.labelled else "certified"
+    axes.set(xlabel=f"l2 radius, units of the input (noise: sigma = {run.sigma:g})", ylabel=f"share of inputs {what}",
+             xlim=(0.0, None), ylim=(0.0, 1.02))
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    for radius in run.targets:
+        axes.axvline(radius, color="#5b6472", linewidth=0.8, linestyle=(0, (4, 3)), zorder=0,
+                     label="target radius" if radius == run.targets[0] else None)
+    found = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+    # Ours first, what is true of it below it, then the others in the order of the tables.
+    order = [*(TITLES[method] for method in run.methods), "target radius"]
+    order[1:1] = [label for label in found if label.startswith("true on")]
+    shown = [label for label in order if label in found]
+    axes.legend([found[label] for label in shown], shown, loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False,
+                fontsize=8.5)
+    return _svg(figure)
+
+
+def radius_figure(run: Overview) -> bytes:
+    """How the certified radii are distributed, by method."""
+    figure, axes = _figure(_HALF)
+    largest = max((radius for method in run.methods for radius in run.radii(method)), default=0.0) or 1.0
+    edges = np.linspace(0.0, largest, 26).tolist()
+    for method in reversed(run.methods):
+        radii = run.radii(method)
+        if method == OWN:
+            axes.hist(radii, edges, color=COLOURS[OWN], alpha=0.15)
+        axes.hist(radii, edges, histtype="step", color=COLOURS[method], linestyle=STYLES[method],
+                  linewidth=1.8 if method == OWN else 1.2, label=f"{TITLES[method]} ({len(radii)})")
+    axes.set(xlabel="certified radius", ylabel="inputs", xlim=(0.0, largest))
+    _legend(axes)
+    return _svg(figure)
+
+
+def samples_figure(run: Overview) -> bytes:
+    """Samples against the radius they certify: ours, and what the baselines would need for the same radius."""
+    figure, axes = _figure(_HALF)
+    certified = [row for row in run.rows if row.radius() > 0.0]
+    lost = [row.n for row in run.rows if not row.radius() > 0.0 and row.n]
+    radii = np.array([row.radius() for row in certified])
+    spent = np.array([float(row.n) for row in certified])
+    top = _CEILING * max([1, *(row.n for row in run.rows)])
+    for method in reversed(BASELINES):
+        needed = spent * np.array(savings(run.rows, method, run.alpha, run.functional).factors)
+        off = needed > top
+        axes.scatter(radii[~off], needed[~off], s=9, color=COLOURS[method], alpha=0.6, linewidths=0.0,
+                     label=f"{TITLES[method]} would need")
+        if off.any():
+            axes.scatter(radii[off], np.full(int(off.sum()), top), s=16, marker="^", color=COLOURS[method], alpha=0.8,
+                         linewidths=0.0, label=f"{TITLES[method]}: more, or never enough ({int(off.sum())})")
+    axes.scatter(radii, spent, s=11, color=COLOURS[OWN], alpha=0.8, linewidths=0.0, label="rsopt spent")
+    if lost:
+        axes.scatter(np.zeros(len(lost)), lost, s=22, marker="x", color=_LOST, linewidths=1.0,
+                     label="rsopt spent, not certified")
+    axes.set_yscale("log")
+    axes.set_ylim(0.5 * min([top, *(float(row.n) for row in run.rows if row.n)]), 1.4 * top)
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    axes.set(xlabel="certified radius", ylabel="samples per input")
+    _legend(axes)
+    return _svg(figure)
+
+
+def gap_figure(run: Overview) -> bytes:
+    """By how much the radius of each baseline differs from ours, input by input."""
+    figure, axes = _figure(_HALF)
+    axes.axhline(0.0, color=COLOURS[OWN], linewidth=1.6)
+    for method in reversed([name for name in run.methods if name in BASELINES]):
+        pairs = [(row.radius(), row.radius(method) - row.radius()) for row in run.rows
+                 if max(row.radius(), row.radius(method)) > 0.0]
+        axes.scatter([ours for ours, _ in pairs], [gap for _, gap in pairs], s=9, color=COLOURS[method], alpha=0.65,
+                     linewidths=0.0, label=TITLES[method])
+    axes.set(xlabel="radius by rsopt", ylabel="radius by the baseline, minus ours")
+    _legend(axes)
+    return _svg(figure)
+
+
+def _figure(size: tuple[float, float]) -> tuple[Figure, Axes]:
+    try:
+        from matplotlib.backends.backend_svg import FigureCanvasSVG
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingDependencyError.of("The report", "matplotlib", "plots") from error
+    figure = Figure(figsize=size, layout="constrained")
+    FigureCanvasSVG(figure)
+    axes = figure.subplots()
+    quiet(axes)
+    return figure, axes
+
+
+def _legend(axes: Axes) -> None:
+    handles, labels = axes.get_legend_handles_labels()
+    axes.legend(handles[::-1], labels[::-1], loc="lower left", bbox_to_anchor=(0.0, 1.0), frameon=False, fontsize=8,
+                borderaxespad=0.2, handletextpad=0.4)
+
+
+def _svg(figure: Figure) -> bytes:
+    from matplotlib import rc_context
+
+    content = io.BytesIO()
+    # Text as outlines looks the same on every machine; the fixed salt and no date make equal runs give equal files.
+    with rc_context({"svg.fonttype": "path", "svg.hashsalt": "rsopt"}):
+        figure.savefig(content, format="svg", metadata={"Date": None}, transparent=True)
+    return content.getvalue()

@@ -1,0 +1,185 @@
+"""A run as one page of HTML that needs nothing else: no network, no scripts, no other file."""
+
+from __future__ import annotations
+
+import math
+from base64 import b64encode
+from html import escape
+from importlib import resources
+from pathlib import Path
+from statistics import median
+from string import Template
+
+from rsopt.errors import StorageError
+from rsopt.runs.overview import BASELINES, EQUAL, Overview, duel
+from rsopt.runs.reports import text as report_text
+from rsopt.runs.reports.figures import accuracy_figure, gap_figure, radius_figure, samples_figure
+from rsopt.runs.reports.pictures import PICTURES, hardest
+from rsopt.runs.reports.plots import TITLES
+from rsopt.runs.rows import Row
+from rsopt.runs.savings import DEFINITION, savings
+from rsopt.runs.tables import radius_grid
+from rsopt.runs.work import OWN
+
+_FAILURES = 20
+
+
+def write_report(run: Path, output: Path) -> Overview:
+    """Writes the report of a run; the file appears whole or not at all.
+
+    Args:
+        run: the folder of a run, finished or not.
+        output: the HTML file.
+
+    Returns:
+        what the report is about.
+
+    Raises:
+        StorageError: there is no run, it is damaged, or the file cannot be written.
+        InvalidInputError: no input of it is finished.
+        MissingDependencyError: matplotlib is not installed.
+    """
+    found = Overview.read(run)
+    page = render(found, (run if run.is_dir() else run.parent) / PICTURES)
+    partial = output.with_name(output.name + ".partial")
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(page, encoding="utf-8")
+        partial.replace(output)
+    except OSError as error:
+        raise StorageError(f"The report {output} cannot be written: {error.strerror or error}.") from error
+    return found
+
+
+def render(run: Overview, pictures: Path) -> str:
+    """The page, with the pictures that are in a folder; errors as in `write_report`."""
+    template = resources.files("rsopt.runs.reports").joinpath("page.html").read_text(encoding="utf-8")
+    return Template(template).substitute(
+        title=escape(f"Certified run: {run.name}"), lead=report_text.lead(run), warnings=report_text.warnings(run),
+        cards=_cards(run), accuracy=_svg(accuracy_figure(run)), accuracy_note=report_text.accuracy_note(run),
+        methods=_methods(run), methods_note=escape(f"Samples for our radius: {DEFINITION}."), duels=_duels(run),
+        gaps=_svg(gap_figure(run)), radii=_svg(radius_figure(run)), radii_note=report_text.radii_note(run),
+        samples=_svg(samples_figure(run)), samples_note=report_text.samples_note(run), sample_table=_sample_table(run),
+        saved=report_text.saved_note(run), targets=_targets(run),
+        hardest="".join(_input(row, pictures) for row in hardest(run.rows)),
+        hardest_note=report_text.hardest_note(), failures=_failures(run),
+        guarantees=report_text.guarantees(run), checks=report_text.checks(run),
+        facts=report_text.facts(run), sessions=report_text.sessions(run))
+
+
+def _cards(run: Overview) -> str:
+    radii = run.radii()
+    what = "certified and right" if run.labelled else "certified"
+    cards = [(f"{run.share(0.0):.1%}", what), (f"{sum(radii) / len(run.rows):.4f}", "mean certified radius"),
+             (f"{max(radii, default=0.0):.4f}", "largest radius"),
+             (f"{median(row.n for row in run.rows):,.0f}", "samples per input, median"),
+             (f"{run.samples:,}", "samples in all"),
+             (f"{sum(row.abstain for row in run.rows):,}", "inputs without a radius")]
+    return "".join(f'<div class="card"><b>{value}</b><span>{escape(text)}</span></div>' for value, text in cards)
+
+
+def _methods(run: Overview) -> str:
+    largest = max((radius for method in run.methods for radius in run.radii(method)), default=0.0)
+    grid = sorted({0.0, *run.targets}) if run.targets else radius_grid(largest)
+    head = "".join(f"<th>{'any radius' if radius == 0.0 else f'≥ {radius:g}'}</th>" for radius in grid)
+    lines = []
+    for method in run.methods:
+        shares = "".join(f"<td>{run.share(radius, method):.1%}</td>" for radius in grid)
+        mean = sum(run.radii(method)) / len(run.rows)
+        lines.append(f'<tr{" class=ours" if method == OWN else ""}><td>{escape(TITLES[method])}</td>{shares}'
+                     f"<td>{mean:.4f}</td><td>{_cost(run, method)}</td></tr>")
+    return (f"<table><tr><th>certified at radius</th>{head}<th>mean radius</th><th>samples for our radius</th></tr>"
+            f"{''.join(lines)}</table>")
+
+
+def _cost(run: Overview, method: str) -> str:
+    if method == OWN:
+        return "1×"
+    if method not in BASELINES:
+        return "–"
+    factor = savings(run.rows, method, run.alpha, run.functional).median
+    return "–" if math.isnan(factor) else "never enough" if math.isinf(factor) else f"{factor:.2f}×"
+
+
+def _duels(run: Overview) -> str:
+    lines = []
+    for found in (duel(run.rows, method) for method in run.methods if method in BASELINES):
+        lines.append(f"<tr><td>{escape(TITLES[found.method])}</td><td>{found.ours:,}</td><td>{found.equal:,}</td>"
+                     f"<td>{found.theirs:,}</td><td>{found.largest_ours:.2g}</td><td>{found.largest_theirs:.2g}</td>"
+                     f"<td>{found.only_ours:,}</td><td>{found.only_theirs:,}</td></tr>")
+    return (f"<table><tr><th>rsopt beside</th><th>larger radius</th><th>equal to {EQUAL:.1%}</th><th>smaller</th>"
+            "<th>at most larger by</th><th>at most smaller by</th><th>only rsopt certifies</th><th>only the other</th>"
+            f"</tr>{''.join(lines)}</table>")
+
+
+def _sample_table(run: Overview) -> str:
+    """Samples spent, by what came of them."""
+    groups = [("certified", [row for row in run.rows if row.radius() > 0.0]),
+              ("not certified", [row for row in run.rows if not row.radius() > 0.0 and not row.error]),
+              ("failed", [row for row in run.rows if row.error]), ("all", run.rows)]
+    lines = []
+    for name, rows in groups:
+        if rows:
+            spent = [row.n for row in rows]
+            lines.append(f"<tr><td>{name}</td><td>{len(rows):,}</td><td>{median(spent):,.0f}</td><td>{max(spent):,}</td>"
+                         f"<td>{sum(row.n0 + row.n for row in rows):,}</td>"
+                         f"<td>{sum(row.seconds for row in rows):,.1f}</td></tr>")
+    return ("<table><tr><th>inputs</th><th>number</th><th>samples, median</th><th>most</th><th>in all</th>"
+            f"<th>seconds of work</th></tr>{''.join(lines)}</table>")
+
+
+def _targets(run: Overview) -> str:
+    """What became of the target radii."""
+    if not run.targets:
+        return ""
+    lines = []
+    for target in run.targets:
+        done = [row for row in run.rows if not row.error]
+        reached = [row for row in done if row.radius() > 0.0 and row.radius() >= target]
+        short = [row for row in done if not (row.radius() > 0.0 and row.radius() >= target)]
+        lines.append(f"<tr><td>{target:g}</td><td>{len(reached):,}</td>"
+                     f"<td>{sum(row.top == row.label for row in reached):,}</td>"
+                     f"<td>{sum(row.saved > 0 for row in short):,}</td>"
+                     f"<td>{sum(row.saved <= 0 for row in short):,}</td></tr>")
+    return ("<table><tr><th>target radius</th><th>certified</th><th>as the label</th><th>given up early</th>"
+            f"<th>short of it with all samples</th></tr>{''.join(lines)}</table>")
+
+
+def _input(row: Row, pictures: Path) -> str:
+    own = row.bounds[OWN]
+    first, second = (100.0 * votes / max(row.n, 1) for votes in (row.x1, row.x2))
+    label = "label unknown" if row.label is None else f"label {row.label}"
+    verdict = f"radius {row.radius():.4f}" if row.radius() > 0.0 else "no radius"
+    bound = f"bound&nbsp;{own.lower:.3f}".replace("-", "−") if math.isfinite(own.lower) else "no bound"
+    wrong = " (not the label)" if row.label is not None and row.top != row.label else ""
+    return (f'<div class="input"><div class="views">{_views(row.idx, pictures)}</div>'
+            f"<b>Input {row.idx}, {label}</b><p>class {row.top}{wrong}: {verdict}, {bound}</p>"
+            f"<p>{first:.1f}% of {row.n:,} votes, strongest rival {second:.1f}%</p>"
+            f'<div class="bar"><i class="top" style="width:{first:.2f}%"></i>'
+            f'<i class="rival" style="width:{second:.2f}%"></i></div></div>')
+
+
+def _views(idx: int, pictures: Path) -> str:
+    found = [(path, alt) for path, alt in ((pictures / f"{idx:06d}.png", f"input {idx}"),
+                                           (pictures / f"{idx:06d}-noisy.png", f"input {idx} under noise"))
+             if path.is_file()]
+    if not found:
+        return '<div class="none">no picture of this input was kept</div>'
+    return "".join(f'<img src="data:image/png;base64,{b64encode(path.read_bytes()).decode()}" alt="{alt}">'
+                   for path, alt in found)
+
+
+def _failures(run: Overview) -> str:
+    failed = [row for row in run.rows if row.error]
+    if not failed:
+        return ""
+    lines = "".join(f"<tr><td>{row.idx}</td><td style='text-align:left'>{escape(row.error)}</td></tr>"
+                    for row in failed[:_FAILURES])
+    more = f"<p class=note>and {len(failed) - _FAILURES:,} more; all are in the table of the run.</p>" \
+        if len(failed) > _FAILURES else ""
+    return ("<h2>Inputs that failed</h2><table><tr><th>input</th><th style='text-align:left'>why</th></tr>"
+            f"{lines}</table>{more}")
+
+
+def _svg(picture: bytes) -> str:
+    return f"data:image/svg+xml;base64,{b64encode(picture).decode()}"

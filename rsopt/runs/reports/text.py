@@ -1,0 +1,169 @@
+"""What a report says in words: what is guaranteed, and how to check it. Every function returns HTML."""
+
+from __future__ import annotations
+
+from html import escape
+from shlex import quote
+from typing import Any
+
+from rsopt.runs.decisions import spent
+from rsopt.runs.overview import CONFIDENCE, Overview, confidence
+from rsopt.runs.work import SOFT_METHODS
+
+_QUANTITIES = {
+    "margin": "the vote share of the certified class minus that of its strongest rival; the radius is sigma·sqrt(pi/2) "
+              "times the bound",
+    "probit": "Φ⁻¹(share of the certified class) − Φ⁻¹(share of its strongest rival); the radius is sigma/2 times the "
+              "bound",
+    "taylor-probit": "a Taylor polynomial of Φ⁻¹ at the share of the certified class minus the same at its strongest "
+                     "rival, which where it is positive does not exceed the difference for Φ⁻¹ itself; the radius is "
+                     "sigma/2 times the bound"}
+
+
+def lead(run: Overview) -> str:
+    """What was certified, in two sentences."""
+    chosen = ("the certified class is the known label" if run.facts.get("n0") is None else
+              f"the certified class was chosen on {run.facts['n0']:,} separate samples")
+    return escape(f"{len(run.rows):,} inputs under Gaussian noise, sigma {run.sigma:g}; {chosen}. Every radius is "
+                  f"proven, and false with probability at most alpha = {run.alpha:g}.")
+
+
+def warnings(run: Overview) -> str:
+    """What a reader must know first: a run that is not finished, inputs that failed."""
+    told = []
+    asked = run.facts.get("inputs", len(run.rows))
+    if len(run.rows) < asked:
+        told.append(f"This run is not finished: {len(run.rows):,} of {asked:,} inputs are in this report. The command "
+                    "that began it goes on where it stopped.")
+    failed = sum(bool(row.error) for row in run.rows)
+    if failed:
+        told.append(f"{failed:,} inputs failed. They count as not certified; the reasons are listed below.")
+    if not run.labelled:
+        told.append("No labels are known: shares below are of certified inputs, right or wrong.")
+    return "".join(f'<p class="warning">{escape(text)}</p>' for text in told)
+
+
+def accuracy_note(run: Overview) -> str:
+    """What the lines of the first figure are."""
+    certified = "certified as their label" if run.labelled else "certified"
+    return escape(
+        f"At a radius r: the share of all {len(run.rows):,} inputs that are {certified} with at least that radius. "
+        "Solid blue: rsopt. The two dotted lines below it are what is true of the smoothed classifier itself, at all "
+        f"radii at once, with {CONFIDENCE:.0%} confidence: on these very inputs, and on new ones of which these are a "
+        "random sample. The other methods bound the same votes "
+        f"{'at the same looks and levels' if run.adaptive else 'at the same alpha'}.")
+
+
+def radii_note(run: Overview) -> str:
+    """What the histogram counts."""
+    counted = "those certified as their label" if run.labelled else "those that are certified"
+    return f"Inputs by certified radius, {counted}; in brackets how many they are."
+
+
+def samples_note(run: Overview) -> str:
+    """What the points of the figure on samples are."""
+    crosses = " Crosses are inputs that took samples and got no radius." if any(row.abstain for row in run.rows) else ""
+    return ("Each blue point is an input: the samples it took and the radius they prove. The other colours are what "
+            f"each baseline would need for the same radius at the same vote shares.{crosses}")
+
+
+def saved_note(run: Overview) -> str:
+    """What stopping early saved; empty where every input took the same number of samples."""
+    if not run.adaptive:
+        return ""
+    found = spent(run.rows)
+    most = run.facts["stopping"]["n"]
+    beside = f", beside {found.selection:,} that chose the classes" if found.selection else ""
+    return (f"<p><b>{found.spent:,} samples instead of {found.fixed:,}</b>{beside}: {found.factor:.1f} times fewer "
+            f"than n = {most:,} for every input; {found.early:,} of {found.inputs:,} inputs stopped early. Sampling "
+            "stopped as soon as our bound had decided the question, so larger radii are what the votes until then "
+            "happen to prove; the other methods would have gone on.</p>")
+
+
+def hardest_note() -> str:
+    """In which order the hardest inputs stand, and what is shown of each."""
+    return ("Those on which the smoothed classifier is furthest from being certified right, worst first: by the lower "
+            "bound, or its negative where another class than the label was certified. Left the input, right a noisy "
+            "copy of it; the bar shows votes for the certified class, for its strongest rival, and for all others.")
+
+
+def guarantees(run: Overview) -> str:
+    """The statements that hold, each with its probability, and what is not claimed."""
+    sure = confidence(len(run.rows), run.alpha)
+    label_mode = run.facts.get("n0") is None
+    items = [
+        f"<b>Every radius.</b> With probability at least {1.0 - run.alpha:.6g} over the noise that was drawn, no "
+        "change of the input by less than the radius, in the l2 norm and the units of the input, makes the smoothed "
+        "classifier leave the certified class. The smoothed classifier answers the class that the model answers most "
+        "often when Gaussian noise of this sigma is added to the input; a radius says nothing about the model without "
+        "noise.",
+        "<b>The class.</b> " + (
+            "The class is the known label, fixed before any sample was drawn. Where the radius is 0, the label was not "
+            "certified; that does not say which class is." if label_mode else
+            f"The class was chosen on {run.facts['n0']:,} samples of their own, never on those that bound it."),
+        f"<b>The bound.</b> What is bounded from below is {_quantity(run)}. The bound inverts an exact test of the "
+        "whole multinomial: no normal approximation, no correction for the number of classes. A solver proposes it; a "
+        "branch and bound over all distributions of votes proves it, with every rounding to the safe side.",
+        f"<b>All rows together.</b> Rows have noise of their own. Among these {len(run.rows):,}, with "
+        f"{CONFIDENCE:.0%} confidence at most {sure.false_rows:,} "
+        f"{'is' if sure.false_rows == 1 else 'are'} false, so the curve of certified accuracy lies above the truth on "
+        f"these inputs by at most {sure.on_inputs:.2%}, at all radii at once.",
+        "<b>New inputs.</b> If these inputs are a random sample of those that matter, then with "
+        f"{CONFIDENCE:.0%} confidence the share of new inputs on which the smoothed classifier is right and robust is "
+        f"at least the curve minus {sure.on_distribution:.2%}, at all radii at once (Dvoretzky–Kiefer–Wolfowitz with "
+        "Massart's constant, and alpha). Inputs picked by hand carry no such statement."]
+    if run.adaptive:
+        items.append("<b>Looking more than once.</b> The number of samples depends on what the earlier ones showed. "
+                     "Every look has a level of its own, the levels add up to at most alpha, and the best look is "
+                     "reported: it is wrong only if one of them is.")
+    if any(method in run.methods for method in SOFT_METHODS):
+        items.append("<b>Soft rows.</b> They certify another classifier, the one that answers the largest mean score.")
+    items.append("<b>Not claimed.</b> Every method stands for itself at alpha; taking the largest of several "
+                 "afterwards is not proven. The input that is certified is the one rounded to float32. The noise is "
+                 "that of a pseudo-random generator, taken to be random.")
+    return f"<ul>{''.join(f'<li>{item}</li>' for item in items)}</ul>"
+
+
+def checks(run: Overview) -> str:
+    """The commands that check the run again."""
+    proven = ("Every row has a saved proof" if run.proofs == len(run.rows) else
+              f"{run.proofs:,} of these rows have a saved proof; the others are closed forms or failed")
+    name = quote(run.name)
+    commands = [(f"rsopt verify {name}", "double precision, rounded to the safe side"),
+                (f"rsopt verify {name} --arithmetic arb", "ball arithmetic: nothing rests on rounding"),
+                (f"rsopt bound COUNT... --top CLASS --alpha {'LOOK_ALPHA' if run.adaptive else f'{run.alpha:g}'} "
+                 f"--sigma {run.sigma:g}", "one row, again"),
+                (f"rsopt export {name} table.parquet --format parquet", "the whole table")]
+    width = max(len(command) for command, _ in commands)
+    lines = "\n".join(f"{command:<{width}}   # {what}" for command, what in commands)
+    return (
+        f"<p>{proven}. A checker that shares no code with the search verifies proofs from the files alone.</p>"
+        f"<pre><code>{escape(lines)}</code></pre>"
+        "<p>Samples can be drawn again, bit for bit: the same command with another output folder gives the same counts "
+        "under the conditions below, on one machine or on many. <code>rsopt compare-runs A B</code> shows whether two "
+        "runs agree.</p>")
+
+
+def facts(run: Overview) -> str:
+    """Everything that decides the results, as rows of a table."""
+    return "".join(f"<tr><td>{escape(name)}</td><td>{escape(_plain(value))}</td></tr>"
+                   for name, value in sorted(run.facts.items()))
+
+
+def sessions(run: Overview) -> str:
+    """The processes that worked on the run, as rows of a table."""
+    head = "<tr><th>session</th><th>began</th><th>host</th><th>process</th></tr>"
+    return head + "".join(f"<tr><td>{found.session}</td><td>{escape(found.started)}</td><td>{escape(found.host)}</td>"
+                          f"<td>{found.pid}</td></tr>" for found in run.sessions)
+
+
+def _quantity(run: Overview) -> str:
+    text = _QUANTITIES.get(run.functional, run.functional)
+    order = run.facts.get("order")
+    return escape(text if order is None else f"{text} (order {order})")
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_plain(part)}" for name, part in value.items())
+    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)

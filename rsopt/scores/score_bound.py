@@ -1,0 +1,142 @@
+"""The result of bounding a margin of scores, and the radii that follow from it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from rsopt.errors import InvalidInputError, RefusedError
+from rsopt.radius import lipschitz_radius, margin_probit_radius, probit_radius, smoothed_margin_radius
+
+if TYPE_CHECKING:
+    from rsopt.certificate import Certificate
+    from rsopt.scores.stream import Evidence
+    from rsopt.scores.transcript import Transcript
+
+
+@dataclass(frozen=True)
+class ScoreBound:
+    """A lower confidence bound on a margin of mean scores.
+
+    With probability at least 1 - alpha over the rows, the smallest margin of class `top` over all rivals is
+    at least `lower`. This holds for `top` (and groups) fixed without looking at the rows.
+
+    Attributes:
+        lower: the bound. On the margin E[X_A] - max E[X_j], in [-1, 1]; on the probit margin
+            ndtri(E[X_A]) - ndtri(max E[X_j]), non-negative or -inf: a negative one is not resolved.
+        alpha: probability that the statement is false.
+        functional: "margin" or "probit".
+        method: name of the method.
+        top: the certified class.
+        runner_up: the rival, or the group of rivals, that kept the bound from being larger.
+        n: rows used.
+        time_uniform: whether all bounds along the same run hold at once, not only this one.
+        certificate: the proof of the bound on drawn votes; None for other methods.
+    """
+
+    lower: float
+    alpha: float
+    functional: str
+    method: str
+    top: int
+    runner_up: tuple[int, ...]
+    n: int
+    time_uniform: bool
+    evidence: Evidence | None = field(default=None, repr=False, compare=False)
+    certificate: Certificate | None = field(default=None, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if math.isnan(self.lower):
+            raise InvalidInputError("A bound must be a number; got NaN.")
+
+    @property
+    def level(self) -> float:
+        """The level: another name for alpha, the probability that the statement is false."""
+        return self.alpha
+
+    @property
+    def certified(self) -> bool:
+        """True: every method offered is backed by a theorem, the betting ones by a transcript, drawn
+        votes by a certificate."""
+        return True
+
+    @property
+    def abstain(self) -> bool:
+        """Whether the bound is not positive, so that no radius is certified."""
+        return not self.lower > 0.0
+
+    @property
+    def transcript(self) -> Transcript:
+        """The bets and all they were computed from, for a check that shares no code with the bound.
+
+        Raises:
+            RefusedError: the method places no bets; its formula on the same rows is the check.
+        """
+        if self.certificate is not None:
+            raise RefusedError(f"Method {self.method!r} places no bets; the proof of its bound is .certificate.")
+        if self.evidence is None:
+            raise RefusedError(
+                f"Method {self.method!r} places no bets, so there is no transcript: recompute its "
+                "formula from the rows. 'digital-hedge' and 'fast-betting' have transcripts.")
+        from rsopt.scores.transcript import Transcript
+
+        return Transcript.of(self, self.evidence)
+
+    def radius(self, sigma: float | None = None, *, lipschitz: float | None = None) -> float:
+        """Certified l2 radius, in the units of the input; 0 for an abstention. Give exactly one argument.
+
+        Args:
+            sigma: standard deviation of the noise. On the probit margin R2 = sigma/2 · lower; on the margin
+                R1 = lower · sigma sqrt(pi/2), with the constant 1/(sigma sqrt(pi)) that Gaussian smoothing
+                gives any map into the simplex (`rsopt.radius.smoothing_lipschitz`; clipped scores meet its
+                proof, which asks X_A - X_j for the range [-1, 1] only).
+            lipschitz: constant L (l2 to l2) of the map from inputs to these scores: R1 = lower/(sqrt(2) L).
+                On the margin only.
+
+        Raises:
+            InvalidInputError: both or neither are given, one has no meaning, or `lipschitz` with the probit
+                margin.
+        """
+        if lipschitz is not None:
+            if self.functional != "margin":
+                raise InvalidInputError("A Lipschitz constant turns the margin into a radius, not the probit "
+                                        "margin. Give sigma, or bound functional='margin'.")
+            if sigma is not None:
+                raise InvalidInputError(
+                    "Give sigma or lipschitz, not both: the larger of two radii is in general "
+                    "not proven. For the one pair that is, see same_event_radius().")
+            return lipschitz_radius(self.lower, lipschitz)
+        if sigma is None:
+            raise InvalidInputError(
+                "Give sigma, the standard deviation of the noise under which the scores were "
+                "drawn, or, on the margin, a Lipschitz constant.")
+        if self.functional == "probit":
+            return probit_radius(self.lower, sigma)
+        return smoothed_margin_radius(self.lower, sigma)
+
+    def same_event_radius(self, sigma: float, *, lipschitz: float | None = None) -> float:
+        """max(sigma ndtri((1 + M1)/2), M1/(sqrt(2) L)): both follow from the one event {M1 >= lower}.
+
+        The first is never below ``radius(sigma)``. No other pair of radii is proven jointly without splitting
+        alpha.
+
+        Args:
+            sigma: standard deviation of the noise.
+            lipschitz: as in `radius`; None for the first radius alone.
+
+        Raises:
+            InvalidInputError: this is no bound on the margin, or an argument has no meaning.
+        """
+        if self.functional != "margin":
+            raise InvalidInputError(f"The same event is that of a bound on the margin; this is one on the "
+                                    f"{self.functional!r} functional. Bound functional='margin'.")
+        first = margin_probit_radius(self.lower, sigma)
+        return first if lipschitz is None else max(first, lipschitz_radius(self.lower, lipschitz))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The bound as JSON-ready values; a bound of -inf is ``"lower": None, "abstain": True``."""
+        return {"lower": self.lower if math.isfinite(self.lower) else None, "abstain": self.abstain,
+                "certified": self.certified, "method": self.method, "functional": self.functional,
+                "alpha": self.alpha, "n": self.n, "top": self.top, "runner_up": list(self.runner_up),
+                "time_uniform": self.time_uniform}

@@ -1,0 +1,6 @@
+"""What ships for those who extend rsopt: a zoo of problems with proven suprema, and the checks that use it."""
+
+from rsopt.testing.conformance import Outcome, check_solver
+from rsopt.testing.zoo import Bracket, ZooProblem, core, zoo
+
+__all__ = ["Bracket", "Outcome", "ZooProblem", "check_solver", "core", "zoo"]

@@ -1,0 +1,276 @@
+"""Solvers compared on problems whose suprema are proven: one row a solve, failures included."""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+
+from rsopt.errors import InvalidInputError, MissingDependencyError, RsoptError, StorageError
+from rsopt.inversion import clamped_plug_in, solve_lower_bound
+from rsopt.problem import LowerBoundProblem
+from rsopt.registry import as_solver
+from rsopt.solver import Budget, Result, Solver
+from rsopt.testing.zoo import ZooProblem
+
+
+@dataclass(frozen=True)
+class ComparisonRow:
+    """One solve of one problem by one solver, and the bound it led to. NaN where there is no number.
+
+    All gaps are 1 - tail / supremum, 0 if the tail is at least the largest known; the supremum is proven to lie between
+    `sup_at_least` and `sup_at_most`.
+
+    Attributes:
+        problem, n, functional, statistic, alpha, level: the worst case.
+        solver, seed, budget_seconds, budget_evaluations: who solved it, and with what.
+        form: the form that the solver took.
+        stop: why it ended (name of a `Stop`); "REFUSED" or "ABSENT" if it did not begin.
+        claim: what rsopt lets its point be (name of a `Claim`).
+        error: the error in words; empty if there was none.
+        tail: P_q(W) at the point, by rsopt.
+        sup_at_least, sup_at_most: the proven bracket of the supremum.
+        gap_start: gap of rsopt's starting points, before the solver did anything.
+        gap_raw: gap of the solver's own point, projected onto the level curve.
+        gap: gap of the best point that it evaluated.
+        gap_polished: gap of the solver's own point after one step of rsopt's own along the curve.
+        own_error: |log tail by the solver's reckoning - log tail by rsopt| at its own point.
+        violation: by how much its own point violates the constraints.
+        evaluations: tails computed, counted by rsopt.
+        build_seconds, solve_seconds: wall clock.
+        searched: bound that the solver alone led to.
+        lower: the bound that was proven.
+        lower_at_most: no larger value is the exact bound.
+        given_up: what the proof cost, searched - lower as a share of the width (plug-in minus lower).
+        bound_seconds: wall clock of the whole bound.
+    """
+
+    problem: str
+    n: int
+    functional: str
+    statistic: str
+    alpha: float
+    level: float
+    solver: str
+    seed: int
+    budget_seconds: float
+    budget_evaluations: int
+    form: str
+    stop: str
+    claim: str
+    error: str
+    tail: float
+    sup_at_least: float
+    sup_at_most: float
+    gap_start: float
+    gap_raw: float
+    gap: float
+    gap_polished: float
+    own_error: float
+    violation: float
+    evaluations: int
+    build_seconds: float
+    solve_seconds: float
+    searched: float
+    lower: float
+    lower_at_most: float
+    given_up: float
+    bound_seconds: float
+
+
+@dataclass(frozen=True)
+class SolverSummary:
+    """One solver over all rows of a comparison, at one n.
+
+    Attributes:
+        solver, n: which rows.
+        solved: rows with a point.
+        refused: rows that were refused, absent or failed.
+        within: share of the solved rows whose own point is within 1e-6 of the supremum.
+        median_start: of `gap_start`; NaN for a solver that asked for no starting points.
+        median_raw, worst_raw: over the solved rows, of `gap_raw`.
+        worst_polished: of `gap_polished`.
+        median_seconds: of build and solve seconds together.
+        median_evaluations: of the evaluations.
+        worst_given_up: of `given_up`; NaN without bounds.
+    """
+
+    solver: str
+    n: int
+    solved: int
+    refused: int
+    within: float
+    median_start: float
+    median_raw: float
+    worst_raw: float
+    worst_polished: float
+    median_seconds: float
+    median_evaluations: float
+    worst_given_up: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The rows of a comparison.
+
+    Attributes:
+        rows: in the order in which they were computed.
+    """
+
+    rows: tuple[ComparisonRow, ...]
+
+    def summary(self) -> list[SolverSummary]:
+        """One line for each solver and n, in order of first appearance."""
+        keys = dict.fromkeys((row.solver, row.n) for row in self.rows)
+        return [_summary(*key, [row for row in self.rows if (row.solver, row.n) == key]) for key in keys]
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the rows as CSV or Parquet, by the suffix of the file.
+
+        Raises:
+            InvalidInputError: another suffix.
+            MissingDependencyError: Parquet without pyarrow.
+            StorageError: the file cannot be written.
+        """
+        target = Path(path)
+        if target.suffix not in (".csv", ".parquet"):
+            raise InvalidInputError(f"Comparisons are written as .csv or .parquet; found {target.name!r}.")
+        rows = [asdict(row) for row in self.rows]
+        try:
+            if target.suffix == ".csv":
+                with target.open("w", newline="") as stream:
+                    writer = csv.DictWriter(stream, [field.name for field in fields(ComparisonRow)])
+                    writer.writeheader()
+                    writer.writerows(rows)
+            else:
+                _write_parquet(rows, target)
+        except OSError as error:
+            raise StorageError(f"The comparison could not be written to {target}: {error.strerror}.") from error
+
+    def plot(self, path: str | os.PathLike[str]) -> None:
+        """Draw gap against time, log-log, one mark per solver and one panel per n, as a PNG.
+
+        Raises:
+            MissingDependencyError: matplotlib is not installed.
+            InvalidInputError: no row has a point.
+            StorageError: the file cannot be written.
+        """
+        from rsopt.testing.plot import save_gaps
+
+        save_gaps(Path(path), self.rows)
+
+
+def compare(problems: Sequence[ZooProblem | LowerBoundProblem], solvers: Sequence[str | Solver],
+            budgets: Sequence[Budget] = (Budget(),), seeds: Sequence[int] = (0,), *, bounds: bool = True,
+            progress: Callable[[str, str], None] | None = None) -> Comparison:
+    """Solve every problem with every solver, budget and seed; failures are rows.
+
+    Args:
+        problems: of the zoo, or lower-bound problems, which are compared at the level of their own bound.
+        solvers: names or instances.
+        budgets: of one worst case each, and of each worst case on the way to a bound.
+        seeds: of the solvers' randomness.
+        bounds: whether to compute the bound as well, which takes about five worst cases more.
+        progress: called with the names of problem and solver before each solve.
+
+    Returns:
+        the rows, problem by problem.
+
+    Raises:
+        UnknownNameError: a solver that nobody registered.
+    """
+    rows = []
+    for problem in problems:
+        case = problem if isinstance(problem, ZooProblem) else ZooProblem(problem, problem.solve().lower_at_most)
+        for solver in solvers:
+            label = solver if isinstance(solver, str) else repr(solver)
+            for budget in budgets:
+                for seed in seeds:
+                    if progress is not None:
+                        progress(case.name, label)
+                    rows.append(_row(case, solver, label, budget, seed, bounds))
+    return Comparison(tuple(rows))
+
+
+def _row(case: ZooProblem, solver: str | Solver, label: str, budget: Budget, seed: int, bounds: bool) -> ComparisonRow:
+    p, nan = case.problem, math.nan
+    values: dict[str, str | int | float] = {
+        "problem": case.name, "n": p.counts.n, "functional": p.functional.name, "statistic": p.statistic.name,
+        "alpha": p.alpha, "level": case.level, "solver": label, "seed": seed, "budget_seconds": budget.seconds,
+        "budget_evaluations": budget.evaluations, "form": "", "stop": "", "claim": "NOTHING", "error": "", "tail": nan,
+        "sup_at_least": case.bracket.at_least, "sup_at_most": case.bracket.at_most, "gap_start": nan, "gap_raw": nan,
+        "gap": nan, "gap_polished": nan, "own_error": nan, "violation": nan, "evaluations": 0, "build_seconds": nan,
+        "solve_seconds": nan, "searched": nan, "lower": nan, "lower_at_most": nan, "given_up": nan,
+        "bound_seconds": nan}
+    try:
+        chosen = as_solver(solver)
+        found = case.worst_case.solve(chosen, budget, rng=np.random.default_rng(seed), throw=False)
+        values |= _inner(case, found)
+        if bounds:
+            values |= _outer(case, chosen, budget, seed)
+    except LookupError:
+        raise
+    except RsoptError as error:
+        stop = "ABSENT" if isinstance(error, MissingDependencyError) else "REFUSED"
+        values |= {"stop": stop, "error": str(error)}
+    return ComparisonRow(**values)  # type: ignore[arg-type]  # the keys are the fields
+
+
+def _inner(case: ZooProblem, found: Result) -> dict[str, str | int | float]:
+    curve, best = case.worst_case.curve, case.bracket.at_least
+
+    def gap(tail: float) -> float:
+        return max(1.0 - tail / best, 0.0)
+
+    raw = own = math.nan
+    own_point = found.point if found.proposal is None else found.proposal
+    if found.proposal is not None:
+        log_raw = float(curve.log_tails([curve.coordinate(found.proposal)])[0])
+        raw = gap(math.exp(min(log_raw, 0.0)))
+        own = math.nan if found.proposed_log_tail is None else abs(found.proposed_log_tail - log_raw)
+    return {
+        "form": found.form, "stop": found.stop.name, "claim": found.claim.name,
+        "error": found.message if found.stop.name == "FAILED" else "", "tail": found.tail_attained,
+        "gap_start": gap(found.tail_at_start) if found.tail_at_start == found.tail_at_start else math.nan,
+        "gap_raw": raw, "gap": gap(found.tail_attained), "own_error": own,
+        "gap_polished": gap(case.worst_case.polish(own_point)[1]), "violation": found.violation,
+        "evaluations": found.evaluations, "build_seconds": found.build_seconds, "solve_seconds": found.solve_seconds}
+
+
+def _outer(case: ZooProblem, solver: Solver, budget: Budget, seed: int) -> dict[str, str | int | float]:
+    began = time.perf_counter()
+    bound = solve_lower_bound(case.problem, solver=solver, budget=budget, throw=False, seed=seed)
+    seconds = time.perf_counter() - began
+    width = abs(clamped_plug_in(case.problem) - bound.lower)
+    return {"searched": bound.searched, "lower": bound.lower, "lower_at_most": bound.lower_at_most,
+            "given_up": bound.given_up / width if width > 0.0 else 0.0, "bound_seconds": seconds}
+
+
+def _summary(solver: str, n: int, rows: list[ComparisonRow]) -> SolverSummary:
+    solved = [row for row in rows if row.gap_raw == row.gap_raw]
+    raw = [row.gap_raw for row in solved]
+    given_up = [row.given_up for row in solved if row.given_up == row.given_up]
+    starts = [row.gap_start for row in solved if row.gap_start == row.gap_start]
+    if not solved:
+        return SolverSummary(solver, n, 0, len(rows), *[math.nan] * 8)
+    return SolverSummary(
+        solver, n, len(solved), len(rows) - len(solved), sum(gap <= 1e-6 for gap in raw) / len(raw),
+        median(starts) if starts else math.nan, median(raw), max(raw), max(row.gap_polished for row in solved),
+        median(row.build_seconds + row.solve_seconds for row in solved), median(row.evaluations for row in solved),
+        max(given_up, default=math.nan))
+
+
+def _write_parquet(rows: list[dict[str, object]], target: Path) -> None:
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError as error:
+        raise MissingDependencyError.of("Writing Parquet", "pyarrow", "parquet") from error
+    parquet.write_table(pyarrow.Table.from_pylist(rows), target)

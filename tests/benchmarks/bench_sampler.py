@@ -1,0 +1,116 @@
+"""Throughput of the sampler beside a bare loop of ``model(x + sigma * randn)`` at the same batch size.
+
+``python tests/benchmarks/bench_sampler.py`` prints samples a second and the ratio for three networks, chunk sizes and
+numbers of chunks in flight, the two taking turns in one run; ``pytest tests/benchmarks/bench_sampler.py`` times
+single calls with pytest-benchmark.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import nn
+
+from rsopt.smoothing import SmoothedClassifier
+from rsopt.smoothing.digits import digits_network
+
+SIGMA = 0.25
+
+
+class Block(nn.Module):
+    """A basic residual block of CIFAR-10 networks."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.inner = nn.Sequential(
+            nn.Conv2d(channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels), nn.ReLU(),
+            nn.Conv2d(channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Input and output (rows, channels, height, width)."""
+        return torch.relu(x + self.inner(x))
+
+
+def plain() -> nn.Module:
+    """Three convolutions on 32x32 colour images."""
+    return nn.Sequential(
+        nn.Conv2d(3, 32, 3, padding=1), nn.ReLU(), nn.Conv2d(32, 64, 3, padding=1, stride=2), nn.ReLU(),
+        nn.Conv2d(64, 64, 3, padding=1, stride=2), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10))
+
+
+def residual() -> nn.Module:
+    """A small residual network on 32x32 colour images."""
+    return nn.Sequential(nn.Conv2d(3, 16, 3, padding=1), *(Block(16) for _ in range(3)),
+                         nn.Conv2d(16, 32, 3, padding=1, stride=2), *(Block(32) for _ in range(3)),
+                         nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(32, 10))
+
+
+NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], int]] = {
+    "three convolutions, 3x32x32": (plain, (3, 32, 32), 1000),
+    "residual network, 3x32x32": (residual, (3, 32, 32), 500),
+    "digits preset, 1x8x8": (digits_network, (1, 8, 8), 10_000)}
+
+
+def bare_loop(model: nn.Module, x: torch.Tensor, chunk: int, n: int) -> None:
+    """Forward passes and nothing else: scores are thrown away."""
+    with torch.inference_mode():
+        for _ in range(n // chunk):
+            model(x + SIGMA * torch.randn(chunk, *x.shape))
+
+
+def ready(name: str, chunk: int, in_flight: int) -> tuple[SmoothedClassifier, torch.Tensor, int]:
+    """A classifier that has passed its check, an input, and a number of samples."""
+    make, shape, n = NETWORKS[name]
+    torch.manual_seed(0)
+    classifier = SmoothedClassifier(make().eval(), SIGMA, 10, chunk=chunk, batch=in_flight * chunk, progress=False)
+    x = torch.rand(shape)
+    classifier.counts(x, chunk, 0)
+    return classifier, x, n
+
+
+def ratio(name: str, chunk: int, in_flight: int, rounds: int = 11) -> tuple[float, float]:
+    """(samples a second of the sampler, its throughput over that of the bare loop), medians of alternating rounds."""
+    classifier, x, n = ready(name, chunk, in_flight)
+    bare, ours = [], []
+    for seed in range(rounds):
+        start = time.perf_counter()
+        bare_loop(classifier.model, x, chunk, n)
+        middle = time.perf_counter()
+        classifier.counts(x, n, seed)
+        bare.append(middle - start)
+        ours.append(time.perf_counter() - middle)
+    return n / statistics.median(ours), statistics.median(bare) / statistics.median(ours)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_bare_loop(benchmark, name):
+    classifier, x, n = ready(name, 200, 4)
+    benchmark.pedantic(bare_loop, (classifier.model, x, 200, n), rounds=7, warmup_rounds=1)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_counts(benchmark, name):
+    classifier, x, n = ready(name, 200, 4)
+    benchmark.extra_info["throughput over the bare loop"] = ratio(name, 200, 4, rounds=7)[1]
+    benchmark.pedantic(classifier.counts, (x, n, 0), rounds=7, warmup_rounds=1)
+
+
+def main() -> None:
+    """Prints the table; the first argument is the number of threads torch may use."""
+    if len(sys.argv) > 1:
+        torch.set_num_threads(int(sys.argv[1]))
+    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
+    print(f"{'network':30} {'chunk':>5} {'in flight':>9} {'samples/s':>10} {'over the bare loop':>18}")
+    for name in NETWORKS:
+        for chunk, in_flight in ((100, 4), (200, 1), (200, 4), (500, 4)):
+            rate, share = ratio(name, chunk, in_flight)
+            print(f"{name:30} {chunk:5d} {in_flight:9d} {rate:10,.0f} {share:18.3f}")
+
+
+if __name__ == "__main__":
+    main()

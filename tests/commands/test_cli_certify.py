@@ -1,0 +1,144 @@
+"""`rsopt certify` from models and data of every kind, and everything that it refuses."""
+
+from __future__ import annotations
+
+import csv
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from command_line import MODULE, refused, run
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with a module of models and data, and the weights for them."""
+    (tmp_path / "own_models.py").write_text(MODULE)
+    monkeypatch.chdir(tmp_path)
+    weights = torch.tensor([[1.0, -1, -1, -1], [-1, 1, -1, -1], [-1, -1, 1, 1]])
+    torch.save({"1.weight": weights, "1.bias": torch.zeros(3)}, tmp_path / "weights.pt")
+    np.savez(tmp_path / "data.npz", images=np.eye(4, dtype=np.float32).reshape(4, 2, 2), labels=[0, 1, 2, 2])
+    return tmp_path
+
+
+SMALL = ("--n", 300, "--n0", 40, "--alpha", 0.01, "--sigma", 0.3, "--chunk", 50)
+
+
+def table(folder: Path) -> list[list[str]]:
+    with (folder / "table.tsv").open() as file:
+        lines = csv.DictReader(file, delimiter="\t")
+        return [[cell for name, cell in line.items() if name != "time"] for line in lines]
+
+
+def test_a_module_and_a_file_give_the_same_table(place: Path) -> None:
+    model = ("--model", "own_models:build", "--weights", "weights.pt")
+    result = run("certify", *model, "--data", "own_models:data", *SMALL)
+    assert result.exit_code == 0, result.output
+    assert "own_models:build on own_models:data: 4 inputs, 3 classes, sigma 0.3, n 300" in result.stdout
+    folder = place / "runs" / "own_models-build"
+    assert {path.name for path in folder.iterdir()} >= {
+        "certificates", "certified_accuracy.png", "run.sqlite", "table.tsv"}
+    assert run("certify", *model, "--data", "data.npz", *SMALL, "--output", "other").exit_code == 0
+    assert table(place / "other") == table(folder)
+    assert {line[4] for line in table(folder)} == {"1"}
+    verified = run("verify", folder)
+    assert (verified.exit_code, verified.stdout) == (0, f"{folder}: 4 of 4 proofs hold.\n")
+    again = run("certify", *model, "--data", "own_models:data", *SMALL)
+    assert "Going on with a run that has 4 finished inputs" in again.stdout
+
+
+def test_label_mode_and_soft_outputs(place: Path) -> None:
+    options = [*SMALL[:2], *SMALL[4:], "--label-mode", "--scores", "sparsemax", "--inputs", 2, "--skip", 2]
+    result = run("certify", "--model", "own_models:build", "--weights", "weights.pt", "--data", "data.npz", *options)
+    assert result.exit_code == 0, result.output
+    assert "the certified class is the known label" in result.stdout
+    assert "rsopt soft, R2" in result.stdout
+    lines = table(place / "runs" / "own_models-build")
+    assert [line[0] for line in lines] == ["0", "2"]
+    assert "label" in lines[0]
+
+
+def test_temperature_and_method_are_chosen_or_given(place: Path) -> None:
+    model = ("certify", "--model", "own_models:build", "--weights", "weights.pt", "--data", "data.npz")
+    options = (*model, *SMALL, "--scores", "softmax", "--temperature", "auto")
+    chosen = run(*options, "--output", "auto")
+    assert chosen.exit_code == 0, chosen.output
+    assert re.search(r"scores +softmax at temperature [\d.]+, bounded by (drawn-votes|digital-hedge); chosen on the "
+                     r"selection samples from temperatures 0.001, .*, 2 and methods drawn-votes, digital-hedge\n",
+                     chosen.stdout)
+    given = run(*options, "--score-method", "fast-betting", "--output", "given")
+    assert re.search(r"scores +softmax at temperature [\d.]+, bounded by fast-betting; chosen on the selection samples "
+                     r"from temperatures 0.001, .*, 2\n", given.stdout)
+    assert run("verify", place / "auto").stdout.endswith("proofs hold.\n")
+    both = [{line.split("\t")[-4] for line in (place / name / "table.tsv").read_text().splitlines()[1:]}
+            for name in ("auto", "given")]
+    assert both[0] != both[1]
+
+
+def test_the_preset(tmp_path: Path) -> None:
+    result = run("certify", "--inputs", 5, "--n", 500, "--output", tmp_path / "digits")
+    assert result.exit_code == 0, result.output
+    assert "digits: 5 inputs, 10 classes, sigma 0.25, n 500, alpha 0.001" in result.stdout
+    assert len(table(tmp_path / "digits")) == 5
+    assert "sigma is 0.25 there and 0.5 here" in refused_late("--inputs", 5, "--n", 500, "--sigma", 0.5, "--output",
+                                                              tmp_path / "digits")
+
+
+def refused_late(*options: object) -> str:
+    """The error of a run that is refused once model and data were loaded."""
+    result = run("certify", *options)
+    assert result.exit_code == 2, result.output
+    assert "Traceback" not in result.stderr
+    return result.stderr.removeprefix("rsopt: ")
+
+
+@pytest.mark.parametrize(("options", "text"), [
+    (("--model", "own_models:build"), "Give --data too"),
+    (("--data", "data.npz"), "Give --model too"),
+    (("--preset", "digits", "--model", "own_models:build"), "--preset brings its own model and data"),
+    (("--preset", "digit"), "There is no preset named 'digit'. Did you mean 'digits'?"),
+    (("--weights", "weights.pt"), "The preset 'digits' brings its own weights"),
+    (("--label-mode", "--n0", 50), "--label-mode certifies the known label and draws no selection samples"),
+    (("--target-radius", 5), "no number of samples reaches it. Use a smaller target radius or a larger sigma"),
+    (("--sigma", 0), "sigma must be a positive number"),
+    (("--score-method", "drawn-votes"), "--score-method belongs to --scores"),
+    (("--temperature", 2), "--temperature belongs to --scores"),
+    (("--scores", "softmax", "--temperature", "warm"), "--temperature must be a positive number or 'auto'; got 'warm'"),
+    (("--scores", "softmax", "--score-method", "digital-hegde"), "Did you mean 'digital-hedge'?"),
+    (("--scores", "softmax", "--score-method", "hoeffding"), "There is no method for scores named 'hoeffding'"),
+    (("--n", 9), "At alpha 0.001 nothing can be certified with fewer than 10 samples, even if all vote for the class"),
+    (("--n", 0), "n must be a whole number of samples from 1"),
+    (("--n0", 0), "n0 must be at least 1"),
+    (("--alpha", 1), "alpha must lie strictly between 0 and 1/2"),
+    (("--functional", "probit", "--order", 3), "order"),
+    (("--solver", "scipi"), "Did you mean 'scipy'?"),
+    (("--model", "own_models:biuld", "--data", "data.npz"), "Did you mean 'build'?"),
+    (("--model", "own_models:build", "--data", "absent.npz"), "The data file absent.npz cannot be read"),
+    (("--model", "own_models:build", "--weights", "absent.pt", "--data", "data.npz"), "weights file absent.pt"),
+    (("--device", "cuda:7"), "The device 'cuda:7' cannot be used")])
+def test_what_certify_refuses_at_once(options: tuple[object, ...], text: str, place: Path) -> None:
+    assert text in refused("certify", *options)
+    assert not (place / "runs").exists()
+
+
+@pytest.mark.parametrize(("options", "text"), [
+    (("--scores", "soft"), "There is no simplex map named 'soft'. Did you mean 'softmax'?"),
+    (("--scores", "soft", "--temperature", "auto"), "There is no simplex map named 'soft'. Did you mean 'softmax'?"),
+    (("--scores", "hardmax", "--temperature", 2), "temperature belongs to the simplex map 'softmax'"),
+    (("--classes", 4), "the model returned 3 columns, but num_classes is 4")])
+def test_what_certify_refuses_with_the_model_at_hand(options: tuple[object, ...], text: str, place: Path) -> None:
+    assert text in refused_late("--model", "own_models:build", "--data", "data.npz", "--inputs", 1, *options)
+
+
+def test_a_model_without_classes_is_refused(place: Path) -> None:
+    np.savez(place / "wide.npz", images=np.zeros((2, 1, 1), dtype=np.float32), labels=[0, 0])
+    assert "must return one row of class scores an image, (1, classes); found (1, 1)" in refused_late(
+        "--model", "own_models:flat", "--data", "wide.npz")
+
+
+def test_a_folder_that_is_a_file(place: Path) -> None:
+    (place / "taken").write_text("")
+    text = refused_late("--model", "own_models:build", "--data", "data.npz", "--output", "taken")
+    assert "cannot be written" in text

@@ -1,0 +1,155 @@
+"""Logs of others, and the exports of ours."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command_line import refused, run
+from pyarrow import parquet
+from scipy import special
+from small_run import work
+
+import rsopt
+from rsopt.errors import InvalidInputError
+from rsopt.runs.certify import STORE
+from rsopt.runs.logs import CohenLog, read_log
+from rsopt.runs.recertify import Question, recertify
+from rsopt.runs.records import Fact, Session
+from rsopt.runs.rows import stored_rows
+from rsopt.runs.store import Store
+from rsopt.statistics import clopper_pearson_lower
+
+SHARED = Path(__file__).parents[1] / ".." / "shared" / "data" / "cifar10_counts.csv"
+
+
+def table(folder: Path) -> list[dict[str, str]]:
+    with (folder / "table.tsv").open() as file:
+        return list(csv.DictReader(file, delimiter="\t"))
+
+
+def test_whole_vectors_get_the_librarys_bounds(tmp_path: Path) -> None:
+    """The first lines of a published table of counts (n = 100,000), straight from its file."""
+    assert SHARED.is_file(), f"{SHARED} is absent: the published counts are needed for this test."
+    log = tmp_path / "published.csv"
+    log.write_text("\n".join(SHARED.read_text().splitlines()[:13]) + "\n")
+    result = run("recertify", log, "--sigma", 0.25, "--jobs", 1)
+    assert result.exit_code == 0, result.output
+    lines = table(tmp_path / "published.rsopt")
+    inputs = read_log(log, top=None, cohen=None)
+    assert len(lines) == len(inputs) == 12
+    for line, source in zip(lines, inputs, strict=True):
+        bound = rsopt.lower_bound(source.counts, top=source.label)
+        assert int(line["idx"]) == source.idx
+        assert float(line["lower"]) == bound.lower
+        assert float(line["radius"]) == bound.radius(sigma=0.25)
+        assert int(line["correct"]) == int(bound.lower > 0)
+    assert run("verify", tmp_path / "published.rsopt").stdout.endswith("12 of 12 proofs hold.\n")
+
+
+def test_equal_votes_are_proven_once_and_processes_change_nothing(tmp_path: Path) -> None:
+    log = tmp_path / "log.csv"
+    votes = [(80, 15, 5), (80, 5, 15), (70, 20, 10), (99, 1, 0), (60, 30, 10), (51, 40, 9)]
+    log.write_text("label,c0,c1,c2\n" + "".join(f"0,{a},{b},{c}\n" for a, b, c in votes))
+    inputs = read_log(log, top=None, cohen=None)
+    told: list[int] = []
+    alone = recertify(inputs, Question(0.5, alpha=0.01), advanced=told.append)
+    assert sorted(told) == [1, 1, 1, 1, 2]
+    together = recertify(inputs, Question(0.5, alpha=0.01), jobs=2)
+    assert [row.bounds for row in together[0]] == [row.bounds for row in alone[0]]
+    assert together[1] == alone[1]
+    assert alone[0][0].bounds == alone[0][1].bounds
+
+
+def test_the_certified_class_is_said_by_a_column_and_never_guessed(tmp_path: Path) -> None:
+    log = tmp_path / "log.csv"
+    log.write_text("idx,chosen,c1,c0\n5,1,9,90\n")
+    assert "has no column 'top or label' with the certified class" in refused("recertify", log, "--sigma", 1)
+    (line,) = read_log(log, top="chosen", cohen=None)
+    assert (line.idx, line.label, line.top, line.counts) == (5, None, 1, (90, 9))
+
+
+def test_our_own_table_is_a_log(tmp_path: Path) -> None:
+    rows = work(tmp_path)
+    again, _ = recertify(read_log(tmp_path / "table.tsv", top=None, cohen=None), Question(0.5, alpha=0.01))
+    assert [row.bounds for row in again] == [row.bounds for row in rows]
+    assert [row.correct() for row in again] == [row.correct() for row in rows]
+
+
+def cohen_line(x1: int, n: int, sigma: float, alpha: float) -> str:
+    radius = sigma * float(special.ndtri(clopper_pearson_lower(x1, n, alpha)))
+    return f"{radius:.3}"
+
+
+@pytest.mark.parametrize(("n", "sigma", "alpha"), [(100, 0.5, 0.05), (1000, 0.25, 0.001), (100_000, 1.0, 0.001)])
+def test_top_count_is_recovered_from_cohens_radius_on_the_safe_side(n: int, sigma: float, alpha: float) -> None:
+    log = CohenLog(sigma, n, alpha)
+    for x1 in np.unique(np.linspace(0.66 * n, n, 60).astype(int)):
+        printed = cohen_line(int(x1), n, sigma, alpha)
+        found = log.top_count(printed)
+        assert found <= x1
+        assert cohen_line(found, n, sigma, alpha) == printed
+        assert cohen_line(found - 1, n, sigma, alpha) != printed
+
+
+def test_cohens_log_end_to_end(tmp_path: Path) -> None:
+    log = tmp_path / "cohen.tsv"
+    log.write_text("idx\tlabel\tpredict\tradius\tcorrect\ttime\n"
+                   f"0\t3\t3\t{cohen_line(990, 1000, 0.25, 0.001)}\t1\t0:00:01.5\n"
+                   "20\t7\t-1\t0.0\t0\t0:00:01.5\n"
+                   f"40\t8\t1\t{cohen_line(800, 1000, 0.25, 0.001)}\t0\t0:00:01.5\n")
+    assert "Give --sigma and --n of the log" in refused("recertify", log, "--sigma", 0.25)
+    result = run("recertify", log, "--sigma", 0.25, "--n", 1000, "--jobs", 1)
+    assert result.exit_code == 0, result.output
+    assert "This log holds no counts." in result.stdout
+    assert "the exact bound is Cohen's own" in " ".join(result.stdout.split())
+    lines = table(tmp_path / "cohen.rsopt")
+    assert [line["predict"] for line in lines] == ["3", "-1", "1"]
+    assert [line["correct"] for line in lines] == ["1", "0", "0"]
+    for line in (lines[0], lines[2]):
+        assert float(line["radius"]) == pytest.approx(float(line["cohen_radius"]), rel=5e-3)
+    assert refused("recertify", log, "--sigma", 0.5, "--n", 1000).startswith(f"{log}, line 2: No count of 1,000 gives")
+
+
+@pytest.mark.parametrize(("text", "told"), [
+    ("", "has no lines below its header"), ("label,c0,c1\n", "has no lines below its header"),
+    ("label,c0,c1\n0,5,x\n", "line 2: could not convert string to float: 'x'"),
+    ("label,c0,c1\n0,5,1.5\n", "line 2: '1.5' is no count."),
+    ("label,c0,c1\n0,5,-1\n", "line 2: '-1' is no count."),
+    ("label,c0,c1\n2,5,1\n", "line 2: the certified class 2 is no class: there are 2"),
+    ("label,c0,c1\n0,5\n", "line 2: float() argument must be"),
+    ("label,c0,c2\n0,5,1\n", "the count columns must be numbered 0 to 1"),
+    ("label,votes\n0,5\n", "has neither count columns (c0, c1, …) nor predict and radius")])
+def test_logs_without_meaning(text: str, told: str, tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text(text)
+    assert told in refused("recertify", tmp_path / "log.csv", "--sigma", 1)
+
+
+def test_an_absent_log_and_an_impossible_radius(tmp_path: Path) -> None:
+    assert "cannot be read: No such file" in refused("recertify", tmp_path / "absent.csv", "--sigma", 1)
+    for radius in ("0.0", "-1", "nan", "inf", "x"):
+        with pytest.raises(InvalidInputError):
+            CohenLog(0.25, 1000, 1e-3).top_count(radius)
+
+
+def test_exports_of_a_run(tmp_path: Path) -> None:
+    rows = work(tmp_path / "run")
+    assert run("export", tmp_path / "run", tmp_path / "all.tsv").stdout.endswith("4 of 4 inputs.\n")
+    assert (tmp_path / "all.tsv").read_text() == (tmp_path / "run" / "table.tsv").read_text()
+    run("export", tmp_path / "run", tmp_path / "cohen.tsv", "--format", "cohen")
+    assert (tmp_path / "cohen.tsv").read_text().splitlines()[0] == "idx\tlabel\tpredict\tradius\tcorrect\ttime"
+    run("export", tmp_path / "run", tmp_path / "run.parquet", "--format", "parquet")
+    content = parquet.read_table(tmp_path / "run.parquet")
+    assert content["counts"].to_pylist() == [list(row.counts) for row in rows]
+    assert content["rsopt.lower"].to_pylist() == [row.bounds["rsopt"].lower for row in rows]
+    assert content["predict"].to_pylist() == [None if row.abstain else row.top for row in rows]
+    assert b"keyed votes" in content.schema.metadata[b"rsopt"]
+    assert run("export", tmp_path / "run", tmp_path / "proofs", "--format", "proofs").stdout.endswith("4 proofs.\n")
+    assert sorted(path.name for path in (tmp_path / "proofs").iterdir()) == [f"{row.idx:06d}.json" for row in rows]
+    assert "There is no run at" in refused("export", tmp_path / "nothing", tmp_path / "out.tsv")
+    with Store.read(tmp_path / "run" / STORE) as store:
+        assert stored_rows(store) == rows
+        assert len(store.all(Session)) == 1
+        assert {fact.name for fact in store.all(Fact)} >= {"model", "data", "stopping", "functional"}

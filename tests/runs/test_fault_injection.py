@@ -1,0 +1,158 @@
+"""Real processes, really killed and interrupted: a run ends in the complete result of an undisturbed one."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from keyed_crew import KeyedRecipe, image
+from places import SUPPORT
+from small_net import CLASSES, IMAGES, LABELS, SIGMA
+from small_run import left_behind, work
+
+from rsopt.errors import StorageError
+from rsopt.runs.certify import STORE
+from rsopt.runs.records import Outcome
+from rsopt.runs.store import Store
+from rsopt.runs.workers.crew import CrewExecutor
+from rsopt.runs.workers.processes import ProcessCrew
+
+RSOPT = (sys.executable, "-c", "from rsopt.commands.cli import main; main()")
+CHUNKS = len(LABELS) * (1 + 450 // 50)
+CHECKS = 4
+
+
+def test_killed_at_twenty_random_moments(tmp_path: Path) -> None:
+    """Twenty kills of one run, each at a moment of its own; every one costs no more than the chunk in hand."""
+    ran = subprocess.run([sys.executable, SUPPORT / "kill_driver.py", tmp_path / "run", "5", "20"], check=True,
+                         capture_output=True, text=True)
+    told = json.loads(ran.stdout.splitlines()[-1])
+    assert told["kills"] == 20
+    assert told["finished"] == sorted(told["finished"])
+    assert left_behind(tmp_path / "run") == left_behind(tmp_path / "warm")
+    passes = len((tmp_path / "run.log").read_text().splitlines())
+    assert CHUNKS + CHECKS <= passes <= CHUNKS + 20 + 21 * CHECKS
+
+
+def test_worker_processes_killed_at_random_moments(tmp_path: Path) -> None:
+    work(tmp_path / "plain")
+    chance, stop, kills = random.Random(9), threading.Event(), []
+
+    def assassin() -> None:
+        while len(kills) < 4 and not stop.wait(chance.uniform(0.2, 0.6)):
+            victims = [process for process in multiprocessing.active_children() if process.name.startswith("rsopt")]
+            if victims:
+                victim = chance.choice(victims)
+                os.kill(victim.pid, signal.SIGKILL)
+                kills.append(victim.pid)
+
+    with CrewExecutor(ProcessCrew(KeyedRecipe(pace=0.12), samplers=2), image) as executor:
+        killer = threading.Thread(target=assassin)
+        killer.start()
+        work(tmp_path / "struck", executor)
+        stop.set()
+        killer.join()
+    assert len(kills) >= 2
+    assert left_behind(tmp_path / "struck") == left_behind(tmp_path / "plain")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("data") / "data.npz"
+    np.savez(path, images=IMAGES.numpy(), labels=np.array([LABELS[idx] for idx in range(len(IMAGES))]))
+    return path
+
+
+def command(data: Path, folder: Path, *options: str) -> dict[str, object]:
+    """Arguments of `subprocess.Popen` for a run in a session of its own, as a terminal would start it."""
+    arguments = ["certify", "--model", "small_net:slow", "--data", data, "--classes", CLASSES, "--sigma", SIGMA, "--n",
+                 450, "--n0", 50, "--alpha", 0.01, "--chunk", 50, "--batch", 50, "--seed", 11, "--output", folder]
+    return {"args": [*RSOPT, *map(str, arguments), *options], "text": True, "stdout": subprocess.PIPE,
+            "stderr": subprocess.STDOUT, "start_new_session": True,
+            "env": {**os.environ, "PYTHONPATH": str(SUPPORT), "OMP_NUM_THREADS": "1"}}
+
+
+def whole(options: dict[str, object]) -> str:
+    """Runs a command to its end and returns what it printed."""
+    process = subprocess.Popen(**options)
+    told = process.communicate(timeout=120)[0]
+    assert process.returncode == 0, told
+    return told
+
+
+@pytest.fixture(scope="module")
+def plain(data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
+    folder = tmp_path_factory.mktemp("plain")
+    whole(command(data, folder))
+    return left_behind(folder)
+
+
+def finished(folder: Path) -> int:
+    try:
+        with Store.read(folder / STORE) as store:
+            return len(store.all(Outcome))
+    except StorageError:
+        return 0  # it is just being made
+
+
+def workers(leader: int) -> list[int]:
+    """The living workers in the session of a run: spawned processes, or Ray's actors."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            state, _, _, session = (folder / "stat").read_text().rpartition(")")[2].split()[:4]
+            title = (folder / "cmdline").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(session) == leader and state != "Z" and ("spawn_main" in title or "ray::RayWorker" in title):
+            found.append(int(folder.name))
+    return found
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60.0
+    while not condition():
+        assert time.monotonic() < deadline, "waited a minute in vain"
+        time.sleep(0.02)
+
+
+def stopped(how: signal.Signals, after: int, data: Path, folder: Path, *options: str) -> str:
+    """A run that is hit once so many inputs are finished, and whose workers must then be gone; what it printed."""
+    # A suite that runs in the background may have been told to ignore interrupts, and children inherit that.
+    process = subprocess.Popen(preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+                               **command(data, folder, *options))
+    wait_until(lambda: finished(folder) >= after or process.poll() is not None)
+    assert len(workers(process.pid)) == 2
+    os.killpg(process.pid, how) if how == signal.SIGINT else process.kill()
+    told = process.communicate(timeout=60)[0]
+    assert process.returncode == (130 if how == signal.SIGINT else -how), told
+    wait_until(lambda: workers(process.pid) == [])
+    assert after <= finished(folder) < len(LABELS)
+    return told
+
+
+def test_a_run_with_workers_interrupted_and_killed(data: Path, plain: dict[str, object], tmp_path: Path) -> None:
+    """Ctrl-C, which a terminal sends to every process, then kill -9, then without workers to the end."""
+    told = stopped(signal.SIGINT, 1, data, tmp_path / "run", "--workers", "2")
+    assert "the same command goes on from there" in told
+    assert "Traceback" not in told
+    stopped(signal.SIGKILL, 4, data, tmp_path / "run", "--workers", "2")
+    assert "Going on with a run that has" in whole(command(data, tmp_path / "run"))
+    assert left_behind(tmp_path / "run") == plain
+
+
+def test_a_run_on_a_cluster_killed(data: Path, plain: dict[str, object], tmp_path: Path) -> None:
+    stopped(signal.SIGKILL, 1, data, tmp_path / "run", "--cluster", "ray", "--workers", "2")
+    assert "Going on with a run that has" in whole(command(data, tmp_path / "run"))
+    assert left_behind(tmp_path / "run") == plain

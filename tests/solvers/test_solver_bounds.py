@@ -1,0 +1,61 @@
+"""Whichever solver proposes, the proven bound is the same, and the one of the reference."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from enumeration import width
+from typer.testing import CliRunner
+
+import rsopt
+from rsopt.commands.cli import application
+
+# How many of the 147 small reference cases each solver gets: every so-manieth, the slowest solver the fewest.
+STEPS = {"branch-and-bound": 1, "ipopt": 6, "pyomo": 6, "cvxpy": 6, "gpkit": 14, "botorch": 72}
+
+
+def bound_of(case: dict[str, Any], solver: str) -> rsopt.Bound:
+    n, x1, x2 = case["n"], case["x1"], case["x2"]
+    return rsopt.lower_bound(rsopt.Counts((x1, x2, n - x1 - x2), 0, 1), functional=case["functional"],
+                             statistic=case["statistic"], alpha=case["alpha"], solver=solver)
+
+
+def test_every_solver_is_compared() -> None:
+    assert {"scipy", *STEPS} == set(rsopt.solver_names())
+
+
+@pytest.mark.parametrize("solver", list(STEPS))
+def test_the_bound_does_not_depend_on_the_solver(reference: list[dict[str, Any]], solver: str) -> None:
+    cases = [case for case in reference if case["n"] <= 60][:: STEPS[solver]]
+    for case in cases:
+        mine, default = bound_of(case, solver), bound_of(case, "scipy")
+        assert mine.certified, case
+        assert mine.lower <= case["hi"], case
+        scale = width(default, default.lower)
+        assert abs(mine.lower - default.lower) <= 0.01 * scale, case
+        # The search alone led there too: without it the proof would have started elsewhere.
+        assert abs(mine.searched - default.searched) <= 0.01 * scale, case
+
+
+@pytest.mark.parametrize("functional", ["margin", "probit", "taylor-probit"])
+@pytest.mark.parametrize("solver", ["branch-and-bound", "ipopt", "gpkit", "cvxpy", "botorch"])
+def test_bounds_at_a_hundred_thousand_samples(solver: str, functional: str) -> None:
+    counts = [90_000, 6_000, 4_000]
+    default = rsopt.lower_bound(counts, top=0, functional=functional)
+    bound = rsopt.lower_bound(counts, top=0, functional=functional, solver=solver)
+    assert bound.certified
+    assert abs(bound.lower - default.lower) <= 0.01 * width(default, default.lower)
+
+
+@pytest.mark.parametrize("solver", rsopt.solver_names())
+def test_the_command_line_answers_for_each_name(solver: str) -> None:
+    arguments = ["bound", "900", "60", "40", "--functional", "probit", "--solver", solver, "--json"]
+    result = CliRunner().invoke(application(arguments), arguments)
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.output)
+    assert found["certified"] is True
+    assert found["solver"] == solver
+    default = rsopt.lower_bound([900, 60, 40], top=0)
+    assert abs(found["lower"] - default.lower) <= 0.01 * width(default, default.lower)

@@ -1,0 +1,179 @@
+"""Comparisons: rows with proven gaps, failures as rows, files, the picture, and the commands."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+import math
+from pathlib import Path
+
+import pyarrow.parquet
+import pytest
+from hostile import FAILING, Hostile, far_end
+from PIL import Image
+from typer.testing import CliRunner
+
+import rsopt
+from rsopt.commands.cli import application
+from rsopt.errors import InvalidInputError, StorageError, UnknownNameError
+from rsopt.solver import Budget
+from rsopt.solving.forms import BlackBox
+from rsopt.testing import core, zoo
+from rsopt.testing.comparison import Comparison, ComparisonRow
+
+
+@pytest.fixture(scope="module")
+def comparison() -> Comparison:
+    problems = [core()[3], core()[5], core()[11]]
+    return rsopt.compare(problems, ["scipy", "ipopt", "pyomo", "cvxpy", FAILING[0]], [Budget(30.0)])
+
+
+def row(comparison: Comparison, solver: str, n: int) -> ComparisonRow:
+    return next(row for row in comparison.rows if row.solver == solver and row.n == n)
+
+
+def test_rows(comparison: Comparison) -> None:
+    assert len(comparison.rows) == 15
+    found = row(comparison, "ipopt", 20)
+    bracket = core()[3].bracket
+    assert found.sup_at_least == bracket.at_least <= found.sup_at_most
+    assert 0.0 <= found.gap <= found.gap_raw < 1e-6
+    assert found.gap_polished < 1e-10
+    assert found.gap_start > 1e-4  # the way from there is the solver's own
+    assert found.own_error < 1e-6
+    assert found.violation < 1e-6
+    assert found.evaluations > 100
+    assert (found.stop, found.claim, found.form, found.error) == ("CONVERGED", "LOCAL", "SmoothOracle", "")
+    assert found.lower <= found.searched
+    assert found.lower <= found.lower_at_most
+    assert 0.0 <= found.given_up < 0.01
+    assert found.bound_seconds > 0.0
+
+
+def test_failures_are_rows(comparison: Comparison) -> None:
+    refused = row(comparison, "pyomo", 100_000)
+    assert refused.stop == "REFUSED"
+    assert "The list would hold" in refused.error
+    assert math.isnan(refused.gap)
+    failed = row(comparison, "Hostile(raises)", 20)
+    assert failed.stop == "FAILED"
+    assert "ZeroDivisionError" in failed.error
+    assert math.isnan(failed.gap_raw)
+    # The bound is proven all the same.
+    assert failed.lower <= row(comparison, "scipy", 20).lower_at_most
+
+
+def test_an_absent_backend_is_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "casadi", None)
+    found = rsopt.compare([core()[3]], ["ipopt"]).rows[0]
+    assert found.stop == "ABSENT"
+    assert "pip install 'rsopt[ipopt]'" in found.error
+
+
+def test_unknown_solvers_are_not_rows() -> None:
+    with pytest.raises(UnknownNameError):
+        rsopt.compare([core()[3]], ["scypi"])
+
+
+def test_gaps_show_who_does_the_work() -> None:
+    """A solver that evaluates a good point and proposes a bad one is judged by what it proposes."""
+    def act(form: BlackBox) -> object:
+        form.meter.witness(core()[3].bracket.point)
+        return far_end(form)
+
+    found = rsopt.compare([core()[3]], [Hostile(act, "careless")], bounds=False).rows[0]
+    assert found.gap < 1e-9
+    assert found.gap_raw > 0.5
+    assert math.isnan(found.lower)
+
+
+def test_any_lower_bound_problem_can_be_compared() -> None:
+    problem = rsopt.LowerBoundProblem(rsopt.Counts((40, 8, 2), 0), rsopt.Margin(), rsopt.Studentized(), 0.05)
+    rows = rsopt.compare([problem], ["scipy", "cvxpy"], seeds=[0, 1], bounds=False).rows
+    assert [(row.solver, row.seed) for row in rows] == [("scipy", 0), ("scipy", 1), ("cvxpy", 0), ("cvxpy", 1)]
+    assert rows[0].sup_at_least == pytest.approx(0.05, rel=1e-3)
+    assert rows[0].level == problem.solve().lower_at_most
+
+
+def test_summary(comparison: Comparison) -> None:
+    lines = {(line.solver, line.n): line for line in comparison.summary()}
+    assert lines["pyomo", 100_000].solved == 0
+    assert lines["pyomo", 100_000].refused == 1
+    assert lines["scipy", 20].within == 1.0
+    assert lines["scipy", 20].median_raw == row(comparison, "scipy", 20).gap_raw
+    assert lines["ipopt", 20].median_start == row(comparison, "ipopt", 20).gap_start
+    assert math.isnan(lines["scipy", 20].median_start)  # it surveys the curve by itself
+
+
+def test_files(comparison: Comparison, tmp_path: Path) -> None:
+    names = [field.name for field in dataclasses.fields(ComparisonRow)]
+    comparison.save(tmp_path / "rows.csv")
+    with (tmp_path / "rows.csv").open(newline="") as stream:
+        read = list(csv.DictReader(stream))
+    assert list(read[0]) == names
+    assert [float(line["tail"]) for line in read if line["tail"] != "nan"] == [
+        found.tail for found in comparison.rows if found.tail == found.tail]
+    comparison.save(tmp_path / "rows.parquet")
+    table = pyarrow.parquet.read_table(tmp_path / "rows.parquet")
+    assert table.column_names == names
+    assert table.column("evaluations").to_pylist() == [found.evaluations for found in comparison.rows]
+    with pytest.raises(InvalidInputError, match=r"written as \.csv or \.parquet; found 'rows.xlsx'"):
+        comparison.save(tmp_path / "rows.xlsx")
+    with pytest.raises(StorageError, match="could not be written"):
+        comparison.save(tmp_path / "absent" / "rows.csv")
+
+
+def test_picture(comparison: Comparison, tmp_path: Path) -> None:
+    comparison.plot(tmp_path / "gaps.png")
+    with Image.open(tmp_path / "gaps.png") as picture:
+        assert picture.width > 1000
+        assert picture.height > 500
+        assert len(picture.convert("RGB").getcolors(100_000) or []) > 50
+    with pytest.raises(InvalidInputError, match="There is nothing to draw"):
+        Comparison(()).plot(tmp_path / "nothing.png")
+
+
+def run(*arguments: str) -> str:
+    result = CliRunner().invoke(application(arguments), list(arguments))
+    assert result.exit_code == 0, result.output
+    return " ".join(result.output.split())
+
+
+def test_compare_on_the_command_line(tmp_path: Path) -> None:
+    text = run("compare", "--solvers", "scipy,ipopt", "--n", "5,20", "--functional", "probit", "--output",
+               str(tmp_path))
+    assert "Worst cases solved; gaps are relative to the proven supremum" in text
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["comparison.csv", "comparison.parquet", "gaps.png"]
+    with (tmp_path / "comparison.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert {line["solver"] for line in rows} == {"scipy", "ipopt"}
+    assert {line["functional"] for line in rows} == {"probit"}
+    assert {line["n"] for line in rows} == {"5", "20"}
+
+
+@pytest.mark.parametrize(("arguments", "text"), [
+    (("--solvers", "gurobi"), "There is no solver named 'gurobi'"),
+    (("--n", "7"), "There is no size named '7'"),
+    (("--functional", "probot"), "Did you mean 'probit'?"),
+])
+def test_compare_refuses_what_it_does_not_know(arguments: tuple[str, str], text: str, tmp_path: Path) -> None:
+    line = ["compare", *arguments, "--output", str(tmp_path)]
+    result = CliRunner().invoke(application(line), line)
+    assert result.exit_code == 2
+    assert text in " ".join(result.output.split())
+
+
+def test_the_zoo_as_files(tmp_path: Path) -> None:
+    text = run("zoo", str(tmp_path / "zoo"), "--most-terms", "500")
+    index = json.loads((tmp_path / "zoo" / "index.json").read_text())
+    assert [entry["name"] for entry in index] == [case.name for case in zoo()]
+    assert f"{len(index)} problems" in text
+    listed = [entry for entry in index if entry["terms"]]
+    assert 10 < len(listed) < len(index)
+    assert all(entry["monomials"] <= 500 for entry in listed)
+    for entry in listed:
+        content = json.loads((tmp_path / "zoo" / entry["terms"]).read_text())
+        assert len(content["log_coefficients"]) == entry["monomials"]
+        assert content["known"]["tail_at_least"] <= content["known"]["tail_at_most"]
+        assert (tmp_path / "zoo" / entry["nl"]).read_text().startswith("g3 ")
