@@ -13,7 +13,8 @@ import numpy as np
 
 from rsopt.bound import Bound
 from rsopt.counts import Counts, as_counts, checked_alpha
-from rsopt.functionals import Functional, as_functional
+from rsopt.functional import Functional
+from rsopt.functionals import as_functional
 from rsopt.statistics import clopper_pearson_lower, clopper_pearson_upper
 
 _SAFE = 1e-12

@@ -9,10 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from rsopt.domain import Domain, level_q1
-from rsopt.functionals import Functional, LinkFunctional
+from rsopt.family import TestFamily
 from rsopt.kernels import mesh as mesh_kernel
-from rsopt.staircase import TailSet
 
 Array = npt.NDArray[np.float64]
 
@@ -40,6 +38,15 @@ class Mesh:
     cuts: Array
     kinds: npt.NDArray[np.int8]
 
+    def runs(self) -> tuple[tuple[str, int], ...]:
+        """The kinds by name, run-length coded as (name, count)."""
+        runs: list[tuple[str, int]] = []
+        for kind in self.kinds.tolist():
+            name = "corner" if kind == mesh_kernel.CORNER else "convex"
+            before = runs.pop()[1] if runs and runs[-1][0] == name else 0
+            runs.append((name, before + 1))
+        return tuple(runs)
+
 
 @dataclass(frozen=True, eq=False)
 class Proof:
@@ -63,51 +70,48 @@ _STATUS = {mesh_kernel.PROVED: ProofStatus.PROVED, mesh_kernel.WITNESS: ProofSta
            mesh_kernel.EXHAUSTED: ProofStatus.EXHAUSTED}
 
 
-def prove_level(tail_set: TailSet, functional: Functional, domain: Domain, level: float, alpha: float,
-                limit: int = 2_000_000) -> Proof:
-    """Try to prove sup {P_q(W) : q in domain, g(q) <= level} <= alpha.
+def prove_level(family: TestFamily, level: float, limit: int = 2_000_000) -> Proof:
+    """Try to prove Pi(level) = sup { P_q(W) : q in domain, g(q) <= level } <= alpha.
+
+    Compiled links use the convex pieces (fact 5), all other functionals corner pieces only (fact 4).
 
     Args:
-        tail_set: W.
-        functional: g; link functionals use the convex pieces (fact 5), all others corner pieces only (fact 4).
-        domain: the nulls.
+        family: tail set, functional, domain and alpha.
         level: L.
-        alpha: the level that the tail must not exceed.
         limit: most tail evaluations to spend.
 
     Returns:
         a `Proof`; its status says whether the bound L stands.
     """
-    if tail_set.top_row < 0:
+    if family.tail_set.top_row < 0:
         return Proof(ProofStatus.PROVED, _EMPTY, math.nan, 0)
-    if level > functional.range[1]:
+    if level > family.top:
         # No q has this level and every q lies below it: an empty curve that proves nothing.
         return Proof(ProofStatus.EXHAUSTED, None, math.nan, 0)
-    segment = domain.segment(functional, level)
+    segment = family.segment(level)
     if segment is None:
         return Proof(ProofStatus.PROVED, _EMPTY, math.nan, 0)
-    log_alpha = math.log(alpha) - HEADROOM
-    if not isinstance(functional, LinkFunctional):
-        return _prove_by_corners(tail_set, functional, level, segment, log_alpha, limit)
-    status, cuts, kinds, evaluations = mesh_kernel.prove(
-        tail_set.n, tail_set.stairs, tail_set.rule, tail_set.top_row, functional.kind, functional.coefficients,
-        float(level), segment[0], segment[1], log_alpha, limit)
-    if status == mesh_kernel.PROVED:
-        return Proof(ProofStatus.PROVED, Mesh(cuts, kinds), math.nan, evaluations)
-    return Proof(_STATUS[status], None, float(cuts[0]), evaluations)
+    log_alpha = math.log(family.alpha) - HEADROOM
+    f = family.functional.compiled
+    if f is None:
+        return _prove_by_corners(family, level, segment, log_alpha, limit)
+    found = mesh_kernel.prove(family.tail_set.compiled, mesh_kernel.Curve(f, float(level), *segment), log_alpha, limit)
+    if found.status == mesh_kernel.PROVED:
+        return Proof(ProofStatus.PROVED, Mesh(found.cuts, found.kinds), math.nan, found.evaluations)
+    return Proof(_STATUS[found.status], None, float(found.cuts[0]), found.evaluations)
 
 
-def _prove_by_corners(tail_set: TailSet, functional: Functional, level: float, segment: tuple[float, float],
-                      log_alpha: float, limit: int) -> Proof:
+def _prove_by_corners(family: TestFamily, level: float, segment: tuple[float, float], log_alpha: float, limit: int
+                      ) -> Proof:
     """First-order pieces only, which every functional admits: the step adapts to what the last ones allowed."""
-    slack = mesh_kernel.rounding_slack(tail_set.n)
+    slack = mesh_kernel.rounding_slack(family.tail_set.n)
 
     def upper(q1: float, q2: float) -> float:
         q = (q1, q2, max(1.0 - q1 - q2, 0.0))
-        return float(tail_set.log_probability(q, 1e-7)) + slack
+        return float(family.tail_set.log_probability(q, 1e-7)) + slack
 
     def q1_at(q2: float) -> float:
-        return min(float(level_q1(functional, level, np.array(q2))), 1.0 - q2)
+        return min(float(family.functional.curve(level, np.array(q2))), 1.0 - q2)
 
     start, end = segment
     cuts, step, used = [start], max(end - start, 1e-300), 0

@@ -14,9 +14,10 @@ from scipy import special
 
 from rsopt.counts import Counts, checked_alpha
 from rsopt.errors import InvalidInputError, UnknownNameError
-from rsopt.functionals import Functional, LinkFunctional
+from rsopt.functional import Functional
+from rsopt.kernels.links import Link
 from rsopt.kernels.monotone import doubtful_level
-from rsopt.kernels.statistics import PLUG_IN, STUDENTIZED, raw_statistic, raw_statistics
+from rsopt.kernels.statistics import PLUG_IN, STUDENTIZED, Rule, raw_statistic, raw_statistics
 from rsopt.staircase import TailSet, hull_stairs
 
 Array = npt.NDArray[np.float64]
@@ -101,14 +102,14 @@ class PlugIn:
     def tail_set(self, counts: Counts, functional: Functional, alpha: float) -> TailSet:
         """W = {x : g(x/n) >= g(x_obs/n)}."""
         checked_alpha(alpha, self.largest_alpha)
-        if not isinstance(functional, LinkFunctional):
+        if functional.compiled is None:
             return tabulated_tail_set(lambda x1, x2: functional.value(x1 / counts.n, x2 / counts.n), counts)
-        return _compiled_tail_set(PLUG_IN, functional, 0.0, counts)
+        return _compiled_tail_set(PLUG_IN, functional.compiled, 0.0, counts)
 
     def value(self, counts: Counts, functional: Functional, alpha: float) -> float:
         """g(x_obs/n)."""
-        if isinstance(functional, LinkFunctional):
-            return _compiled_value(PLUG_IN, functional, 0.0, counts)
+        if functional.compiled is not None:
+            return _compiled_value(PLUG_IN, functional.compiled, 0.0, counts)
         return float(functional.value(np.array(counts.x1 / counts.n), np.array(counts.x2 / counts.n)))
 
 
@@ -130,60 +131,53 @@ class Studentized:
             InvalidInputError: alpha above 0.4; or a functional without a gradient.
         """
         z = float(special.ndtri(1.0 - checked_alpha(alpha, self.largest_alpha)))
-        if isinstance(functional, LinkFunctional):
-            return _compiled_tail_set(STUDENTIZED, functional, z, counts)
-        gradient = getattr(functional, "gradient", None)
-        if gradient is None:
-            raise InvalidInputError(f"The studentized statistic needs the gradient of {functional.name!r}, which has "
-                                    "none. Add gradient(q1, q2), or use statistic='plugin' or 'clopper-pearson'.")
-        return tabulated_tail_set(lambda x1, x2: _studentized(functional, gradient, counts.n, z, x1, x2), counts)
+        if functional.compiled is not None:
+            return _compiled_tail_set(STUDENTIZED, functional.compiled, z, counts)
+        return tabulated_tail_set(lambda x1, x2: _studentized(functional, counts.n, z, x1, x2), counts)
 
     def value(self, counts: Counts, functional: Functional, alpha: float) -> float:
         """T_raw at the observation."""
         z = float(special.ndtri(1.0 - alpha))
-        if isinstance(functional, LinkFunctional):
-            return _compiled_value(STUDENTIZED, functional, z, counts)
-        gradient = functional.gradient  # type: ignore[attr-defined]  # tail_set has refused functionals without one
+        if functional.compiled is not None:
+            return _compiled_value(STUDENTIZED, functional.compiled, z, counts)
         x1, x2 = np.array(float(counts.x1)), np.array(float(counts.x2))
-        return float(_studentized(functional, gradient, counts.n, z, x1, x2))
+        return float(_studentized(functional, counts.n, z, x1, x2))
 
 
-def _studentized(functional: Functional, gradient: Callable[[Array, Array], tuple[Array, Array]], n: int, z: float,
-                 x1: Array, x2: Array) -> Array:
-    """T_raw for a functional without a link; all arrays of one shape."""
+def _studentized(functional: Functional, n: int, z: float, x1: Array, x2: Array) -> Array:
+    """T_raw for a functional given in Python; all arrays of one shape."""
     c = z * z / 4.0
     total = n + 3.0 * c
     p1, p2 = (x1 + c) / total, (x2 + c) / total
-    a, b = gradient(p1, p2)
+    a, b = functional.gradient(p1, p2)
     spread = a * a * p1 * (1.0 - p1) + b * b * p2 * (1.0 - p2) - 2.0 * a * b * p1 * p2
     return functional.value(p1, p2) - z * np.sqrt(spread / total)
 
 
 @lru_cache(maxsize=1024)
-def _doubtful(n: int, functional: LinkFunctional, z: float) -> float:
-    return float(doubtful_level(n, functional.kind, functional.coefficients, z))
+def _doubtful(n: int, kind: int, coefficients: tuple[float, ...], z: float) -> float:
+    return float(doubtful_level(n, Link(kind, np.array(coefficients)), z))
 
 
-def _compiled_value(statistic: int, functional: LinkFunctional, z: float, counts: Counts) -> float:
-    return float(raw_statistic(counts.n, statistic, functional.kind, functional.coefficients, z, counts.x1, counts.x2))
+def _compiled_value(statistic: int, f: Link, z: float, counts: Counts) -> float:
+    return float(raw_statistic(counts.n, statistic, f, z, counts.x1, counts.x2))
 
 
-def _compiled_tail_set(statistic: int, functional: LinkFunctional, z: float, counts: Counts) -> TailSet:
-    n, kind, coefficients = counts.n, functional.kind, functional.coefficients
-    observed = _compiled_value(statistic, functional, z, counts)
+def _compiled_tail_set(statistic: int, f: Link, z: float, counts: Counts) -> TailSet:
+    n = counts.n
+    observed = _compiled_value(statistic, f, z, counts)
     if math.isnan(observed):
         raise InvalidInputError(f"The statistic is NaN at x1 = {counts.x1}, x2 = {counts.x2}.")
     if observed == -math.inf:
         return TailSet.everything(n)
     threshold = observed if observed == math.inf else observed - tie_tolerance(observed)
-    if statistic == STUDENTIZED and threshold <= _doubtful(n, functional, z):
+    if statistic == STUDENTIZED and threshold <= _doubtful(n, f.kind, tuple(f.coefficients.tolist()), z):
         # Near the corner x2 = n the raw statistic is not monotone and bisection could miss outcomes. Such an
         # observation is no evidence for its class: small n is tabulated, large n gets the whole space, which is safe.
         if n > LARGEST_TABLE:
             return TailSet.everything(n)
-        return tabulated_tail_set(
-            lambda x1, x2: raw_statistics(n, statistic, kind, coefficients, z, x1, x2), counts)
-    return _checked(TailSet.from_rule((n, statistic, kind, coefficients, z, threshold)), counts)
+        return tabulated_tail_set(lambda x1, x2: raw_statistics(n, statistic, f, z, x1, x2), counts)
+    return _checked(TailSet.from_rule(Rule(n, statistic, f, z, threshold)), counts)
 
 
 @dataclass(frozen=True)

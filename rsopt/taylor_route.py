@@ -13,7 +13,6 @@ from rsopt.counts import Counts, checked_alpha
 from rsopt.domain import Edge, Simplex
 from rsopt.errors import InvalidInputError
 from rsopt.functionals import ProbitMargin, TaylorProbitMargin
-from rsopt.inversion import solve_lower_bound
 from rsopt.problem import LowerBoundProblem
 from rsopt.solver import Budget, Solver
 from rsopt.statistics import Statistic, clopper_pearson_lower, clopper_pearson_upper
@@ -63,8 +62,7 @@ def published_bound(counts: Counts, functional: TaylorProbitMargin, statistic: S
     if low > 0.5:
         domain = Edge() if counts.two_classes else Simplex(least_q1=0.5)
         plain = dataclasses.replace(functional, as_published=False)
-        bound = solve_lower_bound(LowerBoundProblem(counts, plain, statistic, beta, domain), solver=solver,
-                                  budget=budget)
+        bound = LowerBoundProblem(counts, plain, statistic, beta, domain).solve(solver, budget)
         return dataclasses.replace(
             bound, functional=functional, alpha=level, method="published route, Taylor bound over q1 >= 1/2",
             seconds=time.perf_counter() - started,

@@ -14,7 +14,7 @@ from enumeration import outcomes, probabilities, simplex_grid, width
 import rsopt
 from rsopt.counts import Counts
 from rsopt.errors import InvalidInputError
-from rsopt.functionals import Functional
+from rsopt.functional import Functional
 from rsopt.staircase import TailSet
 from rsopt.statistics import tabulated_tail_set
 
@@ -22,7 +22,7 @@ Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class PlainMargin:
+class PlainMargin(rsopt.Functional):
     """q1 - q2, without the link that makes it easy."""
 
     name: ClassVar[str] = "plain margin"
@@ -36,7 +36,7 @@ class PlainMargin:
 
 
 @dataclass(frozen=True)
-class Lead:
+class Lead(rsopt.Functional):
     """q1/(q1 + q2), the share of the pair's votes that go to the class; 0 where neither gets any."""
 
     name: ClassVar[str] = "lead"
@@ -49,7 +49,7 @@ class Lead:
 
 
 @dataclass(frozen=True)
-class Squares:
+class Squares(rsopt.Functional):
     """q1² - 2 q2, neither odd nor of the form f(q1) - f(q2)."""
 
     name: ClassVar[str] = "squares"

@@ -11,7 +11,8 @@ import numpy as np
 
 from rsopt.counts import Counts, checked_alpha
 from rsopt.errors import InvalidInputError
-from rsopt.functionals import Functional, Margin, ProbitMargin, TaylorProbitMargin, as_functional
+from rsopt.functional import Functional
+from rsopt.functionals import Margin, ProbitMargin, TaylorProbitMargin, as_functional
 from rsopt.problem import LowerBoundProblem
 from rsopt.prover import ProofStatus, prove_level
 from rsopt.radius import checked_sigma, probit_radius, smoothed_margin_radius
@@ -138,7 +139,7 @@ def level_reached(counts: Counts, level: float, functional: Functional, statisti
     """
     problem = LowerBoundProblem(counts, functional, statistic, alpha)
     assert problem.domain is not None  # filled in at construction
-    proof = prove_level(problem.tail_set, functional, problem.domain, level, problem.alpha, MOST_EVALUATIONS)
+    proof = prove_level(problem.family, level, MOST_EVALUATIONS)
     return proof.status is ProofStatus.PROVED
 
 

@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from rsopt.counts import Counts, as_counts, checked_alpha
 from rsopt.errors import InvalidInputError
-from rsopt.functionals import Functional, as_functional
+from rsopt.functional import Functional
+from rsopt.functionals import as_functional
 from rsopt.runs.work import CLOPPER_PEARSON, COHEN, METHODS, OWN
 from rsopt.sequential.levels import ABOVE_ZERO, least_samples, level_for_radius, level_reached
 from rsopt.staircase import TailSet

@@ -15,9 +15,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import binomtest
 from torch import nn
 
-from rsopt.bound import lower_bound
+from rsopt.bounding import lower_bound
 from rsopt.errors import InvalidInputError
-from rsopt.functionals import Functional
+from rsopt.functional import Functional
 from rsopt.smoothing.certified import CertifiedInput
 from rsopt.smoothing.evaluation import input_dtype, model_device
 from rsopt.smoothing.keys import Stream

@@ -16,9 +16,10 @@ import numpy.typing as npt
 from rsopt.counts import Counts
 from rsopt.domain import Domain, Simplex
 from rsopt.functionals import Functional, Margin, ProbitMargin, TaylorProbitMargin
-from rsopt.problem import LowerBoundProblem, WorstCaseProblem
+from rsopt.problem import LowerBoundProblem
 from rsopt.registry import get_solver
 from rsopt.statistics import as_statistic
+from rsopt.worst_case import WorstCaseProblem
 
 Array = npt.NDArray[np.float64]
 
@@ -54,8 +55,8 @@ class ZooProblem:
     def name(self) -> str:
         """A name that tells the problem: n, votes, functional, statistic, alpha."""
         p, c = self.problem, self.problem.counts
-        order = f"-{p.functional.order}" if isinstance(p.functional, TaylorProbitMargin) else ""
-        restricted = "-restricted" if p.domain is not None and p.domain.least_q1 > 0.0 else ""
+        order = "" if p.functional.order is None else f"-{p.functional.order}"
+        restricted = "-restricted" if p.family.domain.least_q1 > 0.0 else ""
         return (f"n{c.n}-{c.x1}-{c.x2}-{p.functional.name}{order}{restricted}-{p.statistic.name}-"
                 f"{p.alpha:g}")
 

@@ -87,7 +87,7 @@ def test_refused() -> None:
         "ipopt, gpkit, cvxpy, botorch.")
 
 
-class Odds:
+class Odds(rsopt.Functional):
     """A functional that is known by its values only: the log odds of class A against its rival."""
 
     name = "odds"
