@@ -20,6 +20,14 @@ from rsopt.signomials import LevelSignomials
 
 Array = npt.NDArray[np.float64]
 
+# What a bound is proven with, and the sentence that answers whoever replaces it. A functional that mixes its own values
+# with someone else's curve or compiled link would be certified for something that it is not.
+_OURS = {
+    "compiled": "which is for the functionals that ship: a link given in Python is used as it is, everywhere.",
+    "kind": "which chose a compiled link in earlier versions: define link, link_slope and link_curvature instead.",
+    "curve": "which rsopt finds from the values, so that what is proven is what `value` says.",
+    "curve_ends": "which rsopt finds from the values, so that what is proven is what `value` says."}
+
 
 class Functional(ABC):
     """A quantity g(q1, q2): continuous, nondecreasing in q1, nonincreasing in q2, free of q3.
@@ -45,6 +53,14 @@ class Functional(ABC):
     smooth: ClassVar[bool] = False
     linear: ClassVar[bool] = False
     concave_from: ClassVar[float] = math.inf
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        super().__init_subclass__(**arguments)
+        if cls.__module__.partition(".")[0] == "rsopt":
+            return
+        for name, reason in _OURS.items():
+            if name in vars(cls):
+                raise InvalidInputError(f"{cls.__name__} defines {name!r}, {reason}")
 
     @property
     def compiled(self) -> Link | None:
@@ -145,6 +161,14 @@ class LinkFunctional(Functional):
     """
 
     smooth: ClassVar[bool] = True
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        super().__init_subclass__(**arguments)
+        if cls.__module__.partition(".")[0] != "rsopt":
+            for name in ("value", "gradient", "tangent"):
+                if name in vars(cls):
+                    raise InvalidInputError(f"{cls.__name__} defines {name!r}, which follows from its link: define "
+                                            "link, link_slope and link_curvature alone, or subclass rsopt.Functional.")
 
     @property
     def range(self) -> tuple[float, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -23,10 +24,17 @@ Array = npt.NDArray[np.float64]
 class CompiledFunctional(LinkFunctional):
     """A functional whose link is compiled and has all properties listed in `rsopt.kernels.links`: the fast proof."""
 
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        if cls.__module__ != __name__:
+            raise InvalidInputError(f"{cls.__name__} cannot be made from a functional that ships, whose proof is "
+                                    "compiled and would not see the change: subclass rsopt.LinkFunctional or "
+                                    "rsopt.Functional.")
+        super().__init_subclass__(**arguments)
+
     @property
+    @abstractmethod
     def compiled(self) -> links.Link:
-        """The link in compiled code."""
-        raise NotImplementedError
+        """The link in compiled code; `CompiledFunctional` leaves it to the functional."""
 
     @property
     def range(self) -> tuple[float, float]:

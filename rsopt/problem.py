@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -13,10 +13,12 @@ from rsopt.bound import Bound
 from rsopt.certificate import Certificate
 from rsopt.counts import Counts, checked_alpha
 from rsopt.domain import Domain, Edge, Simplex
+from rsopt.errors import InvalidInputError
 from rsopt.family import TestFamily
 from rsopt.functional import Functional
 from rsopt.functionals import FUNCTIONALS, as_functional
 from rsopt.inversion import Inversion, invert
+from rsopt.obligations import check_monotone, obligation
 from rsopt.registry import as_solver
 from rsopt.solver import Budget, Solver
 from rsopt.staircase import TailSet
@@ -42,7 +44,7 @@ class LowerBoundProblem:
         functional: g; a name or a class is accepted too.
         statistic: T; a name is accepted too.
         alpha: probability that the statement "g(p) >= LCB" is false.
-        domain: where q may lie; by default the edge q3 = 0 for two classes and the simplex otherwise.
+        domain: where q may lie; of the simplex two classes leave the edge q3 = 0.
 
     Raises:
         InvalidInputError: alpha out of range for the statistic; or counts, functional or statistic that are none.
@@ -53,14 +55,15 @@ class LowerBoundProblem:
     functional: Functional
     statistic: Statistic
     alpha: float
-    domain: Domain = None  # type: ignore[assignment]  # the default depends on the counts: see __post_init__
+    domain: Domain = field(default_factory=Simplex)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "functional", as_functional(self.functional))
+        check_monotone(self.functional)
         object.__setattr__(self, "statistic", as_statistic(self.statistic))
         object.__setattr__(self, "alpha", checked_alpha(self.alpha, self.statistic.largest_alpha))
-        if self.domain is None:
-            object.__setattr__(self, "domain", Edge() if self.counts.two_classes else Simplex())
+        if self.counts.two_classes and self.domain == Simplex():
+            object.__setattr__(self, "domain", Edge())
 
     @property
     def tail_set(self) -> TailSet:
@@ -70,7 +73,11 @@ class LowerBoundProblem:
     @cached_property
     def family(self) -> TestFamily:
         """The tests of all levels that the observation gives."""
-        tail_set = self.statistic.tail_set(self.counts, self.functional, self.alpha)
+        counts, statistic = self.counts, self.statistic
+        tail_set = statistic.tail_set(counts, self.functional, self.alpha)
+        if tail_set.n != counts.n or not tail_set.contains(counts.x1, counts.x2):
+            raise InvalidInputError(f"The statistic {statistic.name!r} leaves the observation {counts.x1, counts.x2} "
+                                    f"out of its own tail set, for n = {counts.n}: that would reject everything.")
         return TestFamily(tail_set, self.functional, self.domain, self.alpha)
 
     def worst_case(self, level: float) -> WorstCaseProblem:
@@ -120,7 +127,7 @@ class LowerBoundProblem:
             lower=found.lower, lower_at_most=found.at_most, searched=found.searched, certified=True, method="exact",
             functional=self.functional, statistic=self.statistic.name, alpha=self.alpha, solver=repr(proposer),
             counts=self.counts, certificate=self._certificate(found), evaluations=found.evaluations,
-            seconds=time.perf_counter() - started, message=found.notes)
+            seconds=time.perf_counter() - started, message=f"{found.notes} {obligation(self.functional)}".strip())
 
     def _certificate(self, found: Inversion) -> Certificate | None:
         """The certificate, or None for functionals and statistics that a file cannot name."""

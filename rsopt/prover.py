@@ -17,6 +17,8 @@ Array = npt.NDArray[np.float64]
 # The proof aims a little below alpha, so that a checker with other arithmetic and its own slack can follow it.
 HEADROOM = 2e-6
 
+_RTOL = 1e-7
+
 
 class ProofStatus(enum.Enum):
     """How a proof attempt ended."""
@@ -103,34 +105,41 @@ def prove_level(family: TestFamily, level: float, limit: int = 2_000_000) -> Pro
 
 def _prove_by_corners(family: TestFamily, level: float, segment: tuple[float, float], log_alpha: float, limit: int
                       ) -> Proof:
-    """First-order pieces only, which every functional admits: the step adapts to what the last ones allowed."""
+    """First-order pieces only, which every functional admits: pieces that are too long are cut, all in one go.
+
+    Each piece is cut into about as many parts as its excess over the slack at its ends asks for.
+    """
     slack = mesh_kernel.rounding_slack(family.tail_set.n)
 
-    def upper(q1: float, q2: float) -> float:
-        q = (q1, q2, max(1.0 - q1 - q2, 0.0))
-        return float(family.tail_set.log_probability(q, 1e-7)) + slack
+    def q1_at(q2: Array) -> Array:
+        return np.minimum(family.functional.curve(level, q2), 1.0 - q2)
 
-    def q1_at(q2: float) -> float:
-        return min(float(family.functional.curve(level, np.array(q2))), 1.0 - q2)
+    def upper(q1: Array, q2: Array) -> Array:
+        q = np.stack([q1, q2, np.maximum(1.0 - q1 - q2, 0.0)], axis=-1)
+        return family.tail_set.log_probability(q, _RTOL) + slack
 
     start, end = segment
-    cuts, step, used = [start], max(end - start, 1e-300), 0
-    while cuts[-1] < end:
-        here = cuts[-1]
-        there = min(here + step, end)
-        used += 1
-        if upper(q1_at(there), here) <= log_alpha:
-            cuts.append(there)
-            step *= 2.0
-            continue
-        step = 0.5 * (there - here)
-        if used >= limit or here + step <= here * (1.0 + 1e-13):
-            reached = upper(q1_at(here), here) - slack >= log_alpha
-            return Proof(ProofStatus.WITNESS if reached else ProofStatus.EXHAUSTED, None, here, used)
-    kinds = np.full(len(cuts) - 1, mesh_kernel.CORNER, np.int8)
-    if len(cuts) == 1:
-        if upper(q1_at(start), start) > log_alpha:
-            return Proof(ProofStatus.WITNESS, None, start, used + 1)
-        cuts.append(end)
-        kinds = np.zeros(1, np.int8)
-    return Proof(ProofStatus.PROVED, Mesh(np.array(cuts), kinds), math.nan, used)
+    left, right = np.array([start]), np.array([end])
+    proven, used = [np.array([start, end])], 0
+    while left.size:
+        q1 = q1_at(right)
+        over = upper(q1, left) - log_alpha
+        here = upper(q1, right) - log_alpha
+        used += 2 * left.size
+        worst = int(here.argmax())
+        if here[worst] - slack >= 0.0:
+            return Proof(ProofStatus.WITNESS, None, float(right[worst]), used)
+        failed = over > 0.0
+        proven.append(left[~failed])
+        left, right, over, here = left[failed], right[failed], over[failed], here[failed]
+        if left.size and (used >= limit or np.any(here >= 0.0) or np.any(right <= left * (1.0 + 1e-13))):
+            return Proof(ProofStatus.EXHAUSTED, None, float(right[int(here.argmax())]), used)
+        # The excess over the tail at the end itself is about linear in the length of the piece.
+        parts = np.clip(np.ceil(1.2 * (over - here) / -here), 2, 64).astype(int) if left.size else np.zeros(0, int)
+        steps = np.concatenate([np.arange(k) for k in parts]) if left.size else np.zeros(0)
+        first, length = np.repeat(left, parts), np.repeat((right - left) / parts, parts)
+        left, right = first + steps * length, np.where(steps + 1 == np.repeat(parts, parts), np.repeat(right, parts),
+                                                       first + (steps + 1) * length)
+    cuts = np.unique(np.concatenate(proven))
+    cuts = cuts if cuts.size > 1 else np.array([start, end])
+    return Proof(ProofStatus.PROVED, Mesh(cuts, np.full(cuts.size - 1, mesh_kernel.CORNER, np.int8)), math.nan, used)

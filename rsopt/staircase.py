@@ -14,7 +14,7 @@ import numpy.typing as npt
 from rsopt.errors import InvalidInputError
 from rsopt.kernels.links import IDENTITY, Link
 from rsopt.kernels.statistics import TABULATED, Rule, last_row, stair
-from rsopt.kernels.tail import Staircase, log_tail_shifted
+from rsopt.kernels.tail import Staircase, log_tails
 
 Array = npt.NDArray[np.float64]
 
@@ -155,8 +155,8 @@ class TailSet:
             raise InvalidInputError(f"q must have shape (3,) or (b, 3); found {points.shape}.")
         if not np.all(np.isfinite(points)) or np.any(points < 0.0) or np.any(points.sum(axis=-1) <= 0.0):
             raise InvalidInputError("q must be finite and non-negative with a positive sum.")
-        values = np.array([log_tail_shifted(a, b, c, draws, self.compiled, d1, d2, rtol)
-                           for a, b, c in points.reshape(-1, 3).tolist()])
+        rows = np.ascontiguousarray(points.reshape(-1, 3))
+        values: Array = log_tails(rows, draws, self.compiled, d1, d2, rtol)
         return values.reshape(points.shape[:-1])
 
 

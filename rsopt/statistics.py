@@ -54,19 +54,21 @@ def tie_tolerance(value: float) -> float:
 
 
 def tabulated_tail_set(raw: Callable[[Array, Array], Array], counts: Counts) -> TailSet:
-    """The tail set of any statistic, from its values at all outcomes: the general path, for small n.
+    """The tail set of any statistic from its values: the general path.
+
+    The monotone hull of T_raw from a table of all outcomes, up to n = 3000; above, a monotone statistic that bisection
+    makes of it (`_bisected_tail_set`).
 
     Args:
         raw: T_raw(x1, x2) for arrays of one shape.
         counts: the observation.
 
     Raises:
-        InvalidInputError: a NaN among the values, or n above 3000.
+        InvalidInputError: a NaN among the values.
     """
     n = counts.n
     if n > LARGEST_TABLE:
-        raise InvalidInputError(f"This statistic is tabulated over all outcomes, which is limited to n = "
-                                f"{LARGEST_TABLE}; found n = {n:,}. Use 'studentized' or 'clopper-pearson'.")
+        return _bisected_tail_set(raw, counts)
     x1, x2 = np.meshgrid(np.arange(n + 1.0), np.arange(n + 1.0), indexing="ij")
     possible = x1 + x2 <= n
     table = np.full((n + 1, n + 1), -np.inf)
@@ -80,6 +82,53 @@ def tabulated_tail_set(raw: Callable[[Array, Array], Array], counts: Counts) -> 
         return TailSet.everything(n)
     threshold = observed if observed == math.inf else observed - tie_tolerance(observed)
     return _checked(TailSet.from_stairs(hull_stairs(table, threshold)), counts)
+
+
+def _bisected_tail_set(raw: Callable[[Array, Array], Array], counts: Counts) -> TailSet:
+    """The tail set of the statistic that bisection makes of T_raw, without a table of all outcomes.
+
+    In every row x2 the stair at a threshold t is where a bisection on "T_raw(x1, x2) >= t" ends. Where T_raw is
+    monotone in x1 this is the exact stair. Where it is not, it is still a statistic: for t < t' both bisections take
+    the same turns until one says yes and the other no, so the stairs grow with t, and the sets {x : x1 >= stair of a
+    row from x2 on} are nested. A bound needs no more of its statistic.
+    """
+    n = counts.n
+
+    def values(x1: npt.NDArray[np.int64], x2: npt.NDArray[np.int64]) -> Array:
+        found = np.asarray(raw(x1.astype(float), x2.astype(float)), dtype=float)
+        if np.isnan(found).any():
+            where = int(np.isnan(found).argmax())
+            raise InvalidInputError(f"The statistic is NaN at x1 = {x1[where]}, x2 = {x2[where]} (n = {n}). A NaN "
+                                    "would drop outcomes from the tail set and make the bound too large.")
+        return found
+
+    # The largest t at which the observation is in the set: by some row at or above its own, a bisection that ends at or
+    # before x1. Every turn to the right of x1 must have said yes; the first turn at or before x1 that says yes ends it.
+    rows = np.arange(counts.x2, n + 1)
+    target = np.minimum(counts.x1, n - rows)
+    low, high = np.full(rows.size, -1), n - rows + 1
+    ahead, best = np.full(rows.size, math.inf), np.full(rows.size, -math.inf)
+    while np.any(active := high - low > 1):
+        at, row = ((low + high) // 2)[active], rows[active]
+        found = values(at, row)
+        past = at > target[active]
+        best[active] = np.where(past, best[active], np.maximum(best[active], np.minimum(ahead[active], found)))
+        ahead[active] = np.where(past, np.minimum(ahead[active], found), ahead[active])
+        high[active] = np.where(past, at, high[active])
+        low[active] = np.where(past, low[active], at)
+    observed = float(best.max())
+    if observed == -math.inf:
+        return TailSet.everything(n)
+    threshold = observed if observed == math.inf else observed - tie_tolerance(observed)
+    rows = np.arange(n + 1)
+    low, high = np.full(n + 1, -1), n - rows + 1
+    while np.any(active := high - low > 1):
+        at = ((low + high) // 2)[active]
+        inside = values(at, rows[active]) >= threshold
+        high[active] = np.where(inside, at, high[active])
+        low[active] = np.where(inside, low[active], at)
+    stairs = np.where(high > n - rows, n + 1, high)
+    return _checked(TailSet.from_stairs(np.minimum.accumulate(stairs[::-1])[::-1]), counts)
 
 
 def _checked(tail_set: TailSet, counts: Counts) -> TailSet:

@@ -99,7 +99,9 @@ def _inverse_of(functional: Functional, model: Any, low: float, high: float) -> 
     half, centre = 0.6 * (high - low), 0.5 * (high + low)
     f = functional.compiled
     assert f is not None  # what has no expression has a compiled link
-    series = chebyshev.chebinterpolate(lambda x: elementwise(INVERSE, f, centre + half * x), 80)
+    degree = 80
+    at_nodes: Array = elementwise(INVERSE, f, centre + half * chebyshev.chebpts1(degree + 1))
+    series = np.asarray(chebyshev.chebfit(chebyshev.chebpts1(degree + 1), at_nodes, degree), dtype=float)
     series = series[: int(np.flatnonzero(np.abs(series) > 1e-16).max()) + 1]
     angle = pyo.acos((high - centre - model.s) / half)
     return float(series[0]) + sum(float(c) * pyo.cos(k * angle) for k, c in enumerate(series.tolist()) if k > 0)

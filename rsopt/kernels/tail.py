@@ -55,9 +55,15 @@ def log_tail(q1: float, q2: float, q3: float, tails: Staircase, rtol: float) -> 
 
 
 @njit(cache=True, error_model="numpy")
-def log_tail_shifted(q1: float, q2: float, q3: float, n: int, tails: Staircase, d1: int, d2: int, rtol: float) -> float:
-    """log P_q(X + d1 e1 + d2 e2 + … in W) for n draws, n less than the set's own number by the draws that are fixed."""
-    return _log_tail(q1, q2, q3, n, tails, d1, d2, rtol, -np.inf)
+def log_tails(q: np.ndarray, n: int, tails: Staircase, d1: int, d2: int, rtol: float) -> np.ndarray:
+    """log P_q(X + d1 e1 + d2 e2 + … in W) for n draws, at each row of q; shape (b, 3) -> (b,).
+
+    n is less than the set's own number by the draws that are fixed.
+    """
+    values = np.empty(q.shape[0])
+    for i in range(q.shape[0]):
+        values[i] = _log_tail(q[i, 0], q[i, 1], q[i, 2], n, tails, d1, d2, rtol, -np.inf)
+    return values
 
 
 @njit(cache=True, error_model="numpy")
