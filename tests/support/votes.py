@@ -3,11 +3,11 @@
 An input is a vector p of K shares, the probabilities of the classes under noise. All its votes come from this one p,
 whatever their number, so votes at different n belong together.
 
-- The first class has the share Phi(z), z = 1.75 G - 1, with G of the gamma law of shape 1.5: many inputs are nearly
-  unanimous, some have no majority. One G lies between any two neighbouring quantiles, so that even few inputs cover
-  the law.
-- Every further class takes a share of what is left, of the law Beta(1.3, 0.5), so that the runner-up often has nearly
-  all of it and now and then half; the last class takes the remainder. A class after the first can end up ahead of it.
+- The nearest rival of the first class begins at the distance z = 1.7 G - 0.7, in standard deviations of the noise, with
+  G of the gamma law of shape 1.5. All rivals together have the share Phi(-z), so many inputs are nearly unanimous and
+  some have no majority. One G lies between any two neighbouring quantiles: even few inputs cover the law.
+- Every further rival begins farther off, by exponential steps of mean 1.3. The rivals divide their share in proportion
+  to Phi(-distance): the nearest often has nearly all of it, the more so the farther away they all are.
 - The classes are shuffled, and the label is drawn from p, as if the classifier were calibrated: it then is the class
   with the most votes as often as the votes say.
 
@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import gammaincinv, ndtr
+from scipy.special import gammaincinv, log_ndtr, ndtr
 
 Votes = npt.NDArray[np.int64]
 
@@ -47,11 +47,12 @@ class Voted:
 def voted(number: int = 250, classes: int = 10, seed: int = 0) -> Voted:
     """So many inputs of a classifier with so many classes (at least 2)."""
     rng = np.random.default_rng([seed, classes])
-    level = (rng.permutation(number) + rng.random(number)) / number
-    others = ndtr(1.0 - 1.75 * gammaincinv(1.5, level))[:, None]
-    taken = rng.beta(1.3, 0.5, size=(number, classes - 2))
-    left = others * np.cumprod(np.c_[np.ones(number), 1.0 - taken], axis=1)
-    shares = rng.permuted(np.c_[1.0 - others, left[:, :-1] * taken, left[:, -1]], axis=1)
+    nearest = 1.7 * gammaincinv(1.5, (rng.permutation(number) + rng.random(number)) / number)[:, None] - 0.7
+    steps = rng.exponential(1.3, size=(number, classes - 2))
+    distances = nearest + np.c_[np.zeros(number), steps.cumsum(axis=1)]
+    proportions = np.exp(log_ndtr(-distances) - log_ndtr(-nearest))
+    rivals = ndtr(-nearest) * proportions / proportions.sum(axis=1, keepdims=True)
+    shares = rng.permuted(np.c_[ndtr(nearest), rivals], axis=1)
     labels = (shares.cumsum(axis=1) < rng.random((number, 1))).sum(axis=1)
     return Voted(np.minimum(labels, classes - 1), shares)
 
