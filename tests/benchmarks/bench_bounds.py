@@ -67,7 +67,8 @@ def print_speed(inputs: Voted, n: int) -> None:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"n = {n:,}, {inputs.shares.shape[1]} classes, {len(seconds)} inputs: "
           f"median {1e3 * np.median(seconds):.1f} ms, worst {1e3 * max(seconds):.1f} ms; "
-          f"gap median {np.median(gaps):.3%}, worst {max(gaps):.3%} of the width; peak memory {peak:.0f} MB", flush=True)
+          f"gap median {np.median(gaps):.3%}, worst {max(gaps):.3%} of the width; "
+          f"peak memory {peak:.0f} MB", flush=True)
 
 
 def print_first_bound() -> None:
