@@ -22,12 +22,16 @@ browser:
 bench: $(VENV)/.test
 	$(BIN)/python -m pytest --benchmark-only --benchmark-columns=min,median,max,rounds tests/benchmarks/bench_*.py
 
+# The figures that are quoted, from tests/benchmarks/NAME.py: make bench_bounds, make bench_scores ARGUMENTS="softmax".
+bench_%: $(VENV)/.test
+	PYTHONPATH=tests/support $(BIN)/python tests/benchmarks/$@.py $(ARGUMENTS)
+
 lint: $(VENV)/.test
 	$(BIN)/python -m ruff check rsopt solvers tests examples
 	# mypy follows files, not the mapping of solvers/ to rsopt.solvers: check the tree as it is installed.
 	rm -rf build/types
 	$(PIP) --no-deps --target build/types .
-	cd build/types && $(abspath $(BIN))/python -m mypy --config-file ../../pyproject.toml -p rsopt
+	cd build/types && $(abspath $(BIN))/python -m mypy --config-file $(CURDIR)/pyproject.toml -p rsopt
 
 clean:
 	rm -rf $(VENV) build *.egg-info

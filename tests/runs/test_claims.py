@@ -8,9 +8,9 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-import command_line
 import pytest
 import small_run
+from command_line import run
 from small_net import CLASSES, IMAGES, LABELS, SEED, SIGMA, Net
 
 from rsopt.runs.certify import STORE, Inputs, certify
@@ -68,7 +68,7 @@ def test_a_sound_run_of_several_looks(tmp_path: Path) -> None:
 def test_sound_runs_on_scores(method: str, tmp_path: Path) -> None:
     soft_run(tmp_path, method)
     assert claims(tmp_path) == []
-    result = command_line.run("verify", tmp_path)
+    result = run("verify", tmp_path)
     assert result.exit_code == 0, result.output
 
 
@@ -91,7 +91,7 @@ def test_reports_that_no_proof_gives(tmp_path: Path) -> None:
             (look, replace(look, n=300), "on 300 samples is reported, and the proof is of another class or number")):
         alter(tmp_path, old, new)
         assert any(claim.startswith("input 1, ") and said in claim for claim in claims(tmp_path)), said
-        result = command_line.run("verify", tmp_path)
+        result = run("verify", tmp_path)
         assert result.exit_code == 2
         assert said in " ".join(result.stderr.split())
         alter(tmp_path, old if new is None else new, old)

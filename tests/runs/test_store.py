@@ -22,11 +22,9 @@ from rsopt.runs.records import BoundRow, Chunk, Look, Outcome, Session, pack_vot
 from rsopt.runs.store import Store
 from rsopt.sequential.policy import FixedSamples
 
-# Where a new interpreter finds this module and the support modules that it imports.
-HERE = Path(__file__).parent
-IMPORTS = {**os.environ, "PYTHONPATH": str(SUPPORT)}
-
 FACTS = {"model": "a", "sigma": 0.25, "order": None}
+# Another process that finds this module and the support modules.
+BESIDE = {"cwd": Path(__file__).parent, "env": {**os.environ, "PYTHONPATH": str(SUPPORT)}}
 
 
 def chunk(number: int, votes: list[int], seconds: float = 0.5) -> Chunk:
@@ -56,7 +54,7 @@ def test_what_is_added_is_there_for_the_next_process_without_a_close(tmp_path: P
     script = ("import os, sys\nfrom pathlib import Path\nimport test_store\nfrom rsopt.runs.store import Store\n"
               "store = Store.open(Path(sys.argv[1]), test_store.FACTS)\n"
               "store.add(test_store.chunk(0, [3, 4]))\nos._exit(0)\n")
-    subprocess.run([sys.executable, "-c", script, tmp_path / STORE], check=True, cwd=HERE, env=IMPORTS)
+    subprocess.run([sys.executable, "-c", script, tmp_path / STORE], check=True, **BESIDE)
     with Store.open(tmp_path / STORE, FACTS) as store:
         assert store.all(Chunk) == [chunk(0, [3, 4])]
         assert len(store.all(Session)) == 2
@@ -113,7 +111,7 @@ def test_a_second_process_is_refused_while_the_first_works(tmp_path: Path) -> No
               "Store.open(Path(sys.argv[1]), test_store.FACTS)\n")
     with Store.open(tmp_path / STORE, FACTS) as store:
         second = subprocess.run([sys.executable, "-c", script, tmp_path / STORE], capture_output=True, text=True,
-                                cwd=HERE, env=IMPORTS)
+                                **BESIDE)
         assert second.returncode == 1
         assert "StorageError: Another process is working on" in second.stderr
         store.add(chunk(0, [3, 4]))
