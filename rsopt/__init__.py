@@ -61,6 +61,10 @@ __all__ = list(_HOME)
 
 
 def __getattr__(name: str) -> object:
+    if name == "__version__":
+        from importlib import metadata
+
+        return metadata.version("rsopt")
     if name not in _HOME:
         raise AttributeError(f"module 'rsopt' has no attribute {name!r}")
     module = importlib.import_module(f"rsopt.{_HOME[name]}")
