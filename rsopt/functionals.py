@@ -101,7 +101,7 @@ def _elementwise(what: int, functional: LinkFunctional, q: Array) -> Array:
 
 @dataclass(frozen=True)
 class Margin(LinkFunctional):
-    """g(q) = q1 - q2 (problem 9): the margin between the top class and the runner-up, in [-1, 1]."""
+    """g(q) = q1 - q2 (equation 9): the margin between the top class and the runner-up, in [-1, 1]."""
 
     name: ClassVar[str] = "margin"
     kind: ClassVar[int] = links.IDENTITY
@@ -109,7 +109,7 @@ class Margin(LinkFunctional):
 
 @dataclass(frozen=True)
 class ProbitMargin(LinkFunctional):
-    """g(q) = ndtri(q1) - ndtri(q2) (problem 10), unbounded; sigma/2 times it is the certified l2 radius R2."""
+    """g(q) = ndtri(q1) - ndtri(q2) (equation 10), unbounded; sigma/2 times it is the certified l2 radius R2."""
 
     name: ClassVar[str] = "probit"
     kind: ClassVar[int] = links.PROBIT
@@ -117,14 +117,14 @@ class ProbitMargin(LinkFunctional):
 
 @dataclass(frozen=True)
 class TaylorProbitMargin(LinkFunctional):
-    """g(q) = f_M(q1) - f_M(q2) (problem 11), f_M the Taylor polynomial of ndtri about 1/2 up to odd order M.
+    """g(q) = f_M(q1) - f_M(q2) (equation 11), f_M the Taylor polynomial of ndtri about 1/2 up to odd order M.
 
     All Taylor coefficients of ndtri about 1/2 are positive, so ndtri - f_M is increasing: whenever q1 >= q2,
     this functional does not exceed the probit margin, and a positive bound on it bounds both (fact 10).
 
     Attributes:
         order: M, odd, at least 1, at most 1001.
-        as_published: use the source's route instead: test p_A > 1/2, restrict the nulls to q1 >= 1/2, fall back
+        as_published: use the published route instead: test p_A > 1/2, restrict the nulls to q1 >= 1/2, fall back
             to two-way Clopper–Pearson, with alpha split into beta + gamma (see `rsopt.taylor_route`).
         gamma_share: share of alpha that the published route gives to the runner-up in its fallback.
 

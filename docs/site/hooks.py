@@ -24,11 +24,14 @@ from citations import anchors, citations
 FONT = "STIXTwoMath-Regular.ttf"
 
 _MATHML = "http://www.w3.org/1998/Math/MathML"
+_NAMESPACE = f"{{{_MATHML}}}"
 _FORMULA = re.compile(r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]</\1>', re.DOTALL)
 _TAG = re.compile(r"\\tag\{(\d+)\}")
 # Citations are not looked for inside of these.
 _OPAQUE = re.compile(r"<(a|code|pre|math|h[1-6]|nav|script|style)\b.*?</\1>|<[^>]*>", re.DOTALL)
-_LIMITS = {"max", "min", "sup", "inf", "lim"}
+_LIMITS = {"max", "min", "sup", "inf"}
+_FUNCTIONS = {*_LIMITS, "log", "ln", "exp", "sinh", "arg"}
+_OPENING, _CLOSING = set("([{|⌊⌈"), set(")]}|⌋⌉!∞")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -61,22 +64,46 @@ def mathml(latex: str, *, display: bool) -> str:
     """MathML of a formula, put right where the converter leaves something to be wished for."""
     source = latex.replace(r"\begin{aligned}", r"\begin{array}{rl}").replace(r"\end{aligned}", r"\end{array}")
     tree = ElementTree.fromstring(convert(source, display="block" if display else "inline"))
-    if aligned := source != latex:
-        for table in tree.iter(f"{{{_MATHML}}}mtable"):
-            table.set("class", "aligned")
-    for element in tree.iter():
-        tag = element.tag.removeprefix(f"{{{_MATHML}}}")
-        if tag == "mo" and (element.text or "").isalpha():
-            # Names of functions: the dictionary of operators would set them apart like relations.
-            element.set("lspace", "0.1em")
-            element.set("rspace", "0.1em")
-        if display and tag in ("msub", "msubsup") and (element[0].text or "") in _LIMITS:
-            element.tag = f"{{{_MATHML}}}" + {"msub": "munder", "msubsup": "munderover"}[tag]
-        if display and aligned and tag == "mtd":
-            element.set("displaystyle", "true")
-            element.set("style", "math-style: normal")
+    for row in tree.iter():
+        for before, element, after in zip([None, *row], list(row), [*row[1:], None], strict=False):
+            _spaced(element, before, after)
+        if display and _tag(row) in ("msub", "msubsup") and row[0].text in _LIMITS:
+            row.tag = _NAMESPACE + {"msub": "munder", "msubsup": "munderover"}[_tag(row)]
+        if _tag(row) == "mrow" and len(row) and all(part.get("mathvariant") == "monospace" for part in row):
+            word = ElementTree.Element(_NAMESPACE + "mtext", {"class": "code"})
+            word.text = "".join(part.text or "" for part in row)
+            row[:] = [word]
+        if _tag(row) == "msqrt":
+            # A radical of its least size is taller than most letters; without a strut it hangs below the line.
+            row.insert(0, ElementTree.Element(_NAMESPACE + "mspace", {"width": "0", "height": "0.73em", "depth": "0.2em"}))
+        if _tag(row) == "mtable" and source != latex:
+            row.set("class", "aligned")
     ElementTree.register_namespace("", _MATHML)
     return ElementTree.tostring(tree, encoding="unicode")
+
+
+def _spaced(element: ElementTree.Element, before: ElementTree.Element | None, after: ElementTree.Element | None) -> None:
+    """Letters and operators as they are printed: upright Greek capitals, names of functions, signs, colons, slashes."""
+    text = element.text or ""
+    if _tag(element) == "mi" and len(text) == 1 and text in "ΓΔΘΛΞΠΣΥΦΨΩ":
+        element.set("mathvariant", "normal")
+    elif text in _FUNCTIONS and _tag(element) in ("mi", "mo"):
+        element.tag = _NAMESPACE + "mo"
+        element.set("lspace", "0" if before is None or before.text in _OPENING else "0.17em")
+        element.set("rspace", "0" if after is None or after.text in _OPENING else "0.17em")
+    elif text == ":":
+        element.tag = _NAMESPACE + "mo"
+        element.set("lspace", "0.25em")
+        element.set("rspace", "0.25em")
+    elif text in ("/", "|", "‖"):
+        element.tag = _NAMESPACE + "mo"
+        element.attrib |= {"lspace": "0", "rspace": "0", "stretchy": "false"}
+    elif text == "\N{MINUS SIGN}" and (before is None or (_tag(before) == "mo" and before.text not in _CLOSING)):
+        element.set("form", "prefix")
+
+
+def _tag(element: ElementTree.Element) -> str:
+    return element.tag.removeprefix(_NAMESPACE)
 
 
 def linked(text: str, page: str) -> str:

@@ -28,7 +28,7 @@ def pseudo_count(z: float) -> float:
 @njit(cache=True, error_model="numpy")
 def raw_statistic(n: int, statistic: int, kind: int, coefficients: np.ndarray, z: float, x1: int,
                   x2: int) -> float:
-    """T_raw(x1, x2): the statistic before its monotone hull is taken (DESIGN section 2)."""
+    """T_raw(x1, x2): the statistic before its monotone hull is taken (docs/theory/bound.md)."""
     if statistic == PLUG_IN:
         if kind == PROBIT and x1 == 0:
             return -np.inf
