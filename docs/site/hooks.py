@@ -75,14 +75,16 @@ def mathml(latex: str, *, display: bool) -> str:
             row[:] = [word]
         if _tag(row) == "msqrt":
             # A radical of its least size is taller than most letters; without a strut it hangs below the line.
-            row.insert(0, ElementTree.Element(_NAMESPACE + "mspace", {"width": "0", "height": "0.73em", "depth": "0.2em"}))
+            strut = {"width": "0", "height": "0.73em", "depth": "0.2em"}
+            row.insert(0, ElementTree.Element(_NAMESPACE + "mspace", strut))
         if _tag(row) == "mtable" and source != latex:
             row.set("class", "aligned")
     ElementTree.register_namespace("", _MATHML)
     return ElementTree.tostring(tree, encoding="unicode")
 
 
-def _spaced(element: ElementTree.Element, before: ElementTree.Element | None, after: ElementTree.Element | None) -> None:
+def _spaced(element: ElementTree.Element, before: ElementTree.Element | None, after: ElementTree.Element | None
+            ) -> None:
     """Letters and operators as they are printed: upright Greek capitals, names of functions, signs, colons, slashes."""
     text = element.text or ""
     if _tag(element) == "mi" and len(text) == 1 and text in "ΓΔΘΛΞΠΣΥΦΨΩ":
@@ -91,6 +93,11 @@ def _spaced(element: ElementTree.Element, before: ElementTree.Element | None, af
         element.tag = _NAMESPACE + "mo"
         element.set("lspace", "0" if before is None or before.text in _OPENING else "0.17em")
         element.set("rspace", "0" if after is None or after.text in _OPENING else "0.17em")
+    elif text == ";":
+        element.tag = _NAMESPACE + "mo"
+        element.attrib |= {"lspace": "0", "rspace": "0.17em"}
+    elif text == "∞":
+        element.tag = _NAMESPACE + "mi"
     elif text == ":":
         element.tag = _NAMESPACE + "mo"
         element.set("lspace", "0.25em")

@@ -13,8 +13,8 @@ limit for small alpha W). Where few rows are low, the option is the binomial one
 nulls are nested, a grid is fixed before the bets that depend on them, and the report is the null before the
 first one not rejected. If that report is above the truth, then L*, the first grid point above the truth, was
 rejected, and this has probability at most alpha. The grid may depend on a first stage in which the bets do
-not depend on the null except through the clip at STAKE/m (proposition P4): there each factor decreases in m, so the capital
-K_A decreases in L, K_A(L*) <= K_A(truth), and K_A(truth) followed by the growth of L* is a supermartingale
+not depend on the null except through the clip at STAKE/m (proposition P4): there each factor decreases in m, so
+the capital K_A decreases in L, K_A(L*) <= K_A(truth), and K_A(truth) followed by the growth of L* is a supermartingale
 that starts at 1. A cap m (1 - m) on the variance in the first stage would break this. With a selection sample of
 enough rows there is no first stage: the grid rests on the sample, which is independent of the rows.
 

@@ -1,4 +1,4 @@
-"""Every statement that is cited, in code and in pages, has a target in docs/theory, and every paper stands in its list."""
+"""Every statement that code and pages cite has a target in docs/theory, and every paper stands in its list."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ PAGES = [*sorted((ROOT / "docs").rglob("*.md")), *sorted(ROOT.glob("*.md"))]
 _NAME = r"[A-Z][\w’-]*[a-z](?:[-–][A-Z][a-z]+)?"
 _PAPER = re.compile(rf"\b({_NAME}(?:, {_NAME})*(?: (?:&|and) {_NAME}| et al\.)?),? \(?((?:18|19|20)\d\d)\b")
 # "the source", "DESIGN", "problem 9", "formula 4": names that a reader of the repository cannot look up.
-_UNCLEAR = re.compile(r"\bDESIGN\b|\b(?:the|its|their|an unnamed) source(?:'s)?\b(?! (?:code|paper))|\bproblem \d|\bformulas? \d")
+_UNCLEAR = re.compile(
+    r"\bDESIGN\b|\b(?:the|its|their|an unnamed) source(?:'s)?\b(?! (?:code|paper))|\bproblem \d|\bformulas? \d")
 
 
 def prose(path: Path) -> str:
@@ -31,7 +32,8 @@ def prose(path: Path) -> str:
         text = re.sub(r"^```.*?^```", "", path.read_text(), flags=re.DOTALL | re.MULTILINE)
     else:
         tokens = tokenize.generate_tokens(io.StringIO(path.read_text()).readline)
-        text = " ".join(token.string.lstrip("#: ") for token in tokens if token.type in (tokenize.COMMENT, tokenize.STRING))
+        kinds = (tokenize.COMMENT, tokenize.STRING)
+        text = " ".join(token.string.lstrip("#: ") for token in tokens if token.type in kinds)
     return " ".join(text.split())
 
 

@@ -43,7 +43,8 @@ def blocks(text: str) -> list[Block]:
     for match in _FENCE.finditer(text):
         language, _, options = match["info"].strip().partition(" ")
         line = text.count("\n", 0, match.start("body")) + 1
-        found.append(Block(language, options, match["body"], line, end is not None and not text[end:match.start()].strip()))
+        follows = end is not None and not text[end:match.start()].strip()
+        found.append(Block(language, options, match["body"], line, follows))
         end = match.end()
     return found
 
@@ -64,19 +65,20 @@ def _value(number: str) -> float:
 
 def like(stated: str, printed: str) -> bool:
     """Whether the lines printed are those stated, where a line "..." stands for any lines, none included."""
-    parts = re.split(r"^\.\.\.[^\S\n]*\n?", stated, flags=re.MULTILINE)
-    if len(parts) == 1:
+    first, *others = re.split(r"^\.\.\.[^\S\n]*\n?", stated, flags=re.MULTILINE)
+    if not others:
         return same(stated, printed)
     lines = printed.splitlines(keepends=True)
-    for number, part in enumerate(parts):
+    *middle, last = others
+    start, end = len(first.splitlines()), len(lines) - len(last.splitlines())
+    if end < start or not same(first, "".join(lines[:start])) or not same(last, "".join(lines[end:])):
+        return False
+    for part in middle:
         size = len(part.splitlines())
-        if not size:
-            continue
-        starts = range(len(lines) - size + 1) if number < len(parts) - 1 else range(len(lines) - size, len(lines) - size + 1)
-        start = next((k for k in starts if k >= 0 and (number or not k) and same(part, "".join(lines[k:k + size]))), None)
-        if start is None:
+        found = next((k for k in range(start, end - size + 1) if same(part, "".join(lines[k:k + size]))), None)
+        if found is None:
             return False
-        lines = lines[start + size:]
+        start = found + size
     return True
 
 
@@ -88,8 +90,8 @@ def run_python(block: Block, expected: Block | None, namespace: dict[str, object
         expected: the `text` block that follows it, with all that it prints.
         namespace: of the page, updated.
     """
-    comments = {token.start[0]: token.string.lstrip("# ").rstrip()
-                for token in tokenize.generate_tokens(io.StringIO(block.body).readline) if token.type == tokenize.COMMENT}
+    tokens = tokenize.generate_tokens(io.StringIO(block.body).readline)
+    comments = {token.start[0]: token.string.lstrip("# ") for token in tokens if token.type == tokenize.COMMENT}
     everything, wrong = io.StringIO(), []
     for statement in ast.parse(block.body).body:
         printed = io.StringIO()
