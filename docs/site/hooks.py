@@ -9,7 +9,7 @@ import html
 import os
 import re
 import sys
-from importlib import resources
+from importlib.util import find_spec
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -36,8 +36,10 @@ _OPENING, _CLOSING = set("([{|⌊⌈"), set(")]}|⌋⌉!∞")
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """The font of the formulas, and the pictures that `make gallery` has drawn."""
-    with resources.as_file(resources.files("ziamath.fonts") / FONT) as font:
-        files.append(File.generated(config, f"assets/{FONT}", content=font.read_bytes()))
+    package = find_spec("ziamath")
+    assert package is not None and package.origin is not None
+    font = Path(package.origin).parent / "fonts" / FONT
+    files.append(File.generated(config, f"assets/{FONT}", abs_src_path=str(font)))
     for picture in sorted((Path(config.config_file_path).parent / config.extra["pictures"]).glob("*.png")):
         files.append(File.generated(config, f"gallery/{picture.name}", abs_src_path=str(picture)))
     return files
