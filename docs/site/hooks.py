@@ -9,7 +9,7 @@ import html
 import os
 import re
 import sys
-from importlib.util import find_spec
+from importlib.metadata import distribution
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -36,9 +36,7 @@ _OPENING, _CLOSING = set("([{|⌊⌈"), set(")]}|⌋⌉!∞")
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """The font of the formulas, and the pictures that `make gallery` has drawn."""
-    package = find_spec("ziamath")
-    assert package is not None and package.origin is not None
-    font = Path(package.origin).parent / "fonts" / FONT
+    font = distribution("ziamath").locate_file(f"ziamath/fonts/{FONT}")
     files.append(File.generated(config, f"assets/{FONT}", abs_src_path=str(font)))
     for picture in sorted((Path(config.config_file_path).parent / config.extra["pictures"]).glob("*.png")):
         files.append(File.generated(config, f"gallery/{picture.name}", abs_src_path=str(picture)))
