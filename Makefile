@@ -30,7 +30,7 @@ lint: $(VENV)/.test
 	cd build/types && $(abspath $(BIN))/python -m mypy --config-file ../../pyproject.toml -p rsopt
 
 docs: $(VENV)/.docs gallery
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict --config-file docs/site/mkdocs.yml
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --config-file docs/site/mkdocs.yml
 	@echo "Open build/site/index.html"
 
 # The pictures of the site are drawn anew when an example has changed.
