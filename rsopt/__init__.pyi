@@ -32,3 +32,5 @@ from .statistics import PlugIn as PlugIn
 from .statistics import Studentized as Studentized
 from .testing.comparison import compare as compare
 from .worst_case import WorstCaseProblem as WorstCaseProblem
+
+__version__: str

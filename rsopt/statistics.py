@@ -139,7 +139,7 @@ def _checked(tail_set: TailSet, counts: Counts) -> TailSet:
 
 @dataclass(frozen=True)
 class PlugIn:
-    """T = g(x/n), the source paper's choice.
+    """T = g(x/n), the choice of Moutaouakil's paper.
 
     With the probit margin it is +inf wherever x2 = 0 < x1, so nearly empty cells 1 and 2 reach T = +inf with
     probability near 1 and the bound collapses for every input. It is usable with `Margin` and the Taylor functional.
@@ -231,7 +231,7 @@ def _compiled_tail_set(statistic: int, f: Link, z: float, counts: Counts) -> Tai
 
 @dataclass(frozen=True)
 class ClopperPearson:
-    """T = g(lower limit of p1, upper limit of p2), each one-sided Clopper–Pearson at alpha/2 (formulas 4–6).
+    """T = g(lower limit of p1, upper limit of p2), each one-sided Clopper–Pearson at alpha/2 (equation 6).
 
     By Buehler's theorem the exact bound on this statistic is never below the two-way Clopper–Pearson bound itself.
     """

@@ -1,4 +1,4 @@
-"""The Taylor route as its source published it: a test of p_A > 1/2, then a restricted bound or a fallback (fact 10)."""
+"""The published Taylor route: a test of p_A > 1/2, then a restricted bound or a fallback (fact 10)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SAFE = 1e-12
 
 def published_bound(counts: Counts, functional: TaylorProbitMargin, statistic: Statistic, alpha: float,
                     solver: str | Solver, budget: Budget) -> Bound:
-    """A lower bound on the probit margin by the source's route, with the levels split so that it is proven at alpha.
+    """A lower bound on the probit margin by the published route, with the levels split so that it is proven at alpha.
 
     With gamma = `functional.gamma_share` · alpha and beta = alpha - gamma: if the one-sided Clopper–Pearson limit of
     p_A at beta exceeds 1/2, the bound is that of the Taylor margin at beta over the nulls with q1 >= 1/2; otherwise it

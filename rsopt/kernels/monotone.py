@@ -1,8 +1,8 @@
 """Where the studentized statistic is provably monotone: a subdivision proof with interval bounds.
 
 T = f(p1) - f(p2) - z sqrt(V/N) should grow with x1 and fall with x2, and does except near the corner where x2 is
-almost n (DESIGN section 2). Stairs found by bisection are exact above the largest value that T takes on boxes for
-which this cannot be proven; `doubtful_level` bounds that value.
+almost n (docs/theory/rounding.md). Stairs found by bisection are exact above the largest value that T takes on boxes
+for which this cannot be proven; `doubtful_level` bounds that value.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ def pseudo_count(z: float) -> float:
 @njit(cache=True, error_model="numpy")
 def raw_statistic(n: int, statistic: int, f: Link, z: float, x1: int,
                   x2: int) -> float:
-    """T_raw(x1, x2): the statistic before its monotone hull is taken (DESIGN section 2)."""
+    """T_raw(x1, x2): the statistic before its monotone hull is taken (docs/theory/bound.md)."""
     if statistic == PLUG_IN:
         if f.kind == PROBIT and x1 == 0:
             return -np.inf

@@ -20,7 +20,7 @@ import rsopt
 from rsopt.commands.cli import COMMANDS
 
 
-def test_bound_as_the_design_writes_it() -> None:
+def test_bound_prints_one_object_of_json() -> None:
     result = run("bound", 9000, 600, 400, "--functional", "probit", "--alpha", 0.001, "--solver", "scipy", "--json")
     assert result.exit_code == 0
     assert result.stderr == ""
