@@ -19,7 +19,7 @@ from rsopt.bound import lower_bound
 from rsopt.errors import InvalidInputError
 from rsopt.functionals import Functional
 from rsopt.smoothing.certified import CertifiedInput
-from rsopt.smoothing.evaluation import input_dtype, model_device
+from rsopt.smoothing.evaluation import Forward, input_dtype, model_device
 from rsopt.smoothing.keys import Stream
 from rsopt.smoothing.noise import noise_source
 from rsopt.smoothing.progress import LongRun
@@ -104,8 +104,8 @@ class SmoothedClassifier:
         provenance = record(seed=operator.index(seed), sigma=float(self.sigma), chunk=self.chunk,
                             num_classes=self.num_classes, noise=noise_source(device), device=device,
                             input_dtype=dtype, autocast=self.autocast, compile_backend=self.compile_backend)
-        return Sampler(self.model, self._forward(), device, dtype, self.autocast,
-                       max(1, -(-self.batch // self.chunk)), provenance, self._checked)
+        forward = Forward(self._called(), device, dtype, self.autocast, self.num_classes)
+        return Sampler(self.model, forward, max(1, -(-self.batch // self.chunk)), provenance, self._checked)
 
     def provenance(self, seed: int) -> Provenance:
         """What the samples of a run with this seed depend on; errors as in `sampler`."""
@@ -230,7 +230,7 @@ class SmoothedClassifier:
                     yield block
                     bar.advance(len(block.rows))
 
-    def _forward(self) -> Callable[[torch.Tensor], object]:
+    def _called(self) -> Callable[[torch.Tensor], object]:
         if self.compile_backend is None:
             return self.model
         if not self._compiled:
