@@ -75,8 +75,10 @@ class SmoothedClassifier:
     _compiled: list[Callable[[torch.Tensor], object]] = field(default_factory=list, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.model, nn.Module):
-            raise InvalidInputError(f"model must be a torch.nn.Module, got {type(self.model).__name__}.")
+        found: object = self.model
+        if not isinstance(found, nn.Module):
+            hint = " Give its module()." if isinstance(found, torch.export.ExportedProgram) else ""
+            raise InvalidInputError(f"model must be a torch.nn.Module, got {type(found).__name__}.{hint}")
         if not (self.sigma > 0 and math.isfinite(self.sigma)):
             raise InvalidInputError(f"sigma must be positive and finite, got {self.sigma}.")
         for name, least in (("num_classes", 2), ("chunk", 1), ("batch", 1)):
