@@ -95,6 +95,8 @@ def certify(
     output = output or named.folder
     source = named.load(sigma)
     chosen = _inputs(source, inputs, skip)
+    if source.weights:
+        console.print(source.weights, style="yellow", highlight=False, soft_wrap=True)
     console.print(f"[bold]{source.name}[/bold]: {len(chosen.chosen)} inputs, {source.classes} classes, sigma "
                   f"{sigma:g}, n {'at most ' if asked.adaptive else ''}{n:,}, alpha {alpha:g}; {describe(task)}; "
                   f"{described(task)}", highlight=False, soft_wrap=True)

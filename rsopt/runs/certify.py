@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import operator
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import metadata
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import numpy as np
 
@@ -45,7 +46,8 @@ class Inputs:
             whatever else is certified beside it.
 
     Raises:
-        InvalidInputError: numbers of images and labels that differ, no inputs, or a number outside the data set.
+        InvalidInputError: numbers of images and labels that differ, labels or input numbers that are no integers, no
+            inputs, or a number outside the data set.
     """
 
     images: Sequence[Tensor] | Tensor
@@ -53,6 +55,9 @@ class Inputs:
     chosen: Sequence[int]
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "labels", [None if label is None else _integer(label, "label")
+                                            for label in self.labels])
+        object.__setattr__(self, "chosen", [_integer(idx, "number of an input") for idx in self.chosen])
         if len(self.images) != len(self.labels):
             raise InvalidInputError(f"There are {len(self.images)} images and {len(self.labels)} labels.")
         if not self.chosen:
@@ -215,6 +220,14 @@ def save_certificates(folder: Path, proofs: Iterable[tuple[str, str]] | Mapping[
     except OSError as error:
         raise StorageError(f"The proofs in {folder} cannot be written: {error.strerror or error}.") from error
     return count
+
+
+def _integer(value: SupportsIndex, what: str) -> int:
+    """A plain integer: those of NumPy and torch would be stored as bytes."""
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise InvalidInputError(f"A {what} must be an integer; found {value!r}.") from None
 
 
 def _label(label: int | None, idx: int, classes: int) -> int | None:

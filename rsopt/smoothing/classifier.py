@@ -19,7 +19,7 @@ from rsopt.bounding import lower_bound
 from rsopt.errors import InvalidInputError
 from rsopt.functional import Functional
 from rsopt.smoothing.certified import CertifiedInput
-from rsopt.smoothing.evaluation import input_dtype, model_device
+from rsopt.smoothing.evaluation import Forward, input_dtype, model_device
 from rsopt.smoothing.keys import Stream
 from rsopt.smoothing.noise import noise_source
 from rsopt.smoothing.progress import LongRun
@@ -75,8 +75,10 @@ class SmoothedClassifier:
     _compiled: list[Callable[[torch.Tensor], object]] = field(default_factory=list, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.model, nn.Module):
-            raise InvalidInputError(f"model must be a torch.nn.Module, got {type(self.model).__name__}.")
+        found: object = self.model
+        if not isinstance(found, nn.Module):
+            hint = " Give its module()." if isinstance(found, torch.export.ExportedProgram) else ""
+            raise InvalidInputError(f"model must be a torch.nn.Module, got {type(found).__name__}.{hint}")
         if not (self.sigma > 0 and math.isfinite(self.sigma)):
             raise InvalidInputError(f"sigma must be positive and finite, got {self.sigma}.")
         for name, least in (("num_classes", 2), ("chunk", 1), ("batch", 1)):
@@ -104,8 +106,8 @@ class SmoothedClassifier:
         provenance = record(seed=operator.index(seed), sigma=float(self.sigma), chunk=self.chunk,
                             num_classes=self.num_classes, noise=noise_source(device), device=device,
                             input_dtype=dtype, autocast=self.autocast, compile_backend=self.compile_backend)
-        return Sampler(self.model, self._forward(), device, dtype, self.autocast,
-                       max(1, -(-self.batch // self.chunk)), provenance, self._checked)
+        forward = Forward(self._called(), device, dtype, self.autocast, self.num_classes)
+        return Sampler(self.model, forward, max(1, -(-self.batch // self.chunk)), provenance, self._checked)
 
     def provenance(self, seed: int) -> Provenance:
         """What the samples of a run with this seed depend on; errors as in `sampler`."""
@@ -230,7 +232,7 @@ class SmoothedClassifier:
                     yield block
                     bar.advance(len(block.rows))
 
-    def _forward(self) -> Callable[[torch.Tensor], object]:
+    def _called(self) -> Callable[[torch.Tensor], object]:
         if self.compile_backend is None:
             return self.model
         if not self._compiled:
