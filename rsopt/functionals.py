@@ -137,7 +137,7 @@ class TaylorProbitMargin(CompiledFunctional):
 
     Attributes:
         order: M, odd, at least 1, at most 1001.
-        as_published: use the source's route instead: test p_A > 1/2, restrict the nulls to q1 >= 1/2, fall back
+        as_published: use the published route instead: test p_A > 1/2, restrict the nulls to q1 >= 1/2, fall back
             to two-way Clopper–Pearson, with alpha split into beta + gamma (see `rsopt.taylor_route`).
         gamma_share: share of alpha that the published route gives to the runner-up in its fallback.
 
