@@ -9,11 +9,10 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from rsopt.errors import InvalidInputError, MissingDependencyError, StorageError
+from rsopt.testing.comparison_rows import ComparisonRow
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from rsopt.testing.comparison import ComparisonRow
 
 # Gaps below this are rounding: a logarithm has no place for them, so each solver gets a row of its own below the line.
 RESOLUTION = 1e-12

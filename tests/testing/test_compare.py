@@ -20,7 +20,8 @@ from rsopt.errors import InvalidInputError, StorageError, UnknownNameError
 from rsopt.solver import Budget
 from rsopt.solving.forms import BlackBox
 from rsopt.testing import core, zoo
-from rsopt.testing.comparison import Comparison, ComparisonRow
+from rsopt.testing.comparison import Comparison
+from rsopt.testing.comparison_rows import ComparisonRow
 
 
 @pytest.fixture(scope="module")
