@@ -5,7 +5,7 @@ RUN ?= runs/digits
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: certify test browser bench lint clean
+.PHONY: certify test browser bench lint docs gallery clean
 
 certify: $(VENV)/.certify
 	OMP_NUM_THREADS=1 $(BIN)/rsopt certify --preset digits --scores softmax --temperature auto --workers 2 --output $(RUN)
@@ -22,12 +22,36 @@ browser:
 bench: $(VENV)/.test
 	$(BIN)/python -m pytest --benchmark-only --benchmark-columns=min,median,max,rounds tests/benchmarks/bench_*.py
 
+# The figures that are quoted, from tests/benchmarks/NAME.py: make bench_bounds, make bench_scores ARGUMENTS="softmax".
+bench_%: $(VENV)/.test
+	PYTHONPATH=tests/support $(BIN)/python tests/benchmarks/$@.py $(ARGUMENTS)
+
 lint: $(VENV)/.test
 	$(BIN)/python -m ruff check rsopt solvers tests examples
 	# mypy follows files, not the mapping of solvers/ to rsopt.solvers: check the tree as it is installed.
 	rm -rf build/types
 	$(PIP) --no-deps --target build/types .
-	cd build/types && $(abspath $(BIN))/python -m mypy --config-file ../../pyproject.toml -p rsopt
+	cd build/types && $(abspath $(BIN))/python -m mypy --config-file $(CURDIR)/pyproject.toml -p rsopt
+
+docs: $(VENV)/.docs gallery
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --config-file docs/site/mkdocs.yml
+	@echo "Open build/site/index.html"
+
+# The pictures of the site are drawn anew when an example has changed.
+gallery: build/gallery/.drawn
+
+GALLERY := $(addprefix examples/, ablate_taylor_order.py compare_intervals.py ablate_sigma_alpha_n.py \
+  ablate_temperature.py ablate_simplex_map.py ablate_samples_soft.py)
+
+build/gallery/.drawn: $(VENV)/.docs $(GALLERY)
+	mkdir -p build/gallery
+	$(BIN)/python examples/ablate_taylor_order.py --output build/gallery
+	$(BIN)/python examples/compare_intervals.py --runs 10 --output build/gallery/intervals.png
+	$(BIN)/python examples/ablate_sigma_alpha_n.py --output build/gallery
+	$(BIN)/python examples/ablate_temperature.py --inputs 15 --output build/gallery
+	$(BIN)/python examples/ablate_simplex_map.py --inputs 15 --output build/gallery
+	$(BIN)/python examples/ablate_samples_soft.py --inputs 10 --output build/gallery
+	touch $@
 
 clean:
 	rm -rf $(VENV) build *.egg-info
@@ -39,6 +63,10 @@ $(VENV)/.certify: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(PIP) -e '.[torch,cli,plots,digits,arb]'
 	touch $@
 
+$(VENV)/.docs: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(PIP) -e '.[torch,cli,plots,digits,docs]'
+	touch $@
+
 $(VENV)/.test: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(PIP) -e '.[test,lint]'
-	touch $@ $(VENV)/.certify
+	touch $@ $(VENV)/.certify $(VENV)/.docs

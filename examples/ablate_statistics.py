@@ -3,7 +3,7 @@
     python examples/ablate_statistics.py
 
 The mean bound over counts that a classifier with p = (0.8, 0.12, 0.08) draws, seeded. The plug-in statistic is the
-source's choice; on the probit margin its bound collapses for every input (see `rsopt.PlugIn`).
+choice of Moutaouakil's paper; on the probit margin its bound collapses for every input (see `rsopt.PlugIn`).
 """
 
 from __future__ import annotations

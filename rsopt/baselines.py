@@ -13,7 +13,8 @@ import numpy as np
 
 from rsopt.bound import Bound
 from rsopt.counts import Counts, as_counts, checked_alpha
-from rsopt.functionals import Functional, as_functional
+from rsopt.functional import Functional
+from rsopt.functionals import as_functional
 from rsopt.statistics import clopper_pearson_lower, clopper_pearson_upper
 
 _SAFE = 1e-12
@@ -22,7 +23,7 @@ _SAFE = 1e-12
 def two_way_clopper_pearson(counts: Counts | Sequence[int], top: int | None = None, *,
                             functional: str | Functional = "probit", alpha: float = 1e-3,
                             order: int | None = None) -> Bound:
-    """g at the Clopper–Pearson limits of p_A (from below) and p_j (from above), each at alpha/2 (formulas 4 to 6).
+    """g at the Clopper–Pearson limits of p_A (from below) and p_j (from above), each at alpha/2 (equations 4 to 6).
 
     j is the empirical runner-up, which is enough for all rivals (fact 7). With two classes p_j = 1 - p_A, and the split
     is still made.

@@ -1,21 +1,15 @@
-"""The result of every bound on counts, and the one function that computes it."""
+"""The result of every bound on counts."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rsopt.certificate import Certificate
-from rsopt.counts import Counts, as_counts
+from rsopt.counts import Counts
 from rsopt.errors import InvalidInputError
-from rsopt.functionals import Functional, Margin, ProbitMargin, TaylorProbitMargin, as_functional
-from rsopt.radius import probit_radius, smoothed_margin_radius
-from rsopt.statistics import Statistic, as_statistic
-
-if TYPE_CHECKING:
-    from rsopt.solver import Budget, Solver
+from rsopt.functional import Functional
 
 
 @dataclass(frozen=True)
@@ -88,12 +82,7 @@ class Bound:
             raise InvalidInputError("Give sigma, the standard deviation of the noise under which the votes were cast.")
         if not self.certified:
             raise InvalidInputError("This bound is not certified; no radius is made of it.")
-        if isinstance(self.functional, Margin):
-            return smoothed_margin_radius(self.lower, sigma)
-        if isinstance(self.functional, ProbitMargin | TaylorProbitMargin):
-            return probit_radius(self.lower, sigma)
-        raise InvalidInputError(f"The functional {self.functional.name!r} has no certified radius in rsopt; "
-                                "'margin', 'probit' and 'taylor-probit' have.")
+        return self.functional.radius(self.lower, sigma)
 
     def to_dict(self) -> dict[str, Any]:
         """The bound as JSON-ready values; a bound of -inf is ``"lower": None, "abstain": True``."""
@@ -103,50 +92,7 @@ class Bound:
         return {
             "lower": finite(self.lower), "abstain": self.abstain, "certified": self.certified,
             "lower_at_most": finite(self.lower_at_most), "searched": finite(self.searched), "method": self.method,
-            "functional": self.functional.name, "order": getattr(self.functional, "order", None),
+            "functional": self.functional.name, "order": self.functional.order,
             "statistic": self.statistic, "alpha": self.alpha, "solver": self.solver, "n": self.counts.n,
             "counts": list(self.counts.votes), "top": self.counts.top, "runner_up": self.counts.runner_up,
             "evaluations": self.evaluations, "seconds": self.seconds, "message": self.message}
-
-
-def lower_bound(counts: Counts | Sequence[int], top: int | None = None, *, functional: str | Functional = "probit",
-                statistic: str | Statistic = "studentized", alpha: float = 1e-3, solver: str | Solver = "scipy",
-                order: int | None = None, budget: Budget | None = None) -> Bound:
-    """The exact, proven lower confidence bound on the margin between the certified class and every other class.
-
-    LCB = sup { L : Pi(L) <= alpha } (equation 8). One pair suffices for all rivals: the bound is least against the
-    empirical runner-up, and the minimum over rivals is valid without correction (fact 7).
-
-    Args:
-        counts: votes per class, shape (K,), K >= 2, or a `Counts`.
-        top: index of the certified class. Required with bare votes: it is a known label or was chosen on separate
-            samples, never the argmax of these votes (fact 8).
-        functional: "margin", "probit" or "taylor-probit", or an instance.
-        statistic: "studentized", "clopper-pearson" or "plugin", or an instance.
-        alpha: probability that the statement "g(p) >= lower" is false.
-        solver: name or instance of the solver that proposes; the bound is proven whatever it proposes.
-        order: order of the Taylor polynomial, with ``functional="taylor-probit"``.
-        budget: limits of each search of the solver.
-
-    Returns:
-        a certified `Bound`.
-
-    Raises:
-        InvalidInputError: counts, top, alpha or order have no meaning (see the text).
-        UnknownNameError: an unknown functional, statistic or solver.
-        MissingDependencyError: the solver's package is not installed.
-        RefusedError: the solver cannot take this problem.
-        SolverFailedError: the solver raised or returned no answer.
-    """
-    from rsopt.inversion import solve_lower_bound
-    from rsopt.problem import LowerBoundProblem
-    from rsopt.solver import Budget
-
-    chosen = as_functional(functional, order)
-    if isinstance(chosen, TaylorProbitMargin) and chosen.as_published:
-        from rsopt.taylor_route import published_bound
-
-        return published_bound(as_counts(counts, top), chosen, as_statistic(statistic), alpha, solver,
-                               budget or Budget())
-    problem = LowerBoundProblem(as_counts(counts, top), chosen, as_statistic(statistic), alpha)
-    return solve_lower_bound(problem, solver=solver, budget=budget or Budget())

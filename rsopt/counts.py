@@ -20,7 +20,7 @@ class Counts:
 
     Attributes:
         votes: counts per class, all classes, whole numbers >= 0.
-        top: index of the class that is certified. It must not be chosen on these votes (DESIGN fact 8):
+        top: index of the class that is certified. It must not be chosen on these votes (fact 8):
             either it is a known label, or it was chosen on separate samples.
         rival: index of one other class to bound the margin against, fixed in advance; by default the empirical
             runner-up, whose bound is the least and holds for all rivals (fact 7).

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from rsopt.errors import InvalidInputError
-from rsopt.functionals import Functional, LinkFunctional
-from rsopt.kernels import links
+from rsopt.functional import Functional
+from rsopt.kernels.links import EPS
 
 Array = npt.NDArray[np.float64]
 
@@ -71,16 +71,7 @@ class Simplex:
 
     def segment(self, functional: Functional, level: float) -> tuple[float, float] | None:
         """(smallest, largest) q2 of the level curve inside the domain, rounded outwards; None if it is empty."""
-        if isinstance(functional, LinkFunctional):
-            kind, coefficients = functional.kind, functional.coefficients
-            low = links.curve_start(kind, coefficients, level)
-            high = links.curve_end(kind, coefficients, level)
-            if self.least_q1 > 0.0:
-                floor = links.link(kind, coefficients, self.least_q1) - level
-                at_floor = links.link_inverse(kind, coefficients, floor)
-                low = max(low, at_floor - 64 * links.EPS)
-        else:
-            low, high = _bisected_ends(functional, level, self.least_q1)
+        low, high = functional.curve_ends(level, self.least_q1)
         return (low, high) if low <= high else None
 
     def contains(self, q: Array) -> npt.NDArray[np.bool_]:
@@ -104,44 +95,10 @@ class Edge:
         if segment is None:
             return None
         end = segment[1]
-        return end * (1.0 - 64 * links.EPS), end
+        return end * (1.0 - 64 * EPS), end
 
     def contains(self, q: Array) -> npt.NDArray[np.bool_]:
         """Whether points q, shape (b, 3), lie in the domain, up to 1e-12; shape (b,)."""
         inside: npt.NDArray[np.bool_] = Simplex().contains(q) & (abs(q[..., 2]) <= 1e-12)
         return inside
 
-
-def level_q1(functional: Functional, level: float, q2: Array) -> Array:
-    """h_L(q2): an upper bound, tight to rounding, of the largest q1 with g(q1, q2) <= level; shape of q2.
-
-    Closed form for link functionals, bisection on the value for the others (1 where all q1 qualify).
-    """
-    points = np.asarray(q2, dtype=float)
-    if isinstance(functional, LinkFunctional):
-        return functional.curve(level, points)
-    low, high = np.zeros(points.shape), np.ones(points.shape)
-    for _ in range(60):
-        middle = 0.5 * (low + high)
-        above = functional.value(middle, points) > level
-        high = np.where(above, middle, high)
-        low = np.where(above, low, middle)
-    return high
-
-
-def _bisected_ends(functional: Functional, level: float, least_q1: float) -> tuple[float, float]:
-    """Ends of the level curve of a general functional: g(1 - q2, q2) falls in q2, and so does g(least_q1, q2)."""
-    def first_below(q1_of: object, cap: float) -> tuple[float, float]:
-        low, high = 0.0, cap
-        for _ in range(60):
-            middle = 0.5 * (low + high)
-            q1 = 1.0 - middle if q1_of is None else least_q1
-            if float(functional.value(np.array(q1), np.array(middle))) <= level:
-                high = middle
-            else:
-                low = middle
-        return low, high
-    end = first_below(None, 1.0)[1]
-    at_start = float(functional.value(np.array(least_q1), np.array(0.0)))
-    start = 0.0 if at_start <= level else first_below(least_q1, 1.0 - least_q1)[0]
-    return start, end

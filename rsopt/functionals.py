@@ -1,130 +1,143 @@
-"""Functionals g(q): the quantity that is bounded, as a function of q = (q1, q2, q3) = (p_A, p_j, rest)."""
+"""The functionals that ship: margin, probit margin and its Taylor polynomial, and functionals by name."""
 
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from rsopt.errors import InvalidInputError, UnknownNameError
+from rsopt.functional import Functional, LinkFunctional
 from rsopt.kernels import links
+from rsopt.radius import probit_radius, smoothed_margin_radius
+from rsopt.signomials import LevelSignomials, Signomial
 
 Array = npt.NDArray[np.float64]
 
 
-@runtime_checkable
-class Functional(Protocol):
-    """A quantity g(q1, q2): continuous, nondecreasing in q1, nonincreasing in q2, free of q3.
+class CompiledFunctional(LinkFunctional):
+    """A functional whose link is compiled and has all properties listed in `rsopt.kernels.links`: the fast proof."""
 
-    Nothing else is needed for a proven bound. Functionals of the form f(q1) - f(q2) with a link f
-    (`LinkFunctional`) are proven much faster.
-    """
-
-    @property
-    def name(self) -> str:
-        """Short name used in results and on the command line."""
-        ...
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        if cls.__module__ != __name__:
+            raise InvalidInputError(f"{cls.__name__} cannot be made from a functional that ships, whose proof is "
+                                    "compiled and would not see the change: subclass rsopt.LinkFunctional or "
+                                    "rsopt.Functional.")
+        super().__init_subclass__(**arguments)
 
     @property
-    def range(self) -> tuple[float, float]:
-        """Smallest and largest value of g on the simplex."""
-        ...
-
-    def value(self, q1: Array, q2: Array) -> Array:
-        """g at points of the simplex; arrays of one shape in, that shape out."""
-        ...
-
-
-class LinkFunctional:
-    """A functional g(q) = f(q1) - f(q2) whose link f has the properties listed in `rsopt.kernels.links`."""
-
-    name: ClassVar[str]
-    kind: ClassVar[int]
-
-    @property
-    def coefficients(self) -> Array:
-        """Coefficients of the polynomial link; empty for the others."""
-        return np.zeros(0)
+    @abstractmethod
+    def compiled(self) -> links.Link:
+        """The link in compiled code; `CompiledFunctional` leaves it to the functional."""
 
     @property
     def range(self) -> tuple[float, float]:
         """Smallest and largest value of g on the simplex."""
-        top = 2.0 * links.link(self.kind, self.coefficients, 1.0)
+        top = 2.0 * links.link_value(self.compiled, 1.0)
         return -top, top
-
-    def value(self, q1: Array, q2: Array) -> Array:
-        """g at points of the simplex; arrays of one shape in, that shape out (-inf where f(q1) = -inf)."""
-        f1, f2 = self.link(np.asarray(q1, float)), self.link(np.asarray(q2, float))
-        with np.errstate(invalid="ignore"):
-            return np.where(np.isneginf(f1), -np.inf, f1 - f2)
-
-    def gradient(self, q1: Array, q2: Array) -> tuple[Array, Array]:
-        """(dg/dq1, dg/dq2) = (f'(q1), -f'(q2)), of the shape of q1 and q2; infinite where f' is."""
-        return self.link_slope(np.asarray(q1, float)), -self.link_slope(np.asarray(q2, float))
 
     def link(self, q: Array) -> Array:
         """f(q), elementwise."""
-        return _elementwise(links.VALUE, self, q)
+        return self._elementwise(links.VALUE, q)
 
     def link_slope(self, q: Array) -> Array:
         """f'(q), elementwise."""
-        return _elementwise(links.SLOPE, self, q)
+        return self._elementwise(links.SLOPE, q)
 
     def link_curvature(self, q: Array) -> Array:
         """f''(q), elementwise."""
-        return _elementwise(links.CURVATURE, self, q)
+        return self._elementwise(links.CURVATURE, q)
 
     def link_inverse(self, y: Array) -> Array:
         """f^{-1}(y), elementwise, clamped to [0, 1]."""
-        return _elementwise(links.INVERSE, self, y)
+        return self._elementwise(links.INVERSE, y)
 
     def curve(self, level: float, q2: Array) -> Array:
         """h_L(q2): the q1 with g(q1, q2) = level; same shape as q2."""
-        return np.array([links.curve_q1(self.kind, self.coefficients, level, v) for v in np.ravel(q2)]
-                        ).reshape(np.shape(q2))
+        return np.array([links.curve_q1(self.compiled, level, v) for v in np.ravel(q2)]).reshape(np.shape(q2))
 
-    def curve_ends(self, level: float) -> tuple[float, float]:
-        """(smallest, largest) q2 on the curve g = level; q3 = 0 at the largest (fact 3)."""
-        return (links.curve_start(self.kind, self.coefficients, level),
-                links.level_to_end(self.kind, self.coefficients, level))
+    def curve_ends(self, level: float, least_q1: float) -> tuple[float, float]:
+        """(smallest, largest) q2 with a q1 >= `least_q1` on the curve g = level, rounded outwards."""
+        f = self.compiled
+        low, high = links.curve_start(f, level), links.curve_end(f, level)
+        if least_q1 > 0.0:
+            low = max(low, links.link_inverse(f, links.link_value(f, least_q1) - level) - 64 * links.EPS)
+        return low, high
 
-
-def _elementwise(what: int, functional: LinkFunctional, q: Array) -> Array:
-    flat = np.ascontiguousarray(np.ravel(q), dtype=float)
-    values: Array = links.elementwise(what, functional.kind, functional.coefficients, flat)
-    return values.reshape(np.shape(q))
+    def _elementwise(self, what: int, q: Array) -> Array:
+        values: Array = links.elementwise(what, self.compiled, np.ascontiguousarray(np.ravel(q), dtype=float))
+        return values.reshape(np.shape(q))
 
 
 @dataclass(frozen=True)
-class Margin(LinkFunctional):
-    """g(q) = q1 - q2 (problem 9): the margin between the top class and the runner-up, in [-1, 1]."""
+class Margin(CompiledFunctional):
+    """g(q) = q1 - q2 (equation 9): the margin between the top class and the runner-up, in [-1, 1]."""
 
     name: ClassVar[str] = "margin"
-    kind: ClassVar[int] = links.IDENTITY
+    equation: ClassVar[str] = "9"
+    formula: ClassVar[str] = "q1 - q2"
+    linear: ClassVar[bool] = True
+    concave_from: ClassVar[float] = -math.inf
+
+    @property
+    def compiled(self) -> links.Link:
+        """The link f(q) = q - 1/2."""
+        return links.Link(links.IDENTITY, _NONE)
+
+    def radius(self, lower: float, scale: float) -> float:
+        """R1 = lower · scale sqrt(pi/2), l2, by the Lipschitz constant of the smoothed hard classifier."""
+        return smoothed_margin_radius(lower, scale)
+
+    def expression(self, q1: Any, q2: Any, log: Callable[[Any], Any]) -> Any:
+        """q1 - q2."""
+        return q1 - q2
+
+    def level_signomials(self, level: float, least_q1: float) -> LevelSignomials:
+        """q1 - q2 - L <= 0."""
+        constant = [(-level, (0, 0, 0))] if level != 0.0 else []
+        return LevelSignomials(("q1", "q2", "q3"), (Signomial.of([(1.0, (1, 0, 0)), (-1.0, (0, 1, 0)), *constant]),))
 
 
 @dataclass(frozen=True)
-class ProbitMargin(LinkFunctional):
-    """g(q) = ndtri(q1) - ndtri(q2) (problem 10), unbounded; sigma/2 times it is the certified l2 radius R2."""
+class ProbitMargin(CompiledFunctional):
+    """g(q) = ndtri(q1) - ndtri(q2) (equation 10), unbounded; sigma/2 times it is the certified l2 radius R2."""
 
     name: ClassVar[str] = "probit"
-    kind: ClassVar[int] = links.PROBIT
+    equation: ClassVar[str] = "10"
+    formula: ClassVar[str] = "ndtri(q1) - ndtri(q2)"
+    concave_from: ClassVar[float] = 0.0
+
+    @property
+    def compiled(self) -> links.Link:
+        """The link f = ndtri."""
+        return links.Link(links.PROBIT, _NONE)
+
+    def radius(self, lower: float, scale: float) -> float:
+        """R2 = scale/2 · lower, l2."""
+        return probit_radius(lower, scale)
+
+    def described(self) -> dict[str, Any]:
+        """As `Functional.described`."""
+        return {"functional": self.name,
+                "g": "z(q1) - z(q2), z the inverse of the standard normal distribution function"}
 
 
 @dataclass(frozen=True)
-class TaylorProbitMargin(LinkFunctional):
-    """g(q) = f_M(q1) - f_M(q2) (problem 11), f_M the Taylor polynomial of ndtri about 1/2 up to odd order M.
+class TaylorProbitMargin(CompiledFunctional):
+    """g(q) = f_M(q1) - f_M(q2) (equation 11), f_M the Taylor polynomial of ndtri about 1/2 up to odd order M.
 
     All Taylor coefficients of ndtri about 1/2 are positive, so ndtri - f_M is increasing: whenever q1 >= q2,
     this functional does not exceed the probit margin, and a positive bound on it bounds both (fact 10).
 
     Attributes:
         order: M, odd, at least 1, at most 1001.
-        as_published: use the source's route instead: test p_A > 1/2, restrict the nulls to q1 >= 1/2, fall back
+        as_published: use the published route instead: test p_A > 1/2, restrict the nulls to q1 >= 1/2, fall back
             to two-way Clopper–Pearson, with alpha split into beta + gamma (see `rsopt.taylor_route`).
         gamma_share: share of alpha that the published route gives to the runner-up in its fallback.
 
@@ -133,7 +146,8 @@ class TaylorProbitMargin(LinkFunctional):
     """
 
     name: ClassVar[str] = "taylor-probit"
-    kind: ClassVar[int] = links.POLYNOMIAL
+    equation: ClassVar[str] = "11"
+    formula: ClassVar[str] = "f_M(q1) - f_M(q2)"
     order: int = 15
     as_published: bool = False
     gamma_share: float = field(default=0.1)
@@ -149,6 +163,49 @@ class TaylorProbitMargin(LinkFunctional):
     def coefficients(self) -> Array:
         """Coefficients of (2q - 1)^1, (2q - 1)^3, …, (2q - 1)^M, each rounded down."""
         return taylor_coefficients((self.order + 1) // 2).copy()
+
+    @property
+    def compiled(self) -> links.Link:
+        """The link f_M."""
+        return links.Link(links.POLYNOMIAL, self.coefficients)
+
+    def radius(self, lower: float, scale: float) -> float:
+        """R2 = scale/2 · lower, l2: a positive bound on g bounds the probit margin."""
+        return probit_radius(lower, scale)
+
+    def expression(self, q1: Any, q2: Any, log: Callable[[Any], Any]) -> Any:
+        """The two polynomials, by Horner's rule."""
+        sides = []
+        for q in (q1, q2):
+            u = 2.0 * q - 1.0
+            series: Any = 0.0
+            for coefficient in reversed(self.coefficients):
+                series = float(coefficient) + u * u * series
+            sides.append(u * series)
+        return sides[0] - sides[1]
+
+    def level_signomials(self, level: float, least_q1: float) -> LevelSignomials | None:
+        """With q1 >= 1/2 and L > 0 a posynomial in y1 = q1 - 1/2 and y2 = 1/2 - q2 (fact 10); None elsewhere.
+
+        It is tied to q by q1 <= 1/2 + y1 and 1/2 <= q2 + y2. Expanded in q itself the coefficients alternate and reach
+        10^40 at order 101.
+        """
+        if least_q1 < 0.5 or level <= 0.0:
+            return None
+        series = [(float(c) * 2.0 ** (2 * k + 1), 2 * k + 1) for k, c in enumerate(self.coefficients)]
+        posynomial = [(c, (0, 0, 0, p, 0)) for c, p in series] + [(c, (0, 0, 0, 0, p)) for c, p in series]
+        return LevelSignomials(("q1", "q2", "q3", "y1", "y2"), (
+            Signomial.of([*posynomial, (-level, (0, 0, 0, 0, 0))]),
+            Signomial.of([(1.0, (1, 0, 0, 0, 0)), (-0.5, (0, 0, 0, 0, 0)), (-1.0, (0, 0, 0, 1, 0))]),
+            Signomial.of([(0.5, (0, 0, 0, 0, 0)), (-1.0, (0, 1, 0, 0, 0)), (-1.0, (0, 0, 0, 0, 1))])))
+
+    def described(self) -> dict[str, Any]:
+        """As `Functional.described`, with the order and the coefficients."""
+        return {"functional": self.name, "g": "f(q1) - f(q2), f(q) = sum_k c_k (2q - 1)^(2k+1), k = 0, 1, …",
+                "order": self.order, "coefficients": self.coefficients.tolist()}
+
+
+_NONE = np.zeros(0)
 
 
 @lru_cache(maxsize=64)
@@ -173,8 +230,8 @@ FUNCTIONALS: dict[str, type[Margin] | type[ProbitMargin] | type[TaylorProbitMarg
     "margin": Margin, "probit": ProbitMargin, "taylor-probit": TaylorProbitMargin}
 
 
-def as_functional(functional: str | Functional, order: int | None = None) -> Functional:
-    """A functional from its name, or the instance itself.
+def as_functional(functional: str | Functional | type[Functional], order: int | None = None) -> Functional:
+    """A functional from its name or its class, or the instance itself.
 
     Raises:
         UnknownNameError: a name that nobody registered.
@@ -191,6 +248,9 @@ def as_functional(functional: str | Functional, order: int | None = None) -> Fun
         return FUNCTIONALS[functional]()
     if order is not None:
         raise InvalidInputError("Give the order to the functional itself, for example TaylorProbitMargin(order=15).")
+    if isinstance(functional, type) and issubclass(functional, Functional):
+        functional = functional()
     if not isinstance(functional, Functional):
-        raise InvalidInputError(f"{functional!r} is no functional: it needs name, range and value(q1, q2).")
+        raise InvalidInputError(f"{functional!r} is no functional: subclass rsopt.Functional with name, range and "
+                                "value(q1, q2), or rsopt.LinkFunctional.")
     return functional

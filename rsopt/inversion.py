@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import math
-import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from rsopt.bound import Bound
-from rsopt.certificate import Certificate
 from rsopt.errors import RsoptError, SolverFailedError
-from rsopt.functionals import FUNCTIONALS, Functional
-from rsopt.kernels import mesh as mesh_kernel
-from rsopt.problem import LowerBoundProblem
+from rsopt.family import TestFamily
 from rsopt.prover import Mesh, Proof, ProofStatus, prove_level
-from rsopt.registry import as_solver
 from rsopt.solver import Budget, Solver
-from rsopt.statistics import STATISTICS, clopper_pearson_lower, clopper_pearson_upper
 from rsopt.witness import Witness, descend
+from rsopt.worst_case import WorstCaseProblem
 
 Array = npt.NDArray[np.float64]
 
@@ -39,50 +33,47 @@ EARLY = 2.0
 MOST_LEVELS = 25
 MOST_ATTEMPTS = 60
 
+# The search ends where its next step, or what is left between its brackets, is this share of the width.
+CLOSE = 5e-4
 
-@dataclass
-class _Outer:
-    """State of one inversion: the problem, the scale of its levels, and what has been spent and seen."""
+# A worst case within this many standard scores of alpha is a good start for the witness.
+NEAR = 0.02
 
-    problem: LowerBoundProblem
-    solver: Solver
-    budget: Budget
-    throw: bool
-    rng: np.random.Generator
-    guess: float
-    width: float
-    evaluations: int = 0
-    notes: str = ""
+# Longest steps of the search, in widths. Down is farther: below a level where every null is rejected nothing is lost.
+UP, DOWN = 4.0, 64.0
 
-    @property
-    def bottom(self) -> float:
-        return float(self.problem.functional.range[0])
+# Levels below this certify nothing by any functional, and the probit has no doubles there.
+LOWEST = -60.0
 
-    @property
-    def top(self) -> float:
-        return float(self.problem.functional.range[1])
+# First step of the descent to a witness, in widths, and the steps upwards in search of one.
+DESCENT, ASCENT = 0.02, 0.25
 
 
-def clamped_plug_in(problem: LowerBoundProblem) -> float:
-    """g at the observed shares, the counts clamped to [1/2, n - 1/2] so that it is finite."""
-    counts = problem.counts
-    x1, x2 = (min(max(x, 0.5), counts.n - 0.5) / counts.n for x in (counts.x1, counts.x2))
-    return float(problem.functional.value(np.array(x1), np.array(x2)))
+@dataclass(frozen=True)
+class Inversion:
+    """What an inversion found.
+
+    Attributes:
+        lower: the level proven, or the least value of g, which needs no proof.
+        at_most: g at the witness: no larger value is the exact bound.
+        searched: where the solver alone ended.
+        witness: the null whose tail reaches alpha; None if none was needed or found.
+        mesh: the proof of `lower`; None where it needs none.
+        evaluations: tail probabilities computed.
+        notes: what happened on the way, in words.
+    """
+
+    lower: float
+    at_most: float
+    searched: float
+    witness: Witness | None
+    mesh: Mesh | None
+    evaluations: int
+    notes: str
 
 
-def _first_guess(problem: LowerBoundProblem) -> float:
-    """A level near the bound: g at the two-way Clopper–Pearson limits, clamped to where g is finite."""
-    counts, half = problem.counts, problem.alpha / 2.0
-    low = max(float(clopper_pearson_lower(counts.x1, counts.n, half)), 0.01 / counts.n)
-    high = min(float(clopper_pearson_upper(counts.x2, counts.n, half)), 1.0 - 0.01 / counts.n)
-    if counts.two_classes:
-        low = max(float(clopper_pearson_lower(counts.x1, counts.n, problem.alpha)), 0.01 / counts.n)
-        high = 1.0 - low
-    return float(problem.functional.value(np.array(low), np.array(high)))
-
-
-def solve_lower_bound(problem: LowerBoundProblem, *, solver: str | Solver = "scipy",
-                      budget: Budget = Budget(), throw: bool = True, seed: int = 0) -> Bound:
+def invert(family: TestFamily, solver: Solver, *, guess: float, plug_in: float, budget: Budget, throw: bool,
+           seed: int) -> Inversion:
     """Search the largest level with Pi(L) <= alpha with any solver, then prove a level at or just below it.
 
     The solver's worst cases steer a secant search in the level on the normal scale, where the tail of a good statistic
@@ -91,222 +82,225 @@ def solve_lower_bound(problem: LowerBoundProblem, *, solver: str | Solver = "sci
     out backs off. So a solver that fails, lies or misses the worst basin costs time or tightness, never validity.
 
     Args:
-        problem: the observation, functional, statistic, alpha and domain.
-        solver: name or instance.
+        family: the tests of all levels.
+        solver: proposes worst cases.
+        guess: a level near the bound.
+        plug_in: g at the observed shares; its distance from the bound is the width, the scale of levels.
         budget: limits of each of the solver's searches.
-        throw: whether a failing solver raises; otherwise the failure is noted in the message and the proof goes on.
+        throw: whether a failing solver raises; otherwise the failure is noted and the proof goes on.
         seed: seeds the solver's randomness.
-
-    Returns:
-        a `Bound` with its certificate.
 
     Raises:
         SolverFailedError, RefusedError: only with `throw`.
     """
-    started = time.perf_counter()
-    proposer = as_solver(solver)
-    guess = _first_guess(problem)
-    width = max(abs(clamped_plug_in(problem) - guess), 1e-12)
-    outer = _Outer(problem, proposer, budget, throw, np.random.default_rng(seed), guess, width)
-    if _no_evidence(outer):
-        witness, lower, mesh, searched = None, outer.bottom, None, outer.bottom
-        at_most = outer.bottom
-    else:
-        searched, q = _search(outer)
-        witness, lower, mesh = _prove(outer, searched, q)
-        at_most = witness.level if witness else outer.top
-    certificate = _certificate(problem, lower, witness, mesh)
-    return Bound(
-        lower=lower, lower_at_most=at_most, searched=searched, certified=True,
-        method="exact", functional=problem.functional, statistic=problem.statistic.name, alpha=problem.alpha,
-        solver=repr(proposer), counts=problem.counts, certificate=certificate, evaluations=outer.evaluations,
-        seconds=time.perf_counter() - started, message=outer.notes.strip())
+    if _no_evidence(family):
+        return Inversion(family.bottom, family.bottom, family.bottom, None, None, 0, "")
+    outer = _Inverting(family, solver, budget, throw, np.random.default_rng(seed), guess, plug_in)
+    searched, q = outer.search()
+    witness, lower, mesh = outer.prove(searched, q)
+    return Inversion(lower, witness.level if witness else family.top, searched, witness, mesh, outer.evaluations,
+                     outer.notes.strip())
 
 
-def _no_evidence(outer: _Outer) -> bool:
+def _no_evidence(family: TestFamily) -> bool:
     """Whether nulls of every level make the tail certain, so that the exact bound is the least value of g.
 
     (0, n) in W means that W is the whole space. Where g has no least value, every level curve comes arbitrarily close
     to q = (0, 0, 1), under which the outcome (0, 0) is certain.
     """
-    tail_set = outer.problem.tail_set
-    assert outer.problem.domain is not None
-    if tail_set.contains(0, tail_set.n):
+    if family.tail_set.contains(0, family.tail_set.n):
         return True
-    return outer.bottom == -math.inf and outer.problem.domain.third_cell and tail_set.contains(0, 0)
+    return family.bottom == -math.inf and family.domain.third_cell and family.tail_set.contains(0, 0)
 
 
-def _search(outer: _Outer) -> tuple[float, Array | None]:
-    """The level at which the solver's worst case meets alpha, and its point there (None if it never gave one)."""
-    aim = float(special.ndtri(outer.problem.alpha))
-    spread = outer.width / max(-aim, 0.5)
-    level = min(max(outer.guess, outer.bottom), outer.top)
-    rejected, kept = -math.inf, math.inf  # levels with a tail below and above alpha, by the solver's word
-    point: Array | None = None
-    best_point: Array | None = None
-    before: tuple[float, float] | None = None
-    for _ in range(MOST_LEVELS):
-        found = _worst_case(outer, level, point)
-        if found is None:
-            return outer.guess, best_point
-        point, tail = found
-        score = float(special.ndtri(min(max(tail, 1e-300), 1.0 - 1e-16)))
-        if tail >= outer.problem.alpha:
-            kept = min(kept, level)
-        else:
-            rejected = max(rejected, level)
-        if abs(score - aim) < 0.02 or best_point is None or tail >= outer.problem.alpha:
-            best_point = point
-        if before is not None and before[0] != level and (score - before[1]) / (level - before[0]) > 0.0:
-            spread = (level - before[0]) / (score - before[1])
-        before = (level, score)
-        step = (aim - score) * spread
-        if abs(step) <= 5e-4 * outer.width or kept - rejected <= 5e-4 * outer.width:
-            best_point = point
-            level = level + step if rejected <= level + step <= kept else level
-            break
-        ahead = level + max(min(step, 4.0 * outer.width), -64.0 * outer.width)
-        if not rejected < ahead < kept:
-            ahead = 0.5 * (rejected + kept) if math.isfinite(rejected + kept) else level + math.copysign(
-                2.0 * abs(level - before[0]) + outer.width, step)
-        ahead = min(max(ahead, outer.bottom), outer.top)
-        if ahead == level or ahead < -60.0:
-            level = ahead
-            break
-        level = ahead
-    return min(max(level, outer.bottom), outer.top), best_point
+@dataclass
+class _Secant:
+    """The search for the level whose tail is alpha, by standard scores ndtri(tail).
 
-
-def _worst_case(outer: _Outer, level: float, start: Array | None) -> tuple[Array, float] | None:
-    """The solver's point at `level` and its tail; None if it failed and failures are only noted."""
-    try:
-        worst = outer.problem.worst_case(level)
-    except RsoptError:
-        # No q of the domain has this level: the tail over the empty set is 0.
-        return (start if start is not None else np.array([1.0, 0.0, 0.0])), 0.0
-    try:
-        result = worst.solve(outer.solver, outer.budget, stop_at=EARLY * outer.problem.alpha, start=start,
-                             rng=outer.rng)
-    except SolverFailedError as error:
-        if outer.throw:
-            raise
-        outer.notes += f" The solver failed at level {level:.6g}: {error}"
-        return None
-    outer.evaluations += result.evaluations
-    return result.point, result.tail_attained
-
-
-def _prove(outer: _Outer, searched: float, q: Array | None) -> tuple[Witness | None, float, Mesh | None]:
-    """A witness and the level proven below it; (witness, lower, mesh), mesh None where lower needs no proof."""
-    problem = outer.problem
-    assert problem.domain is not None
-    witness = _descend(outer, searched, float(q[1])) if q is not None else None
-    gap = GAP
-    level = (witness.level if witness else searched) - gap * _width(outer, witness.level if witness else searched)
-    kept: tuple[float, Proof] | None = None
-    for attempt in range(MOST_ATTEMPTS):
-        if kept is not None and level <= kept[0]:
-            return witness, kept[0], kept[1].mesh
-        if level <= outer.bottom or level < -60.0:
-            return witness, outer.bottom, None
-        proof = prove_level(problem.tail_set, problem.functional, problem.domain, level, problem.alpha)
-        outer.evaluations += proof.evaluations
-        if proof.status is ProofStatus.PROVED:
-            if witness is None:
-                # Without a witness the level may be far too low: look for one above before settling.
-                witness = _witness_above(outer, level)
-                if witness is not None and witness.level - level > 4.0 * gap * _width(outer, witness.level):
-                    kept = (level, proof)
-                    level = witness.level - gap * _width(outer, witness.level)
-                    continue
-            if attempt:
-                outer.notes += (f" The proof needed {attempt + 1} attempts and gave up "
-                                f"{max(searched - level, 0.0):.3g} against the solver's {searched:.6g}.")
-            return _tightened(outer, witness, level, proof, gap)
-        if proof.status is ProofStatus.WITNESS:
-            better = _descend(outer, level, proof.stuck_at)
-            if better is not None and (witness is None or better.level < witness.level):
-                witness = better
-            level = min(level, witness.level if witness else level)
-        if attempt >= 2 or proof.status is ProofStatus.EXHAUSTED:
-            gap *= 1.7
-        level -= gap * _width(outer, level)
-    return witness, outer.bottom, None
-
-
-def _tightened(outer: _Outer, witness: Witness | None, level: float, proof: Proof, gap: float
-               ) -> tuple[Witness | None, float, Mesh | None]:
-    """Repeat a short proof closer to the witness, while it stays short; (witness, lower, mesh).
-
-    The pieces of a mesh shrink with the square root of the gap, so a tenth of it costs about 3.2 times as much.
+    Attributes:
+        aim: the score of alpha.
+        spread: levels a standard score, by the last two levels seen.
+        rejected, kept: the highest level with a tail below alpha and the lowest above, by the solver's word.
+        last: (level, score) seen last.
     """
-    problem = outer.problem
-    assert problem.domain is not None
-    most = REPEAT / (1.0 + math.sqrt(problem.counts.n) / 100.0)
-    while witness is not None and gap > SMALLEST_GAP and 3.2 * proof.evaluations <= most:
-        gap = max(0.1 * gap, SMALLEST_GAP)
-        closer = witness.level - gap * _width(outer, witness.level)
-        if closer <= level:
-            break
-        repeated = prove_level(problem.tail_set, problem.functional, problem.domain, closer, problem.alpha,
-                               limit=int(2.0 * most))
-        outer.evaluations += repeated.evaluations
-        if repeated.status is ProofStatus.WITNESS:
-            better = _descend(outer, closer, repeated.stuck_at)
-            witness = better if better is not None and level <= better.level < witness.level else witness
-        if repeated.status is not ProofStatus.PROVED:
-            break
-        level, proof = closer, repeated
-    return witness, level, proof.mesh
 
+    aim: float
+    spread: float
+    rejected: float = -math.inf
+    kept: float = math.inf
+    last: tuple[float, float] | None = None
 
-def _width(outer: _Outer, level: float) -> float:
-    """Plug-in at clamped counts minus the bound: what a gap is a share of."""
-    return max(abs(clamped_plug_in(outer.problem) - level), 1e-9)
-
-
-def _descend(outer: _Outer, level: float, q2: float) -> Witness | None:
-    """The least level near (level, q2) whose tail reaches alpha, as a witness; None if there is none nearby."""
-    witness, used = descend(outer.problem, level, q2, step=0.02 * outer.width)
-    outer.evaluations += used
-    return witness
-
-
-def _witness_above(outer: _Outer, level: float) -> Witness | None:
-    """A witness found by rsopt's own search of a level somewhat higher; for solvers that returned nothing."""
-    problem = outer.problem
-    assert problem.domain is not None
-    for _ in range(40):
-        level += 0.25 * outer.width
-        if level >= outer.top:
-            return None
-        proof = prove_level(problem.tail_set, problem.functional, problem.domain, level, problem.alpha)
-        outer.evaluations += proof.evaluations
-        if proof.status is ProofStatus.WITNESS:
-            return _descend(outer, level, proof.stuck_at)
-    return None
-
-
-def _certificate(problem: LowerBoundProblem, lower: float, witness: Witness | None, mesh: Mesh | None
-                 ) -> Certificate | None:
-    """The certificate, or None for functionals and statistics that a file cannot name."""
-    functional: Functional = problem.functional
-    assert problem.domain is not None
-    if type(functional) not in FUNCTIONALS.values() or type(problem.statistic) not in STATISTICS.values():
-        return None
-    cuts = () if mesh is None else tuple(mesh.cuts.tolist())
-    observed = problem.statistic.value(problem.counts, functional, problem.alpha)
-    runs: list[tuple[str, int]] = []
-    for kind in () if mesh is None else mesh.kinds.tolist():
-        name = "corner" if kind == mesh_kernel.CORNER else "convex"
-        if runs and runs[-1][0] == name:
-            runs[-1] = (name, runs[-1][1] + 1)
+    def see(self, level: float, score: float, reached: bool) -> float:
+        """Take in the score of a level; the step in the level that should meet the aim."""
+        if reached:
+            self.kept = min(self.kept, level)
         else:
-            runs.append((name, 1))
-    return Certificate(
-        n=problem.counts.n, x1=problem.counts.x1, x2=problem.counts.x2, alpha=problem.alpha, functional=functional.name,
-        order=getattr(functional, "order", None), statistic=problem.statistic.name,
-        observed=observed if math.isfinite(observed) else None,
-        third_cell=problem.domain.third_cell, least_q1=problem.domain.least_q1,
-        lower=lower if mesh is not None else -math.inf, lower_at_most=witness.level if witness else None,
-        witness=witness.q if witness else None, cuts=cuts, kinds=tuple(runs))
+            self.rejected = max(self.rejected, level)
+        if self.last is not None and self.last[0] != level and (score - self.last[1]) / (level - self.last[0]) > 0.0:
+            self.spread = (level - self.last[0]) / (score - self.last[1])
+        self.last = (level, score)
+        return (self.aim - score) * self.spread
+
+    def beyond(self, level: float, step: float, width: float) -> float:
+        """The next level: the step, cut to UP or DOWN widths; where it leaves the bracket, its middle or far ahead."""
+        ahead = level + max(min(step, UP * width), -DOWN * width)
+        if self.rejected < ahead < self.kept:
+            return ahead
+        if math.isfinite(self.rejected + self.kept):
+            return 0.5 * (self.rejected + self.kept)
+        return level + math.copysign(width, step)
+
+
+@dataclass
+class _Inverting:
+    """One inversion under way: its family, the scale of its levels, and what has been spent and seen."""
+
+    family: TestFamily
+    solver: Solver
+    budget: Budget
+    throw: bool
+    rng: np.random.Generator
+    guess: float
+    plug_in: float
+    evaluations: int = 0
+    notes: str = ""
+    width: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.width = max(abs(self.plug_in - self.guess), 1e-12)
+
+    def search(self) -> tuple[float, Array | None]:
+        """The level at which the solver's worst case meets alpha, and its point there (None if it never gave one)."""
+        family = self.family
+        aim = float(special.ndtri(family.alpha))
+        secant = _Secant(aim, self.width / max(-aim, 0.5))
+        level = self._clamped(self.guess)
+        point: Array | None = None
+        best: Array | None = None
+        for _ in range(MOST_LEVELS):
+            found = self._worst_case(level, point)
+            if found is None:
+                return self.guess, best
+            point, tail = found
+            score = float(special.ndtri(min(max(tail, 1e-300), 1.0 - 1e-16)))
+            reached = tail >= family.alpha
+            if abs(score - aim) < NEAR or best is None or reached:
+                best = point
+            step = secant.see(level, score, reached)
+            if abs(step) <= CLOSE * self.width or secant.kept - secant.rejected <= CLOSE * self.width:
+                best = point
+                level = level + step if secant.rejected <= level + step <= secant.kept else level
+                break
+            ahead = self._clamped(secant.beyond(level, step, self.width))
+            if ahead == level or ahead < LOWEST:
+                level = ahead
+                break
+            level = ahead
+        return self._clamped(level), best
+
+    def _worst_case(self, level: float, start: Array | None) -> tuple[Array, float] | None:
+        """The solver's point at `level` and its tail; None if it failed and failures are only noted."""
+        try:
+            worst = WorstCaseProblem(self.family, level)
+        except RsoptError:
+            # No q of the domain has this level: the tail over the empty set is 0.
+            return (start if start is not None else np.array([1.0, 0.0, 0.0])), 0.0
+        try:
+            result = worst.solve(self.solver, self.budget, stop_at=EARLY * self.family.alpha, start=start,
+                                 rng=self.rng)
+        except SolverFailedError as error:
+            if self.throw:
+                raise
+            self.notes += f" The solver failed at level {level:.6g}: {error}"
+            return None
+        self.evaluations += result.evaluations
+        return result.point, result.tail_attained
+
+    def prove(self, searched: float, q: Array | None) -> tuple[Witness | None, float, Mesh | None]:
+        """A witness and the level proven below it; (witness, lower, mesh), mesh None where lower needs no proof."""
+        bottom = self.family.bottom
+        witness = self._descend(searched, float(q[1])) if q is not None else None
+        gap = GAP
+        level = self._below(witness.level if witness else searched, gap)
+        kept: tuple[float, Proof] | None = None
+        for attempt in range(MOST_ATTEMPTS):
+            if kept is not None and level <= kept[0]:
+                return witness, kept[0], kept[1].mesh
+            if level <= bottom or level < LOWEST:
+                return witness, bottom, None
+            proof = self._proof(level)
+            if proof.status is ProofStatus.PROVED:
+                if witness is None:
+                    # Without a witness the level may be far too low: look for one above before settling.
+                    witness = self._witness_above(level)
+                    if witness is not None and witness.level - level > 4.0 * gap * self._width(witness.level):
+                        kept = (level, proof)
+                        level = self._below(witness.level, gap)
+                        continue
+                if attempt:
+                    self.notes += (f" The proof needed {attempt + 1} attempts and gave up "
+                                   f"{max(searched - level, 0.0):.3g} against the solver's {searched:.6g}.")
+                return self._tightened(witness, level, proof, gap)
+            if proof.status is ProofStatus.WITNESS:
+                better = self._descend(level, proof.stuck_at)
+                if better is not None and (witness is None or better.level < witness.level):
+                    witness = better
+                level = min(level, witness.level if witness else level)
+            if attempt >= 2 or proof.status is ProofStatus.EXHAUSTED:
+                gap *= 1.7
+            level = self._below(level, gap)
+        return witness, bottom, None
+
+    def _tightened(self, witness: Witness | None, level: float, proof: Proof, gap: float
+                   ) -> tuple[Witness | None, float, Mesh | None]:
+        """Repeat a short proof closer to the witness, while it stays short; (witness, lower, mesh).
+
+        The pieces of a mesh shrink with the square root of the gap, so a tenth of it costs about 3.2 times as much.
+        """
+        most = REPEAT / (1.0 + math.sqrt(self.family.tail_set.n) / 100.0)
+        while witness is not None and gap > SMALLEST_GAP and 3.2 * proof.evaluations <= most:
+            gap = max(0.1 * gap, SMALLEST_GAP)
+            closer = self._below(witness.level, gap)
+            if closer <= level:
+                break
+            repeated = self._proof(closer, limit=int(2.0 * most))
+            if repeated.status is ProofStatus.WITNESS:
+                better = self._descend(closer, repeated.stuck_at)
+                witness = better if better is not None and level <= better.level < witness.level else witness
+            if repeated.status is not ProofStatus.PROVED:
+                break
+            level, proof = closer, repeated
+        return witness, level, proof.mesh
+
+    def _witness_above(self, level: float) -> Witness | None:
+        """A witness found by rsopt's own search of a level somewhat higher; for solvers that returned nothing."""
+        for _ in range(40):
+            level += ASCENT * self.width
+            if level >= self.family.top:
+                return None
+            proof = self._proof(level)
+            if proof.status is ProofStatus.WITNESS:
+                return self._descend(level, proof.stuck_at)
+        return None
+
+    def _proof(self, level: float, limit: int = 2_000_000) -> Proof:
+        proof = prove_level(self.family, level, limit)
+        self.evaluations += proof.evaluations
+        return proof
+
+    def _descend(self, level: float, q2: float) -> Witness | None:
+        """The least level near (level, q2) whose tail reaches alpha, as a witness; None if there is none nearby."""
+        witness, used = descend(self.family, level, q2, step=DESCENT * self.width)
+        self.evaluations += used
+        return witness
+
+    def _below(self, level: float, gap: float) -> float:
+        """A level below `level` by a share of the width there."""
+        return level - gap * self._width(level)
+
+    def _width(self, level: float) -> float:
+        """Plug-in minus `level`: what a gap is a share of."""
+        return max(abs(self.plug_in - level), 1e-9)
+
+    def _clamped(self, level: float) -> float:
+        return min(max(level, self.family.bottom), self.family.top)

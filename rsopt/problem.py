@@ -1,39 +1,35 @@
-"""The problems, stated once: the lower bound (equation 8) and its worst case at a level (equations 7, 9, 10, 11)."""
+"""The lower-bound problem, stated once (equation 8): from an observation to a proven bound."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
+from rsopt.bound import Bound
+from rsopt.certificate import Certificate
 from rsopt.counts import Counts, checked_alpha
 from rsopt.domain import Domain, Edge, Simplex
-from rsopt.errors import RefusedError
-from rsopt.functionals import Functional, LinkFunctional, Margin, ProbitMargin, TaylorProbitMargin
-from rsopt.solver import Budget, Result, Solver
-from rsopt.solving.curve import LevelCurve
-from rsopt.solving.forms import BlackBox, Form, TermList
-from rsopt.solving.meter import Meter
-from rsopt.solving.search import Search
+from rsopt.errors import InvalidInputError
+from rsopt.family import TestFamily
+from rsopt.functional import Functional
+from rsopt.functionals import FUNCTIONALS, as_functional
+from rsopt.inversion import Inversion, invert
+from rsopt.obligations import check_monotone, obligation
+from rsopt.registry import as_solver
+from rsopt.solver import Budget, Solver
 from rsopt.staircase import TailSet
-from rsopt.statistics import Statistic
-
-if TYPE_CHECKING:
-    from pyomo.core import ConcreteModel
-
-    from rsopt.bound import Bound
-
-Array = npt.NDArray[np.float64]
-
-MOST_TERMS = 2_000_000
-
-_EQUATIONS: dict[type[LinkFunctional], tuple[str, str]] = {
-    Margin: ("9", "q1 - q2"), ProbitMargin: ("10", "ndtri(q1) - ndtri(q2)"),
-    TaylorProbitMargin: ("11", "f_M(q1) - f_M(q2)")}
+from rsopt.statistics import (
+    STATISTICS,
+    Statistic,
+    as_statistic,
+    clopper_pearson_lower,
+    clopper_pearson_upper,
+)
+from rsopt.worst_case import WorstCaseProblem
 
 
 @dataclass(frozen=True)
@@ -45,30 +41,44 @@ class LowerBoundProblem:
 
     Attributes:
         counts: the observation and the certified class.
-        functional: g.
-        statistic: T.
+        functional: g; a name or a class is accepted too.
+        statistic: T; a name is accepted too.
         alpha: probability that the statement "g(p) >= LCB" is false.
-        domain: where q may lie; by default the edge q3 = 0 for two classes and the simplex otherwise.
+        domain: where q may lie; of the simplex two classes leave the edge q3 = 0.
 
     Raises:
-        InvalidInputError: alpha out of range for the statistic.
+        InvalidInputError: alpha out of range for the statistic; or counts, functional or statistic that are none.
+        UnknownNameError: an unknown functional or statistic.
     """
 
     counts: Counts
     functional: Functional
     statistic: Statistic
     alpha: float
-    domain: Domain | None = None
+    domain: Domain = field(default_factory=Simplex)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "functional", as_functional(self.functional))
+        check_monotone(self.functional)
+        object.__setattr__(self, "statistic", as_statistic(self.statistic))
         object.__setattr__(self, "alpha", checked_alpha(self.alpha, self.statistic.largest_alpha))
-        if self.domain is None:
-            object.__setattr__(self, "domain", Edge() if self.counts.two_classes else Simplex())
+        if self.counts.two_classes and self.domain == Simplex():
+            object.__setattr__(self, "domain", Edge())
 
-    @cached_property
+    @property
     def tail_set(self) -> TailSet:
         """W, the outcomes that are at least as much evidence as the observation."""
-        return self.statistic.tail_set(self.counts, self.functional, self.alpha)
+        return self.family.tail_set
+
+    @cached_property
+    def family(self) -> TestFamily:
+        """The tests of all levels that the observation gives."""
+        counts, statistic = self.counts, self.statistic
+        tail_set = statistic.tail_set(counts, self.functional, self.alpha)
+        if tail_set.n != counts.n or not tail_set.contains(counts.x1, counts.x2):
+            raise InvalidInputError(f"The statistic {statistic.name!r} leaves the observation {counts.x1, counts.x2} "
+                                    f"out of its own tail set, for n = {counts.n}: that would reject everything.")
+        return TestFamily(tail_set, self.functional, self.domain, self.alpha)
 
     def worst_case(self, level: float) -> WorstCaseProblem:
         """The inner problem at `level`: the q with g(q) <= level under which the observation is least
@@ -77,164 +87,72 @@ class LowerBoundProblem:
         Raises:
             InvalidInputError: a level that no q of the domain has.
         """
-        assert self.domain is not None  # filled in at construction
-        return WorstCaseProblem(self.tail_set, self.functional, self.domain, float(level), self.alpha)
+        return WorstCaseProblem(self.family, float(level))
 
-    def solve(self, solver: str | Solver = "scipy", budget: Budget = Budget(), throw: bool = True) -> Bound:
-        """The proven lower bound (see `rsopt.lower_bound`); any solver may propose, rsopt proves."""
-        from rsopt.inversion import solve_lower_bound
+    def plug_in(self) -> float:
+        """g at the observed shares, the counts clamped to [1/2, n - 1/2] so that it is finite."""
+        counts = self.counts
+        x1, x2 = (min(max(x, 0.5), counts.n - 0.5) / counts.n for x in (counts.x1, counts.x2))
+        return float(self.functional.value(np.array(x1), np.array(x2)))
 
-        return solve_lower_bound(self, solver=solver, budget=budget, throw=throw)
+    def _guess(self) -> float:
+        """A level near the bound: g at the two-way Clopper–Pearson limits, clamped to where g is finite."""
+        counts, half = self.counts, self.alpha / 2.0
+        low = max(float(clopper_pearson_lower(counts.x1, counts.n, half)), 0.01 / counts.n)
+        high = min(float(clopper_pearson_upper(counts.x2, counts.n, half)), 1.0 - 0.01 / counts.n)
+        if counts.two_classes:
+            low = max(float(clopper_pearson_lower(counts.x1, counts.n, self.alpha)), 0.01 / counts.n)
+            high = 1.0 - low
+        return float(self.functional.value(np.array(low), np.array(high)))
 
-    def __str__(self) -> str:
-        counts, size = self.counts, self.tail_set.size()
-        assert self.domain is not None
-        return "\n".join([
-            f"Lower confidence bound (equation 8) for class {counts.top} against its runner-up {counts.runner_up}",
-            f"  find        LCB = sup {{ L : Pi(L) <= {self.alpha:g} }}",
-            f"  with        Pi(L) = sup {{ P_q(X in W) : {_lhs(self.functional)} <= L, q in the {self.domain.name} }}",
-            f"  functional  {_named(self.functional)}",
-            f"  statistic   {self.statistic.name}: W = {{ x : T(x) >= T(x_obs) }} has {size:,} outcomes",
-            f"  observed    x1 = {counts.x1:,}, x2 = {counts.x2:,}, other = {counts.n - counts.x1 - counts.x2:,}, "
-            f"n = {counts.n:,}, {len(counts.votes)} classes"])
-
-
-@dataclass(frozen=True)
-class WorstCaseProblem:
-    """Equation 7 at a level L, with g the margin (9), the probit margin (10) or its Taylor polynomial (11).
-
-    Maximise P_q(X in W) over the q of the domain with g(q) <= level. The supremum lies on the curve g(q) =
-    level.
-
-    Attributes:
-        tail_set: W.
-        functional: g.
-        domain: where q may lie.
-        level: L.
-        alpha: the probability that the supremum is compared with.
-
-    Raises:
-        InvalidInputError: a level that no q of the domain has.
-    """
-
-    tail_set: TailSet
-    functional: Functional
-    domain: Domain
-    level: float
-    alpha: float
-
-    def __post_init__(self) -> None:
-        self.curve  # noqa: B018 - builds the curve, which checks the level
-
-    @cached_property
-    def curve(self) -> LevelCurve:
-        """The level curve inside the domain."""
-        return LevelCurve(self.tail_set, self.functional, self.domain, self.level)
-
-    def form(self, kind: type[Form], meter: Meter | None = None) -> Form:
-        """The problem as a `TermList`, `SmoothOracle` or `BlackBox`.
+    def solve(self, solver: str | Solver = "scipy", budget: Budget = Budget(), throw: bool = True, seed: int = 0
+              ) -> Bound:
+        """The proven lower bound: any solver may propose, rsopt proves (see `rsopt.lower_bound`).
 
         Args:
-            kind: the type of the form.
-            meter: counts and limits the evaluations; by default unlimited.
-
-        Raises:
-            RefusedError: the problem has no such form (see `lacks`).
-        """
-        reason = self.lacks(kind)
-        if reason is not None:
-            raise RefusedError(reason)
-        meter = meter or Meter(self.curve, Budget(math.inf), None)
-        if kind is TermList:
-            return TermList(self.curve, meter, 1e-6 * self.alpha)
-        return kind(self.curve, meter)
-
-    def lacks(self, kind: type[Form]) -> str | None:
-        """Why the problem does not offer this form, or None if it does."""
-        if kind is BlackBox:
-            return None
-        if not isinstance(self.functional, LinkFunctional):
-            return (f"The functional {self.functional.name!r} is known by its values only, so the problem is offered "
-                    "as a BlackBox and not as a " + kind.__name__ + ".")
-        if kind is TermList and self.tail_set.size() > MOST_TERMS:
-            return (f"The list would hold {self.tail_set.size():,} monomials (n = {self.tail_set.n:,}); at most "
-                    f"{MOST_TERMS:,} are listed. Take the SmoothOracle, or stream them with "
-                    "rsopt.solving.terms.monomials.")
-        return None
-
-    def solve(self, solver: str | Solver = "scipy", budget: Budget = Budget(), *,
-              stop_at: float | None = None, start: Array | None = None, rng: np.random.Generator | None = None,
-              throw: bool = True) -> Result:
-        """Let a solver propose the worst case, and report what rsopt computes about its proposal.
-
-        Args:
-            solver: a name (see `rsopt.solver_names`) or an instance.
-            budget: limits of this search.
-            stop_at: stop as soon as a feasible q has P_q(W) >= stop_at (Lemma 1).
-            start: a point near the expected optimum, shape (3,), tried beside the solver's own starts.
-            rng: source of randomness; seeded with 0 by default.
-            throw: whether a failing solver raises; otherwise the failure is a Result with Stop.FAILED, claim
-                NOTHING and the best point that was evaluated.
+            solver: name or instance.
+            budget: limits of each of the solver's searches.
+            throw: whether a failing solver raises; otherwise the failure is noted in the message and the proof goes on.
+            seed: seeds the solver's randomness.
 
         Raises:
             UnknownNameError, MissingDependencyError: the solver cannot be had.
-            RefusedError: the solver cannot take this problem; the text says why and which solvers can.
-            SolverFailedError: it raised, or returned no answer (only with `throw`).
-            InvalidInputError: a `start` that is no distribution.
+            SolverFailedError, RefusedError: only with `throw`.
         """
-        return Search(self, solver, budget, stop_at, start, rng or np.random.default_rng(0), throw).run()
+        started = time.perf_counter()
+        proposer = as_solver(solver)
+        found = invert(self.family, proposer, guess=self._guess(), plug_in=self.plug_in(), budget=budget, throw=throw,
+                       seed=seed)
+        return Bound(
+            lower=found.lower, lower_at_most=found.at_most, searched=found.searched, certified=True, method="exact",
+            functional=self.functional, statistic=self.statistic.name, alpha=self.alpha, solver=repr(proposer),
+            counts=self.counts, certificate=self._certificate(found), evaluations=found.evaluations,
+            seconds=time.perf_counter() - started, message=f"{found.notes} {obligation(self.functional)}".strip())
 
-    def to_terms(self) -> dict[str, Any]:
-        """Every monomial, the level constraint and the domain as JSON-ready values (see `rsopt.solving.exports.terms`).
-
-        Raises:
-            RefusedError: a functional known by its values only, or too many monomials; the text says how many.
-        """
-        from rsopt.solving.exports import terms
-
-        return terms(self)
-
-    def to_pyomo(self) -> ConcreteModel:
-        """The problem as a Pyomo ConcreteModel, to be printed, changed, or solved with Pyomo's solvers.
-
-        Raises:
-            MissingDependencyError: Pyomo is not installed.
-            RefusedError: a functional without an algebraic form, or too many monomials.
-        """
-        from rsopt.solving.exports import pyomo_model
-
-        return pyomo_model(self)
-
-    def polish(self, q: Array) -> tuple[Array, float]:
-        """One bounded minimisation along the curve around q by rsopt's own kernel.
-
-        Args:
-            q: shape (3,).
-
-        Returns:
-            (the better point, shape (3,); its tail probability).
-        """
-        from rsopt.solving.polish import polished
-
-        return polished(self.curve, q)
+    def _certificate(self, found: Inversion) -> Certificate | None:
+        """The certificate, or None for functionals and statistics that a file cannot name."""
+        if type(self.functional) not in FUNCTIONALS.values() or type(self.statistic) not in STATISTICS.values():
+            return None
+        observed = self.statistic.value(self.counts, self.functional, self.alpha)
+        witness, mesh, domain = found.witness, found.mesh, self.domain
+        return Certificate(
+            n=self.counts.n, x1=self.counts.x1, x2=self.counts.x2, alpha=self.alpha, functional=self.functional.name,
+            order=self.functional.order, statistic=self.statistic.name,
+            observed=observed if math.isfinite(observed) else None,
+            third_cell=domain.third_cell, least_q1=domain.least_q1,
+            lower=found.lower if mesh is not None else -math.inf, lower_at_most=witness.level if witness else None,
+            witness=witness.q if witness else None, cuts=() if mesh is None else tuple(mesh.cuts.tolist()),
+            kinds=() if mesh is None else mesh.runs())
 
     def __str__(self) -> str:
-        equation = next((number for kind, (number, _) in _EQUATIONS.items() if isinstance(self.functional, kind)), "7")
-        least = self.domain.least_q1
+        counts, size = self.counts, self.tail_set.size()
+        named = repr(self.functional) if self.functional.smooth else self.functional.name
         return "\n".join([
-            f"Worst case (equation {equation}) at level L = {self.level:.10g}",
-            f"  maximise    P_q(X in W),  X ~ Multinomial(n = {self.tail_set.n:,}, q)",
-            f"              a posynomial of degree {self.tail_set.n:,} with {self.tail_set.size():,} monomials",
-            "  over        q1, q2 >= 0, " + ("q3 >= 0" if self.domain.third_cell else "q3 = 0")
-            + (f", q1 >= {least:g}" if least > 0.0 else ""),
-            f"  subject to  {_lhs(self.functional)} <= {self.level:.10g}",
-            "              q1 + q2 + q3 = 1",
-            f"  compare     the supremum with alpha = {self.alpha:g}"])
-
-
-def _lhs(functional: Functional) -> str:
-    return next((text for kind, (_, text) in _EQUATIONS.items() if isinstance(functional, kind)), "g(q1, q2)")
-
-
-def _named(functional: Functional) -> str:
-    return repr(functional) if isinstance(functional, LinkFunctional) else functional.name
+            f"Lower confidence bound (equation 8) for class {counts.top} against its runner-up {counts.runner_up}",
+            f"  find        LCB = sup {{ L : Pi(L) <= {self.alpha:g} }}",
+            f"  with        Pi(L) = sup {{ P_q(X in W) : {self.functional.formula} <= L, q in the "
+            f"{self.domain.name} }}",
+            f"  functional  {named}",
+            f"  statistic   {self.statistic.name}: W = {{ x : T(x) >= T(x_obs) }} has {size:,} outcomes",
+            f"  observed    x1 = {counts.x1:,}, x2 = {counts.x2:,}, other = {counts.n - counts.x1 - counts.x2:,}, "
+            f"n = {counts.n:,}, {len(counts.votes)} classes"])

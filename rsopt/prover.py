@@ -9,15 +9,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from rsopt.domain import Domain, level_q1
-from rsopt.functionals import Functional, LinkFunctional
+from rsopt.family import TestFamily
 from rsopt.kernels import mesh as mesh_kernel
-from rsopt.staircase import TailSet
 
 Array = npt.NDArray[np.float64]
 
 # The proof aims a little below alpha, so that a checker with other arithmetic and its own slack can follow it.
 HEADROOM = 2e-6
+
+_RTOL = 1e-7
 
 
 class ProofStatus(enum.Enum):
@@ -39,6 +39,15 @@ class Mesh:
 
     cuts: Array
     kinds: npt.NDArray[np.int8]
+
+    def runs(self) -> tuple[tuple[str, int], ...]:
+        """The kinds by name, run-length coded as (name, count)."""
+        runs: list[tuple[str, int]] = []
+        for kind in self.kinds.tolist():
+            name = "corner" if kind == mesh_kernel.CORNER else "convex"
+            before = runs.pop()[1] if runs and runs[-1][0] == name else 0
+            runs.append((name, before + 1))
+        return tuple(runs)
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,70 +72,74 @@ _STATUS = {mesh_kernel.PROVED: ProofStatus.PROVED, mesh_kernel.WITNESS: ProofSta
            mesh_kernel.EXHAUSTED: ProofStatus.EXHAUSTED}
 
 
-def prove_level(tail_set: TailSet, functional: Functional, domain: Domain, level: float, alpha: float,
-                limit: int = 2_000_000) -> Proof:
-    """Try to prove sup {P_q(W) : q in domain, g(q) <= level} <= alpha.
+def prove_level(family: TestFamily, level: float, limit: int = 2_000_000) -> Proof:
+    """Try to prove Pi(level) = sup { P_q(W) : q in domain, g(q) <= level } <= alpha.
+
+    Compiled links use the convex pieces (fact 5), all other functionals corner pieces only (fact 4).
 
     Args:
-        tail_set: W.
-        functional: g; link functionals use the convex pieces (fact 5), all others corner pieces only (fact 4).
-        domain: the nulls.
+        family: tail set, functional, domain and alpha.
         level: L.
-        alpha: the level that the tail must not exceed.
         limit: most tail evaluations to spend.
 
     Returns:
         a `Proof`; its status says whether the bound L stands.
     """
-    if tail_set.top_row < 0:
+    if family.tail_set.top_row < 0:
         return Proof(ProofStatus.PROVED, _EMPTY, math.nan, 0)
-    if level > functional.range[1]:
+    if level > family.top:
         # No q has this level and every q lies below it: an empty curve that proves nothing.
         return Proof(ProofStatus.EXHAUSTED, None, math.nan, 0)
-    segment = domain.segment(functional, level)
+    segment = family.segment(level)
     if segment is None:
         return Proof(ProofStatus.PROVED, _EMPTY, math.nan, 0)
-    log_alpha = math.log(alpha) - HEADROOM
-    if not isinstance(functional, LinkFunctional):
-        return _prove_by_corners(tail_set, functional, level, segment, log_alpha, limit)
-    status, cuts, kinds, evaluations = mesh_kernel.prove(
-        tail_set.n, tail_set.stairs, tail_set.rule, tail_set.top_row, functional.kind, functional.coefficients,
-        float(level), segment[0], segment[1], log_alpha, limit)
-    if status == mesh_kernel.PROVED:
-        return Proof(ProofStatus.PROVED, Mesh(cuts, kinds), math.nan, evaluations)
-    return Proof(_STATUS[status], None, float(cuts[0]), evaluations)
+    log_alpha = math.log(family.alpha) - HEADROOM
+    f = family.functional.compiled
+    if f is None:
+        return _prove_by_corners(family, level, segment, log_alpha, limit)
+    found = mesh_kernel.prove(family.tail_set.compiled, mesh_kernel.Curve(f, float(level), *segment), log_alpha, limit)
+    if found.status == mesh_kernel.PROVED:
+        return Proof(ProofStatus.PROVED, Mesh(found.cuts, found.kinds), math.nan, found.evaluations)
+    return Proof(_STATUS[found.status], None, float(found.cuts[0]), found.evaluations)
 
 
-def _prove_by_corners(tail_set: TailSet, functional: Functional, level: float, segment: tuple[float, float],
-                      log_alpha: float, limit: int) -> Proof:
-    """First-order pieces only, which every functional admits: the step adapts to what the last ones allowed."""
-    slack = mesh_kernel.rounding_slack(tail_set.n)
+def _prove_by_corners(family: TestFamily, level: float, segment: tuple[float, float], log_alpha: float, limit: int
+                      ) -> Proof:
+    """First-order pieces only, which every functional admits: pieces that are too long are cut, all in one go.
 
-    def upper(q1: float, q2: float) -> float:
-        q = (q1, q2, max(1.0 - q1 - q2, 0.0))
-        return float(tail_set.log_probability(q, 1e-7)) + slack
+    Each piece is cut into about as many parts as its excess over the slack at its ends asks for.
+    """
+    slack = mesh_kernel.rounding_slack(family.tail_set.n)
 
-    def q1_at(q2: float) -> float:
-        return min(float(level_q1(functional, level, np.array(q2))), 1.0 - q2)
+    def q1_at(q2: Array) -> Array:
+        return np.minimum(family.functional.curve(level, q2), 1.0 - q2)
+
+    def upper(q1: Array, q2: Array) -> Array:
+        q = np.stack([q1, q2, np.maximum(1.0 - q1 - q2, 0.0)], axis=-1)
+        return family.tail_set.log_probability(q, _RTOL) + slack
 
     start, end = segment
-    cuts, step, used = [start], max(end - start, 1e-300), 0
-    while cuts[-1] < end:
-        here = cuts[-1]
-        there = min(here + step, end)
-        used += 1
-        if upper(q1_at(there), here) <= log_alpha:
-            cuts.append(there)
-            step *= 2.0
-            continue
-        step = 0.5 * (there - here)
-        if used >= limit or here + step <= here * (1.0 + 1e-13):
-            reached = upper(q1_at(here), here) - slack >= log_alpha
-            return Proof(ProofStatus.WITNESS if reached else ProofStatus.EXHAUSTED, None, here, used)
-    kinds = np.full(len(cuts) - 1, mesh_kernel.CORNER, np.int8)
-    if len(cuts) == 1:
-        if upper(q1_at(start), start) > log_alpha:
-            return Proof(ProofStatus.WITNESS, None, start, used + 1)
-        cuts.append(end)
-        kinds = np.zeros(1, np.int8)
-    return Proof(ProofStatus.PROVED, Mesh(np.array(cuts), kinds), math.nan, used)
+    left, right = np.array([start]), np.array([end])
+    proven, used = [np.array([start, end])], 0
+    while left.size:
+        q1 = q1_at(right)
+        over = upper(q1, left) - log_alpha
+        here = upper(q1, right) - log_alpha
+        used += 2 * left.size
+        worst = int(here.argmax())
+        if here[worst] - slack >= 0.0:
+            return Proof(ProofStatus.WITNESS, None, float(right[worst]), used)
+        failed = over > 0.0
+        proven.append(left[~failed])
+        left, right, over, here = left[failed], right[failed], over[failed], here[failed]
+        if left.size and (used >= limit or np.any(here >= 0.0) or np.any(right <= left * (1.0 + 1e-13))):
+            return Proof(ProofStatus.EXHAUSTED, None, float(right[int(here.argmax())]), used)
+        # The excess over the tail at the end itself is about linear in the length of the piece.
+        parts = np.clip(np.ceil(1.2 * (over - here) / -here), 2, 64).astype(int) if left.size else np.zeros(0, int)
+        steps = np.concatenate([np.arange(k) for k in parts]) if left.size else np.zeros(0)
+        first, length = np.repeat(left, parts), np.repeat((right - left) / parts, parts)
+        left, right = first + steps * length, np.where(steps + 1 == np.repeat(parts, parts), np.repeat(right, parts),
+                                                       first + (steps + 1) * length)
+    cuts = np.unique(np.concatenate(proven))
+    cuts = cuts if cuts.size > 1 else np.array([start, end])
+    return Proof(ProofStatus.PROVED, Mesh(cuts, np.full(cuts.size - 1, mesh_kernel.CORNER, np.int8)), math.nan, used)

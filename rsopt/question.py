@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,8 +10,9 @@ import numpy as np
 
 from rsopt.counts import MAX_DRAWS, Counts, checked_alpha
 from rsopt.errors import InvalidInputError
-from rsopt.functionals import Functional, Margin, ProbitMargin, TaylorProbitMargin, as_functional
-from rsopt.radius import checked_sigma, probit_radius, smoothed_margin_radius
+from rsopt.functional import Functional
+from rsopt.functionals import as_functional
+from rsopt.radius import checked_sigma
 from rsopt.registry import as_solver
 from rsopt.solver import Solver
 from rsopt.statistics import Statistic, as_statistic
@@ -70,8 +70,7 @@ class Question:
     @property
     def order(self) -> int | None:
         """Order of the Taylor polynomial; None for other functionals."""
-        order: int | None = getattr(self.functional, "order", None)
-        return order
+        return self.functional.order
 
     def at(self, alpha: float) -> Question:
         """The same at another error."""
@@ -132,7 +131,7 @@ def level_for_radius(functional: Functional, radius: float, sigma: float) -> flo
     """The least bound on g whose certified radius is at least `radius` and positive.
 
     Args:
-        functional: the margin, the probit margin or its Taylor polynomial.
+        functional: g, which says what radius a bound gives.
         radius: l2, in the units of the input and of sigma; 0 asks for any positive bound.
         sigma: standard deviation of the noise.
 
@@ -141,24 +140,20 @@ def level_for_radius(functional: Functional, radius: float, sigma: float) -> flo
             margin reaches.
     """
     scale = checked_sigma(sigma)
-    to_radius: Callable[[float, float], float]
     if isinstance(radius, bool) or not isinstance(radius, int | float) or not 0.0 <= radius < math.inf:
         raise InvalidInputError(f"A target radius must be a number from 0 on; found {radius!r}.")
-    if isinstance(functional, Margin):
-        to_radius, slope = smoothed_margin_radius, scale * math.sqrt(math.pi / 2.0)
-    elif isinstance(functional, ProbitMargin | TaylorProbitMargin):
-        to_radius, slope = probit_radius, 0.5 * scale
-    else:
-        raise InvalidInputError(f"The functional {functional.name!r} has no certified radius in rsopt; "
-                                "'margin', 'probit' and 'taylor-probit' have.")
-    level = max(radius / slope * (1.0 - 1e-14), ABOVE_ZERO)
-    while to_radius(level, scale) < radius:
-        level = math.nextafter(level, math.inf)
-    if level >= functional.range[1]:
-        largest = to_radius(functional.range[1], scale)
+    most = functional.range[1]
+    largest = functional.radius(most, scale)
+    low, high = 0.0, ABOVE_ZERO
+    while high < most and functional.radius(high, scale) < radius:
+        low, high = high, 2.0 * high
+    # Bisection down to neighbouring numbers; radii are rounded down, so only trying tells.
+    while high > ABOVE_ZERO and low < (middle := 0.5 * (low + high)) < high:
+        low, high = (middle, high) if functional.radius(middle, scale) < radius else (low, middle)
+    if high >= most:
         raise InvalidInputError(f"No votes certify radius {radius:g} at sigma {scale:g} with {functional.name!r}: its "
                                 f"largest radius is {largest:g}. Use a larger sigma or a smaller radius.")
-    return level
+    return high
 
 
 def least_samples(functional: Functional, level: float, alpha: float) -> int:

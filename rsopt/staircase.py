@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from rsopt.errors import InvalidInputError
-from rsopt.kernels.statistics import Rule, last_row, stair
-from rsopt.kernels.tail import log_tail
+from rsopt.kernels.links import IDENTITY, Link
+from rsopt.kernels.statistics import TABULATED, Rule, last_row, stair
+from rsopt.kernels.tail import Staircase, log_tails
 
 Array = npt.NDArray[np.float64]
 
@@ -40,8 +42,8 @@ class TailSet:
     @classmethod
     def from_rule(cls, rule: Rule) -> TailSet:
         """A tail set whose rows are computed on demand by a compiled statistic."""
-        stairs = np.zeros(rule[0] + 1, dtype=np.int32)
-        return cls(rule[0], stairs, rule, last_row(stairs, rule))
+        stairs = np.zeros(rule.n + 1, dtype=np.int32)
+        return cls(rule.n, stairs, rule, last_row(stairs, rule))
 
     @classmethod
     def from_stairs(cls, stairs: npt.ArrayLike) -> TailSet:
@@ -58,7 +60,7 @@ class TailSet:
         if n < 1 or np.any(np.diff(s) < 0) or s[0] < 0:
             raise InvalidInputError("The stairs of a tail set must be nondecreasing, non-negative and n + 1 long.")
         rows = np.flatnonzero(s <= n - np.arange(n + 1))
-        rule: Rule = (n, 2, 0, np.zeros(0), 0.0, 0.0)
+        rule = Rule(n, TABULATED, Link(IDENTITY, np.zeros(0)), 0.0, 0.0)
         top = int(rows[-1]) if rows.size else -1
         return cls(n, (np.minimum(s, n + 1) + 1).astype(np.int32), rule, top)
 
@@ -66,6 +68,11 @@ class TailSet:
     def everything(cls, n: int) -> TailSet:
         """The whole sample space: the tail set of an observation that is no evidence at all."""
         return cls.from_stairs(np.zeros(n + 1, dtype=np.int64))
+
+    @cached_property
+    def compiled(self) -> Staircase:
+        """W for compiled code."""
+        return Staircase(self.n, self.stairs, self.rule, self.top_row)
 
     def stair(self, x2: int) -> int:
         """s(x2): the least x1 with (x1, x2) in W; above n - x2 if there is none."""
@@ -148,8 +155,8 @@ class TailSet:
             raise InvalidInputError(f"q must have shape (3,) or (b, 3); found {points.shape}.")
         if not np.all(np.isfinite(points)) or np.any(points < 0.0) or np.any(points.sum(axis=-1) <= 0.0):
             raise InvalidInputError("q must be finite and non-negative with a positive sum.")
-        values = np.array([log_tail(a, b, c, draws, self.stairs, self.rule, self.top_row, d1, d2, rtol)
-                           for a, b, c in points.reshape(-1, 3).tolist()])
+        rows = np.ascontiguousarray(points.reshape(-1, 3))
+        values: Array = log_tails(rows, draws, self.compiled, d1, d2, rtol)
         return values.reshape(points.shape[:-1])
 
 

@@ -14,9 +14,10 @@ from scipy import special
 
 from rsopt.counts import Counts, checked_alpha
 from rsopt.errors import InvalidInputError, UnknownNameError
-from rsopt.functionals import Functional, LinkFunctional
+from rsopt.functional import Functional
+from rsopt.kernels.links import Link
 from rsopt.kernels.monotone import doubtful_level
-from rsopt.kernels.statistics import PLUG_IN, STUDENTIZED, raw_statistic, raw_statistics
+from rsopt.kernels.statistics import PLUG_IN, STUDENTIZED, Rule, raw_statistic, raw_statistics
 from rsopt.staircase import TailSet, hull_stairs
 
 Array = npt.NDArray[np.float64]
@@ -53,19 +54,21 @@ def tie_tolerance(value: float) -> float:
 
 
 def tabulated_tail_set(raw: Callable[[Array, Array], Array], counts: Counts) -> TailSet:
-    """The tail set of any statistic, from its values at all outcomes: the general path, for small n.
+    """The tail set of any statistic from its values: the general path.
+
+    The monotone hull of T_raw from a table of all outcomes, up to n = 3000; above, a monotone statistic that bisection
+    makes of it (`_bisected_tail_set`).
 
     Args:
         raw: T_raw(x1, x2) for arrays of one shape.
         counts: the observation.
 
     Raises:
-        InvalidInputError: a NaN among the values, or n above 3000.
+        InvalidInputError: a NaN among the values.
     """
     n = counts.n
     if n > LARGEST_TABLE:
-        raise InvalidInputError(f"This statistic is tabulated over all outcomes, which is limited to n = "
-                                f"{LARGEST_TABLE}; found n = {n:,}. Use 'studentized' or 'clopper-pearson'.")
+        return _bisected_tail_set(raw, counts)
     x1, x2 = np.meshgrid(np.arange(n + 1.0), np.arange(n + 1.0), indexing="ij")
     possible = x1 + x2 <= n
     table = np.full((n + 1, n + 1), -np.inf)
@@ -81,6 +84,53 @@ def tabulated_tail_set(raw: Callable[[Array, Array], Array], counts: Counts) -> 
     return _checked(TailSet.from_stairs(hull_stairs(table, threshold)), counts)
 
 
+def _bisected_tail_set(raw: Callable[[Array, Array], Array], counts: Counts) -> TailSet:
+    """The tail set of the statistic that bisection makes of T_raw, without a table of all outcomes.
+
+    In every row x2 the stair at a threshold t is where a bisection on "T_raw(x1, x2) >= t" ends. Where T_raw is
+    monotone in x1 this is the exact stair. Where it is not, it is still a statistic: for t < t' both bisections take
+    the same turns until one says yes and the other no, so the stairs grow with t, and the sets {x : x1 >= stair of a
+    row from x2 on} are nested. A bound needs no more of its statistic.
+    """
+    n = counts.n
+
+    def values(x1: npt.NDArray[np.int64], x2: npt.NDArray[np.int64]) -> Array:
+        found = np.asarray(raw(x1.astype(float), x2.astype(float)), dtype=float)
+        if np.isnan(found).any():
+            where = int(np.isnan(found).argmax())
+            raise InvalidInputError(f"The statistic is NaN at x1 = {x1[where]}, x2 = {x2[where]} (n = {n}). A NaN "
+                                    "would drop outcomes from the tail set and make the bound too large.")
+        return found
+
+    # The largest t at which the observation is in the set: by some row at or above its own, a bisection that ends at or
+    # before x1. Every turn to the right of x1 must have said yes; the first turn at or before x1 that says yes ends it.
+    rows = np.arange(counts.x2, n + 1)
+    target = np.minimum(counts.x1, n - rows)
+    low, high = np.full(rows.size, -1), n - rows + 1
+    ahead, best = np.full(rows.size, math.inf), np.full(rows.size, -math.inf)
+    while np.any(active := high - low > 1):
+        at, row = ((low + high) // 2)[active], rows[active]
+        found = values(at, row)
+        past = at > target[active]
+        best[active] = np.where(past, best[active], np.maximum(best[active], np.minimum(ahead[active], found)))
+        ahead[active] = np.where(past, np.minimum(ahead[active], found), ahead[active])
+        high[active] = np.where(past, at, high[active])
+        low[active] = np.where(past, low[active], at)
+    observed = float(best.max())
+    if observed == -math.inf:
+        return TailSet.everything(n)
+    threshold = observed if observed == math.inf else observed - tie_tolerance(observed)
+    rows = np.arange(n + 1)
+    low, high = np.full(n + 1, -1), n - rows + 1
+    while np.any(active := high - low > 1):
+        at = ((low + high) // 2)[active]
+        inside = values(at, rows[active]) >= threshold
+        high[active] = np.where(inside, at, high[active])
+        low[active] = np.where(inside, low[active], at)
+    stairs = np.where(high > n - rows, n + 1, high)
+    return _checked(TailSet.from_stairs(np.minimum.accumulate(stairs[::-1])[::-1]), counts)
+
+
 def _checked(tail_set: TailSet, counts: Counts) -> TailSet:
     if not tail_set.contains(counts.x1, counts.x2):
         raise AssertionError(f"The observation {counts.x1, counts.x2} is outside its own tail set.")
@@ -89,7 +139,7 @@ def _checked(tail_set: TailSet, counts: Counts) -> TailSet:
 
 @dataclass(frozen=True)
 class PlugIn:
-    """T = g(x/n), the source paper's choice.
+    """T = g(x/n), the choice of Moutaouakil's paper.
 
     With the probit margin it is +inf wherever x2 = 0 < x1, so nearly empty cells 1 and 2 reach T = +inf with
     probability near 1 and the bound collapses for every input. It is usable with `Margin` and the Taylor functional.
@@ -101,14 +151,14 @@ class PlugIn:
     def tail_set(self, counts: Counts, functional: Functional, alpha: float) -> TailSet:
         """W = {x : g(x/n) >= g(x_obs/n)}."""
         checked_alpha(alpha, self.largest_alpha)
-        if not isinstance(functional, LinkFunctional):
+        if functional.compiled is None:
             return tabulated_tail_set(lambda x1, x2: functional.value(x1 / counts.n, x2 / counts.n), counts)
-        return _compiled_tail_set(PLUG_IN, functional, 0.0, counts)
+        return _compiled_tail_set(PLUG_IN, functional.compiled, 0.0, counts)
 
     def value(self, counts: Counts, functional: Functional, alpha: float) -> float:
         """g(x_obs/n)."""
-        if isinstance(functional, LinkFunctional):
-            return _compiled_value(PLUG_IN, functional, 0.0, counts)
+        if functional.compiled is not None:
+            return _compiled_value(PLUG_IN, functional.compiled, 0.0, counts)
         return float(functional.value(np.array(counts.x1 / counts.n), np.array(counts.x2 / counts.n)))
 
 
@@ -130,65 +180,58 @@ class Studentized:
             InvalidInputError: alpha above 0.4; or a functional without a gradient.
         """
         z = float(special.ndtri(1.0 - checked_alpha(alpha, self.largest_alpha)))
-        if isinstance(functional, LinkFunctional):
-            return _compiled_tail_set(STUDENTIZED, functional, z, counts)
-        gradient = getattr(functional, "gradient", None)
-        if gradient is None:
-            raise InvalidInputError(f"The studentized statistic needs the gradient of {functional.name!r}, which has "
-                                    "none. Add gradient(q1, q2), or use statistic='plugin' or 'clopper-pearson'.")
-        return tabulated_tail_set(lambda x1, x2: _studentized(functional, gradient, counts.n, z, x1, x2), counts)
+        if functional.compiled is not None:
+            return _compiled_tail_set(STUDENTIZED, functional.compiled, z, counts)
+        return tabulated_tail_set(lambda x1, x2: _studentized(functional, counts.n, z, x1, x2), counts)
 
     def value(self, counts: Counts, functional: Functional, alpha: float) -> float:
         """T_raw at the observation."""
         z = float(special.ndtri(1.0 - alpha))
-        if isinstance(functional, LinkFunctional):
-            return _compiled_value(STUDENTIZED, functional, z, counts)
-        gradient = functional.gradient  # type: ignore[attr-defined]  # tail_set has refused functionals without one
+        if functional.compiled is not None:
+            return _compiled_value(STUDENTIZED, functional.compiled, z, counts)
         x1, x2 = np.array(float(counts.x1)), np.array(float(counts.x2))
-        return float(_studentized(functional, gradient, counts.n, z, x1, x2))
+        return float(_studentized(functional, counts.n, z, x1, x2))
 
 
-def _studentized(functional: Functional, gradient: Callable[[Array, Array], tuple[Array, Array]], n: int, z: float,
-                 x1: Array, x2: Array) -> Array:
-    """T_raw for a functional without a link; all arrays of one shape."""
+def _studentized(functional: Functional, n: int, z: float, x1: Array, x2: Array) -> Array:
+    """T_raw for a functional given in Python; all arrays of one shape."""
     c = z * z / 4.0
     total = n + 3.0 * c
     p1, p2 = (x1 + c) / total, (x2 + c) / total
-    a, b = gradient(p1, p2)
+    a, b = functional.gradient(p1, p2)
     spread = a * a * p1 * (1.0 - p1) + b * b * p2 * (1.0 - p2) - 2.0 * a * b * p1 * p2
     return functional.value(p1, p2) - z * np.sqrt(spread / total)
 
 
 @lru_cache(maxsize=1024)
-def _doubtful(n: int, functional: LinkFunctional, z: float) -> float:
-    return float(doubtful_level(n, functional.kind, functional.coefficients, z))
+def _doubtful(n: int, kind: int, coefficients: tuple[float, ...], z: float) -> float:
+    return float(doubtful_level(n, Link(kind, np.array(coefficients)), z))
 
 
-def _compiled_value(statistic: int, functional: LinkFunctional, z: float, counts: Counts) -> float:
-    return float(raw_statistic(counts.n, statistic, functional.kind, functional.coefficients, z, counts.x1, counts.x2))
+def _compiled_value(statistic: int, f: Link, z: float, counts: Counts) -> float:
+    return float(raw_statistic(counts.n, statistic, f, z, counts.x1, counts.x2))
 
 
-def _compiled_tail_set(statistic: int, functional: LinkFunctional, z: float, counts: Counts) -> TailSet:
-    n, kind, coefficients = counts.n, functional.kind, functional.coefficients
-    observed = _compiled_value(statistic, functional, z, counts)
+def _compiled_tail_set(statistic: int, f: Link, z: float, counts: Counts) -> TailSet:
+    n = counts.n
+    observed = _compiled_value(statistic, f, z, counts)
     if math.isnan(observed):
         raise InvalidInputError(f"The statistic is NaN at x1 = {counts.x1}, x2 = {counts.x2}.")
     if observed == -math.inf:
         return TailSet.everything(n)
     threshold = observed if observed == math.inf else observed - tie_tolerance(observed)
-    if statistic == STUDENTIZED and threshold <= _doubtful(n, functional, z):
+    if statistic == STUDENTIZED and threshold <= _doubtful(n, f.kind, tuple(f.coefficients.tolist()), z):
         # Near the corner x2 = n the raw statistic is not monotone and bisection could miss outcomes. Such an
         # observation is no evidence for its class: small n is tabulated, large n gets the whole space, which is safe.
         if n > LARGEST_TABLE:
             return TailSet.everything(n)
-        return tabulated_tail_set(
-            lambda x1, x2: raw_statistics(n, statistic, kind, coefficients, z, x1, x2), counts)
-    return _checked(TailSet.from_rule((n, statistic, kind, coefficients, z, threshold)), counts)
+        return tabulated_tail_set(lambda x1, x2: raw_statistics(n, statistic, f, z, x1, x2), counts)
+    return _checked(TailSet.from_rule(Rule(n, statistic, f, z, threshold)), counts)
 
 
 @dataclass(frozen=True)
 class ClopperPearson:
-    """T = g(lower limit of p1, upper limit of p2), each one-sided Clopper–Pearson at alpha/2 (formulas 4–6).
+    """T = g(lower limit of p1, upper limit of p2), each one-sided Clopper–Pearson at alpha/2 (equation 6).
 
     By Buehler's theorem the exact bound on this statistic is never below the two-way Clopper–Pearson bound itself.
     """

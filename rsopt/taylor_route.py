@@ -1,4 +1,4 @@
-"""The Taylor route as its source published it: a test of p_A > 1/2, then a restricted bound or a fallback (fact 10)."""
+"""The published Taylor route: a test of p_A > 1/2, then a restricted bound or a fallback (fact 10)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from rsopt.counts import Counts, checked_alpha
 from rsopt.domain import Edge, Simplex
 from rsopt.errors import InvalidInputError
 from rsopt.functionals import ProbitMargin, TaylorProbitMargin
-from rsopt.inversion import solve_lower_bound
 from rsopt.problem import LowerBoundProblem
 from rsopt.solver import Budget, Solver
 from rsopt.statistics import Statistic, clopper_pearson_lower, clopper_pearson_upper
@@ -23,7 +22,7 @@ _SAFE = 1e-12
 
 def published_bound(counts: Counts, functional: TaylorProbitMargin, statistic: Statistic, alpha: float,
                     solver: str | Solver, budget: Budget) -> Bound:
-    """A lower bound on the probit margin by the source's route, with the levels split so that it is proven at alpha.
+    """A lower bound on the probit margin by the published route, with the levels split so that it is proven at alpha.
 
     With gamma = `functional.gamma_share` · alpha and beta = alpha - gamma: if the one-sided Clopper–Pearson limit of
     p_A at beta exceeds 1/2, the bound is that of the Taylor margin at beta over the nulls with q1 >= 1/2; otherwise it
@@ -63,8 +62,7 @@ def published_bound(counts: Counts, functional: TaylorProbitMargin, statistic: S
     if low > 0.5:
         domain = Edge() if counts.two_classes else Simplex(least_q1=0.5)
         plain = dataclasses.replace(functional, as_published=False)
-        bound = solve_lower_bound(LowerBoundProblem(counts, plain, statistic, beta, domain), solver=solver,
-                                  budget=budget)
+        bound = LowerBoundProblem(counts, plain, statistic, beta, domain).solve(solver, budget)
         return dataclasses.replace(
             bound, functional=functional, alpha=level, method="published route, Taylor bound over q1 >= 1/2",
             seconds=time.perf_counter() - started,

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rsopt.domain import level_q1
-from rsopt.functionals import LinkFunctional
+from rsopt.family import TestFamily
 from rsopt.kernels import mesh as mesh_kernel
 from rsopt.kernels import witness as witness_kernel
-from rsopt.problem import LowerBoundProblem
 
 
 @dataclass(frozen=True)
@@ -22,37 +20,35 @@ class Witness:
     q: tuple[float, float, float]
 
 
-def descend(problem: LowerBoundProblem, level: float, q2: float, *, step: float) -> tuple[Witness | None, int]:
+def descend(family: TestFamily, level: float, q2: float, *, step: float) -> tuple[Witness | None, int]:
     """The least level near (level, q2) whose tail reaches alpha.
 
     Args:
-        problem: the observation, functional, statistic, alpha and domain.
+        family: tail set, functional, domain and alpha.
         level, q2: where to start, a point of the level curve.
         step: first step in the level.
 
     Returns:
         the witness, None if there is none nearby; and the number of tail evaluations.
     """
-    tail_set, functional, domain = problem.tail_set, problem.functional, problem.domain
-    assert domain is not None
-    aim = math.log(problem.alpha) + mesh_kernel.rounding_slack(tail_set.n)
-    if isinstance(functional, LinkFunctional):
-        found, q1, q2, used = witness_kernel.descend(
-            tail_set.n, tail_set.stairs, tail_set.rule, tail_set.top_row, functional.kind, functional.coefficients,
-            level, q2, domain.least_q1, not domain.third_cell, aim, step)
+    tail_set, functional, domain = family.tail_set, family.functional, family.domain
+    aim = math.log(family.alpha) + mesh_kernel.rounding_slack(tail_set.n)
+    if functional.compiled is not None:
+        found, q1, q2, used = witness_kernel.descend(tail_set.compiled, functional.compiled, level, q2,
+                                                     domain.least_q1, not domain.third_cell, aim, step)
     else:
-        found, q1, q2, used = _by_bisection(problem, level, q2, aim, step)
+        found, q1, q2, used = _by_bisection(family, level, q2, aim, step)
     if not math.isfinite(found) or math.isnan(q1) or q1 + q2 > 1.0 + 1e-12:
         return None, used
     q = (q1, q2, max(1.0 - q1 - q2, 0.0) if domain.third_cell else 0.0)
     value = float(functional.value(np.array(q1), np.array(q2)))
-    if not math.isfinite(value) or not float(tail_set.log_probability(q)) >= math.log(problem.alpha):
+    if not math.isfinite(value) or not float(tail_set.log_probability(q)) >= math.log(family.alpha):
         return None, used
     # g(q) as a checker with other arithmetic would round it.
     return Witness(max(found, value) + 1e-12 * (1.0 + abs(value)), q), used
 
 
-def _by_bisection(problem: LowerBoundProblem, level: float, q2: float, aim: float, step: float
+def _by_bisection(family: TestFamily, level: float, q2: float, aim: float, step: float
                   ) -> tuple[float, float, float, int]:
     """The least level whose tail reaches `aim` at the same share of the level curve, for a general functional.
 
@@ -61,21 +57,19 @@ def _by_bisection(problem: LowerBoundProblem, level: float, q2: float, aim: floa
     Returns:
         (level, q1, q2, evaluations); the level is infinite if none was found.
     """
-    tail_set, functional, domain = problem.tail_set, problem.functional, problem.domain
-    assert domain is not None
-    bottom, top = functional.range
-    segment = domain.segment(functional, level)
+    tail_set, bottom, top = family.tail_set, family.bottom, family.top
+    segment = family.segment(level)
     if segment is None:
         return math.inf, math.nan, math.nan, 0
     share = min(max((q2 - segment[0]) / (segment[1] - segment[0]), 0.0), 1.0) if segment[1] > segment[0] else 1.0
     used = 0
 
     def point(at: float) -> tuple[float, float] | None:
-        ends = domain.segment(functional, at)
+        ends = family.segment(at)
         if ends is None:
             return None
         second = ends[0] + share * (ends[1] - ends[0])
-        return min(float(level_q1(functional, at, np.array(second))), 1.0 - second), second
+        return min(float(family.functional.curve(at, np.array(second))), 1.0 - second), second
 
     def reached(at: float) -> bool:
         nonlocal used

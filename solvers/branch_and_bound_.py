@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from rsopt.domain import Domain
-from rsopt.functionals import LinkFunctional
 from rsopt.prover import HEADROOM, ProofStatus, prove_level
 from rsopt.solver import Budget, Claim, Proposal, Stop
 from rsopt.solving.forms import BlackBox, Form
@@ -55,15 +54,14 @@ class BranchAndBound:
         if tail < _NOTHING:
             return Proposal(q, Stop.CONVERGED, Claim.LOCAL, meter.best, message="the tail is too small to prove about")
         # Corner bounds alone are of first order: their number of nodes grows like one over the gap.
-        first_order = not isinstance(curve.functional, LinkFunctional)
+        first_order = curve.functional.compiled is None
         gap, proofs, nodes = max(self.tolerance, 1e-2) if first_order else self.tolerance, 0, 0
         while gap <= self.loosest:
             target = tail * (1.0 + gap)
             if target >= 1.0:
                 return Proposal(q, Stop.CONVERGED, Claim.GLOBAL, math.log(tail), tail_at_most=1.0,
                                 message="the tail attained is 1 to within the tolerance")
-            proof = prove_level(curve.tail_set, curve.functional, domain, curve.level, target * math.exp(HEADROOM),
-                                self.nodes)
+            proof = prove_level(replace(curve.family, alpha=target * math.exp(HEADROOM)), curve.level, self.nodes)
             meter.spend(proof.evaluations)
             proofs, nodes = proofs + 1, nodes + proof.evaluations
             if proof.status is ProofStatus.PROVED:

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from rsopt.functionals import Margin, TaylorProbitMargin
 from rsopt.solver import Stop
 from rsopt.solving.curve import LevelCurve
 from rsopt.solving.forms import SmoothOracle
@@ -109,7 +108,7 @@ def interior(curve: LevelCurve, q: Array) -> Array:
 
 def off_the_faces(curve: LevelCurve, q2: float) -> float:
     """q2, or where the curve reaches q1 = 0 or q2 = 0 the q2 of a point close by where both are positive."""
-    if isinstance(curve.functional, Margin | TaylorProbitMargin):
+    if np.isfinite(curve.family.bottom):
         tiny = 1e-4 / curve.tail_set.n
         return max(curve.with_q1(q2, tiny), 0.01 * tiny)
     return q2
@@ -117,7 +116,7 @@ def off_the_faces(curve: LevelCurve, q2: float) -> float:
 
 def level_gap(curve: LevelCurve) -> float | None:
     """-L where q1 - L <= q2 is a posynomial constraint as it stands (the margin with L <= 0); None elsewhere."""
-    return -curve.level if isinstance(curve.functional, Margin) and curve.level <= 0.0 else None
+    return -curve.level if curve.functional.linear and curve.level <= 0.0 else None
 
 
 def _condensed(curve: LevelCurve, q: Array, share: Array, radius: float) -> Condensed:

@@ -16,11 +16,11 @@ import numpy.typing as npt
 
 from rsopt.domain import Domain
 from rsopt.errors import SolverFailedError
+from rsopt.signomials import Signomial
 from rsopt.solver import Budget, Claim, Proposal, Stop
 from rsopt.solving.curve import LevelCurve
 from rsopt.solving.forms import Form, SmoothOracle, TermList
 from rsopt.solving.starts import starting_points
-from rsopt.solving.terms import Signomial
 
 from .condensation import Condensed, Run, condense, interior, off_the_faces
 

@@ -13,14 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from rsopt.domain import Domain
-from rsopt.functionals import Margin, ProbitMargin, TaylorProbitMargin
 from rsopt.solver import Budget, Claim, Proposal, Stop
 from rsopt.solving.forms import Form, TermList
 from rsopt.solving.meter import SearchEnded
 from rsopt.solving.starts import starting_points
 
 from .ipopt_ import STAY_NEAR_START
-from .pyomo_model import build_model
+from .pyomo_model import build_model, has_algebraic_form
 
 Array = npt.NDArray[np.float64]
 
@@ -48,8 +47,8 @@ class Pyomo:
 
     def refuses(self, form: Form, domain: Domain) -> str | None:
         """A functional without an algebraic form, or more monomials than `most_terms`."""
-        if not isinstance(form.curve.functional, Margin | ProbitMargin | TaylorProbitMargin):
-            return (f"The functional {form.curve.functional.name!r} has no algebraic form for a Pyomo model.")
+        if not has_algebraic_form(form.curve.functional):
+            return f"The functional {form.curve.functional.name!r} has no algebraic form for a Pyomo model."
         if isinstance(form, TermList) and form.size > self.most_terms:
             return (f"Written out, the tail has {form.size:,} monomials that matter; the model takes "
                     f"{self.most_terms:,} (field most_terms).")

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 from numpy.polynomial import chebyshev
-from scipy import special
 
 from rsopt.errors import RefusedError
-from rsopt.functionals import Margin, ProbitMargin, TaylorProbitMargin
+from rsopt.functional import Functional
+from rsopt.kernels.links import INVERSE, elementwise
 from rsopt.solving.forms import TermList
 
 if TYPE_CHECKING:
@@ -25,10 +26,10 @@ _LEAST_LOG = -37.0
 def build_model(form: TermList) -> ConcreteModel:
     """minimise -log sum_k c_k q1^a_k q2^b_k q3^d_k over the level set of the functional.
 
-    The variables are log q_i, in which the corners of the simplex are as smooth as its middle. The probit
-    margin uses one more variable s with ndtri(q1) <= L/2 - s and ndtri(q2) >= -L/2 - s: algebraic modelling
-    languages have no normal distribution function, so ndtr enters as its Chebyshev series on the range that
-    matters, which is good to 1e-13.
+    The variables are log q_i, in which the corners of the simplex are as smooth as its middle. A link
+    that the language cannot write (it has no normal distribution function) uses one more variable s with
+    f(q1) <= L/2 - s and f(q2) >= -L/2 - s: the inverse of f enters as its Chebyshev series on the range that matters,
+    which for the probit is good to 1e-13.
 
     Args:
         form: the monomials and the level curve.
@@ -68,30 +69,27 @@ def _add_level(model: Any, form: TermList) -> None:
     import pyomo.environ as pyo
 
     curve, functional = form.curve, form.curve.functional
-    if isinstance(functional, Margin):
-        model.level = pyo.Constraint(expr=model.q[1] - model.q[2] <= curve.level)
-    elif isinstance(functional, TaylorProbitMargin):
-        sides = []
-        for i in (1, 2):
-            u = 2.0 * model.q[i] - 1.0
-            series: Any = 0.0
-            for coefficient in reversed(functional.coefficients):
-                series = float(coefficient) + u * u * series
-            sides.append(u * series)
-        model.level = pyo.Constraint(expr=sides[0] - sides[1] <= curve.level)
-    elif isinstance(functional, ProbitMargin):
+    if not has_algebraic_form(functional):
+        raise RefusedError(f"The functional {functional.name!r} has no algebraic form for a Pyomo model.")
+    left = functional.expression(model.q[1], model.q[2], pyo.log)
+    if left is not None:
+        model.level = pyo.Constraint(expr=left <= curve.level)
+    else:
         model.s = pyo.Var(bounds=(0.0, curve.extent), initialize=0.5 * curve.extent,
-                          doc="ndtri(q1) = L/2 - s, ndtri(q2) = -L/2 - s; q3 = 0 at s = 0")
+                          doc="f(q1) = L/2 - s, f(q2) = -L/2 - s; q3 = 0 at s = 0")
         model.level = pyo.ConstraintList()
         for i, middle, sign in ((1, 0.5 * curve.level, 1.0), (2, -0.5 * curve.level, -1.0)):
-            at_s = _ndtr_of(model, middle - curve.extent, middle)
+            at_s = _inverse_of(functional, model, middle - curve.extent, middle)
             model.level.add(sign * (model.q[i] - at_s) <= 0.0)
-    else:
-        raise RefusedError(f"The functional {functional.name!r} has no algebraic form for a Pyomo model.")
 
 
-def _ndtr_of(model: Any, low: float, high: float) -> Any:
-    """ndtr(high - s) for s in [0, high - low], as sum_k c_k cos(k acos x), x being s scaled into (-1, 1).
+def has_algebraic_form(functional: Functional) -> bool:
+    """Whether g can be written in logs and powers, or through the inverse of its link."""
+    return functional.compiled is not None or functional.expression(0.25, 0.25, math.log) is not None
+
+
+def _inverse_of(functional: Functional, model: Any, low: float, high: float) -> Any:
+    """f^{-1}(high - s) for s in [0, high - low], as sum_k c_k cos(k acos x), x being s scaled into (-1, 1).
 
     The range is a tenth wider than needed at both ends, since acos has no derivative at -1 and 1. (Clenshaw's
     recurrence would be cheaper, but a model that holds it doubles in print at every step.)
@@ -99,7 +97,11 @@ def _ndtr_of(model: Any, low: float, high: float) -> Any:
     import pyomo.environ as pyo
 
     half, centre = 0.6 * (high - low), 0.5 * (high + low)
-    series = chebyshev.chebinterpolate(lambda x: special.ndtr(centre + half * x), 80)
+    f = functional.compiled
+    assert f is not None  # what has no expression has a compiled link
+    degree = 80
+    at_nodes: Array = elementwise(INVERSE, f, centre + half * chebyshev.chebpts1(degree + 1))
+    series = np.asarray(chebyshev.chebfit(chebyshev.chebpts1(degree + 1), at_nodes, degree), dtype=float)
     series = series[: int(np.flatnonzero(np.abs(series) > 1e-16).max()) + 1]
     angle = pyo.acos((high - centre - model.s) / half)
     return float(series[0]) + sum(float(c) * pyo.cos(k * angle) for k, c in enumerate(series.tolist()) if k > 0)

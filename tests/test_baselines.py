@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import pytest
 from arb_tail import log_tail
+from brackets import BRACKETS
 from scipy import special, stats
 
 import rsopt
@@ -62,13 +62,12 @@ def test_closed_forms_at_the_ends() -> None:
         assert baseline([0, n, 0], top=0, functional="margin", alpha=alpha).lower == -1.0
 
 
-def test_against_the_reference(reference: list[dict[str, Any]]) -> None:
-    for case in reference:
-        n, x1, x2 = case["n"], case["x1"], case["x2"]
-        counts = rsopt.Counts((x1, x2, n - x1 - x2), 0, 1)
-        for name, baseline in (("cpb", baselines.two_way_clopper_pearson), ("cohen", baselines.cohen)):
-            bound = baseline(counts, functional=case["functional"], alpha=case["alpha"])
-            assert bound.lower == pytest.approx(case[name], rel=1e-8, abs=1e-9)
+def test_against_the_reference() -> None:
+    for case in BRACKETS:
+        for expected, baseline in ((case.clopper_pearson, baselines.two_way_clopper_pearson),
+                                   (case.cohen, baselines.cohen)):
+            bound = baseline(case.counts, functional=case.functional, alpha=case.alpha)
+            assert bound.lower == pytest.approx(expected, rel=1e-8, abs=1e-9)
 
 
 @pytest.mark.parametrize("functional", ["margin", "probit", "taylor-probit"])

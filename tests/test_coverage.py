@@ -18,7 +18,6 @@ from enumeration import (
 
 import rsopt
 from rsopt import baselines
-from rsopt.domain import level_q1
 
 Array = npt.NDArray[np.float64]
 
@@ -43,7 +42,7 @@ def hardest_points(bounds: Bounds) -> Array:
             continue
         q2 = certificate.witness[1]
         level = bound.lower - 1e-9 * (1.0 + abs(bound.lower))
-        q1 = float(level_q1(bound.functional, level, np.array(q2)))
+        q1 = float(bound.functional.curve(level, np.array(q2)))
         if q1 + q2 <= 1.0:
             points.append([q1, q2, 1.0 - q1 - q2])
     return np.array(points).reshape(-1, 3)

@@ -47,3 +47,18 @@ def test_the_examples_of_soft_outputs_on_a_few_inputs(name: str, options: tuple[
     assert printed in run(name, *options, "--output", str(tmp_path))
     with Image.open(tmp_path / picture) as drawn:
         assert drawn.width > 700
+
+
+def test_no_bound_passes_the_envelope_of_a_few_samples(tmp_path: Path) -> None:
+    text = run("power_envelope.py", "--n", "20", "--levels", "20", "--output", str(tmp_path))
+    assert "no bound passes the envelope at any level" in text
+    assert "share of the means" in text
+    with Image.open(tmp_path / "power_envelope.png") as picture:
+        assert picture.width > 1400
+
+
+def test_looks_take_no_fewer_samples_than_any_rule_must(tmp_path: Path) -> None:
+    text = run("sequential_limit.py", "--streams", "4", "--inputs", "3", "--output", str(tmp_path))
+    assert "target 75% of the true radius: looks take 1." in text
+    with Image.open(tmp_path / "sequential_limit.png") as picture:
+        assert picture.width > 1100

@@ -11,7 +11,7 @@ from scipy import special
 
 import rsopt
 from rsopt.errors import InvalidInputError
-from rsopt.functionals import LinkFunctional
+from rsopt.functionals import CompiledFunctional as LinkFunctional
 from rsopt.kernels.monotone import doubtful_level
 from rsopt.kernels.statistics import raw_statistic
 from rsopt.staircase import TailSet
@@ -54,7 +54,7 @@ def test_tail_sets_are_monotone_and_hold_their_observation(functional: LinkFunct
 @pytest.mark.parametrize(("n", "alpha"), [(1, 0.05), (9, 1e-5), (33, 0.4), (60, 1e-3), (60, 1e-5)])
 def test_rows_found_on_demand_equal_the_tabulated_hull(functional: LinkFunctional, n: int, alpha: float) -> None:
     z = float(special.ndtri(1.0 - alpha))
-    raw = np.vectorize(lambda a, b: raw_statistic(n, 1, functional.kind, functional.coefficients, z, int(a), int(b)))
+    raw = np.vectorize(lambda a, b: raw_statistic(n, 1, functional.compiled, z, int(a), int(b)))
     for x1 in range(0, n + 1, max(n // 9, 1)):
         for x2 in range(0, n + 1 - x1, max(n // 7, 1)):
             found = rsopt.Studentized().tail_set(pair(n, x1, x2), functional, alpha)
@@ -69,17 +69,17 @@ def test_the_doubtful_level_bounds_every_place_where_the_statistic_is_not_monoto
     table = np.full((n + 1, n + 1), np.nan)
     for x1 in range(n + 1):
         for x2 in range(n + 1 - x1):
-            table[x1, x2] = raw_statistic(n, 1, functional.kind, functional.coefficients, z, x1, x2)
+            table[x1, x2] = raw_statistic(n, 1, functional.compiled, z, x1, x2)
     with np.errstate(invalid="ignore"):
         falls = table[1:] < table[:-1]
         rises = table[:, 1:] > table[:, :-1]
     worst = max(table[:-1][falls].max(initial=-math.inf), table[:, 1:][rises].max(initial=-math.inf))
-    assert worst <= doubtful_level(n, functional.kind, functional.coefficients, z)
+    assert worst <= doubtful_level(n, functional.compiled, z)
 
 
 def test_the_corner_is_doubtful_and_large_samples_there_are_no_evidence() -> None:
     z = float(special.ndtri(1.0 - 1e-5))
-    assert doubtful_level(1000, 0, np.zeros(0), z) > -1.0
+    assert doubtful_level(1000, rsopt.Margin().compiled, z) > -1.0
     bound = rsopt.lower_bound(rsopt.Counts((2, 9990, 8), 0, 1), functional="margin", alpha=1e-5)
     assert bound.lower == -1.0
     assert bound.lower_at_most == -1.0

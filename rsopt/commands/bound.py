@@ -54,7 +54,7 @@ def bound(
     draw more, use --anytime from the first look on: P(any of these bounds is ever wrong) <= alpha, for margin and
     probit. At one look it is smaller than the other bound; never take the larger of the two.
     """
-    from rsopt.bound import lower_bound
+    from rsopt.bounding import lower_bound
 
     votes, certified = [_count(text) for text in counts], 0 if top is None else top
     if anytime:

@@ -49,6 +49,8 @@ class Sampling:
 def certified(source: Source, inputs: Inputs, task: Task, sampling: Sampling, output: Path) -> list[Row]:
     """Says what will be done, and does it under a bar; errors as in `rsopt.runs.certify.certify`."""
     console, question = Console(), task.question
+    if source.weights:
+        console.print(source.weights, style="yellow", highlight=False, soft_wrap=True)
     console.print(f"[bold]{source.name}[/bold]: {len(inputs.chosen)} inputs, {source.classes} classes, sigma "
                   f"{question.sigma:g}, n {_most(task)}, alpha {question.alpha:g}; {_class_chosen(task)}; "
                   f"{described(task)}", highlight=False, soft_wrap=True)

@@ -20,12 +20,21 @@ PRESETS = ("digits",)
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """A model, the data, and how they are called in titles."""
+    """A model, the data, and how they are called in titles.
+
+    Attributes:
+        name: the title.
+        model: the model.
+        data: the data.
+        classes: columns of the model's output.
+        weights: what is to be said about where the model's weights come from; "" where the command line says it.
+    """
 
     name: str
     model: nn.Module
     data: Dataset
     classes: int
+    weights: str
 
     def inputs(self, limit: int | None, skip: int) -> Inputs:
         """Every `skip`-th input, at most `limit` of them."""
@@ -76,11 +85,14 @@ class Named:
         if self.model is None or self.data is None:
             missing = "--model" if self.model is None else "--data"
             raise InvalidInputError(f"Give {missing} too: --model module:callable, --data module:callable or FILE.npz.")
-        from rsopt.smoothing.loading import load_data, load_model
+        from rsopt.smoothing.evaluation import class_count
+        from rsopt.smoothing.loading import as_made, load_data, load_model
 
         model = self._placed(load_model(self.model, weights=self.weights))
         data = load_data(self.data)
-        return Source(f"{self.model} on {self.data}", model, data, self.classes or output_columns(model, data))
+        classes = self.classes or class_count(model, data.images[0])
+        return Source(f"{self.model} on {self.data}", model, data, classes,
+                      as_made(self.model) if self.weights is None else "")
 
     def _preset(self, name: str, sigma: float) -> Source:
         if name not in PRESETS:
@@ -94,7 +106,7 @@ class Named:
 
         # For a network this small the threads of one pass wait for each other longer than they work.
         torch.set_num_threads(1)
-        return Source("digits", self._placed(digits_model(DigitsRecipe(sigma=sigma))), digits_data(), 10)
+        return Source("digits", self._placed(digits_model(DigitsRecipe(sigma=sigma))), digits_data(), 10, "")
 
     def _placed(self, model: nn.Module) -> nn.Module:
         if self.device is None:
@@ -104,22 +116,3 @@ class Named:
         except (RuntimeError, AssertionError) as error:  # torch raises both for a device it was not built for
             raise InvalidInputError(f"The device {self.device!r} cannot be used: {str(error).splitlines()[0]}"
                                     ) from error
-
-
-def output_columns(model: nn.Module, data: Dataset) -> int:
-    """How many classes the model tells apart: the columns of its output for the first input.
-
-    Raises:
-        InvalidInputError: its output is no row of scores.
-    """
-    import torch
-
-    from rsopt.smoothing.evaluation import eval_mode, input_dtype, model_device
-
-    with eval_mode(model), torch.inference_mode():
-        output = model(data.images[:1].to(model_device(model, None), input_dtype(model)))
-    if not isinstance(output, torch.Tensor) or output.ndim != 2 or output.shape[1] < 2:
-        found = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
-        raise InvalidInputError(f"The model must return one row of class scores an image, (1, classes); found {found}. "
-                                "Wrap it so that it does.")
-    return int(output.shape[1])

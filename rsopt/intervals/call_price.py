@@ -1,4 +1,4 @@
-"""The tangent function c_b(L) of the probit margin, and its inverse: a Black–Scholes price and a volatility.
+"""The tangent function c_b(L) of the probit margin (proposition P2), and its inverse: an option price and a volatility.
 
 For b >= 1 and any u in [0, 1], v in [0, 1] with ndtri(u) - ndtri(v) <= L,
 

@@ -2,8 +2,8 @@
 
 Under the null {E x <= m}, with 0 <= lam <= STAKE/m fixed before the block, every factor 1 + lam (x - m) is
 positive and has mean at most 1, so the capital is a nonnegative supermartingale and exceeds 1/alpha at any
-time with probability at most alpha (Ville). With slopes, m = m(L) changes from block to block with b, and the
-same holds under {M2 <= L}. Two betting schemes:
+time with probability at most alpha (Ville; proposition P3). With slopes, m = m(L) changes from block to block with
+b, and the same holds under {M2 <= L}. Two betting schemes:
 
 *Digital hedge.* For n rows known in advance the likelihood-ratio wealth of the best test is a digital option;
 the bet hedges it. alpha W is the option's price in units of its payoff, and the chord over a two-point step
@@ -13,8 +13,8 @@ limit for small alpha W). Where few rows are low, the option is the binomial one
 nulls are nested, a grid is fixed before the bets that depend on them, and the report is the null before the
 first one not rejected. If that report is above the truth, then L*, the first grid point above the truth, was
 rejected, and this has probability at most alpha. The grid may depend on a first stage in which the bets do
-not depend on the null except through the clip at STAKE/m: there each factor decreases in m, so the capital
-K_A decreases in L, K_A(L*) <= K_A(truth), and K_A(truth) followed by the growth of L* is a supermartingale
+not depend on the null except through the clip at STAKE/m (proposition P4): there each factor decreases in m, so
+the capital K_A decreases in L, K_A(L*) <= K_A(truth), and K_A(truth) followed by the growth of L* is a supermartingale
 that starts at 1. A cap m (1 - m) on the variance in the first stage would break this. With a selection sample of
 enough rows there is no first stage: the grid rests on the sample, which is independent of the rows.
 

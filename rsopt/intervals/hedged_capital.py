@@ -16,7 +16,7 @@ from numba import njit
 
 from rsopt.intervals.values import from_unit, unit_values
 
-#: c of the source: bets stay below c/m.
+#: c of Waudby-Smith & Ramdas (2024): bets stay below c/m.
 CAP = 0.5
 
 

@@ -20,7 +20,7 @@ from numba import njit
 
 from rsopt.intervals.values import from_unit, unit_values
 
-#: Cap on l, called c in the source.
+#: Cap on l, called c by Waudby-Smith & Ramdas (2024).
 CAP = 0.5
 
 

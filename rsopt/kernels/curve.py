@@ -9,27 +9,25 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from rsopt.kernels.links import curve_q1, level_to_end, link_inverse, rest
-from rsopt.kernels.statistics import Rule
-from rsopt.kernels.tail import log_tail
+from rsopt.kernels.links import Link, curve_q1, level_to_end, link_inverse, rest
+from rsopt.kernels.tail import Staircase, log_tail
 
 
 @njit(cache=True, error_model="numpy")
-def curve_point(kind: int, coefficients: np.ndarray, level: float, low: float, high: float, s: float
-                ) -> tuple[float, float, float]:
+def curve_point(f: Link, level: float, low: float, high: float, s: float) -> tuple[float, float, float]:
     """q = (q1, q2, q3) at s, with q2 clamped to [low, high]."""
-    q2 = level_to_end(kind, coefficients, level) if s <= 0.0 else link_inverse(kind, coefficients, -0.5 * level - s)
+    q2 = level_to_end(f, level) if s <= 0.0 else link_inverse(f, -0.5 * level - s)
     q2 = min(max(q2, low), high)
-    q1 = curve_q1(kind, coefficients, level, q2)
+    q1 = curve_q1(f, level, q2)
     return q1, q2, rest(q1, q2)
 
 
 @njit(cache=True, error_model="numpy")
-def curve_log_tails(kind: int, coefficients: np.ndarray, level: float, low: float, high: float, s: np.ndarray,
-                    n: int, stairs: np.ndarray, rule: Rule, top_row: int, rtol: float) -> np.ndarray:
+def curve_log_tails(f: Link, level: float, low: float, high: float, s: np.ndarray, tails: Staircase,
+                    rtol: float) -> np.ndarray:
     """log P_q(W) at each s, shape (b,) -> (b,)."""
     values = np.empty(s.size)
     for i in range(s.size):
-        q1, q2, q3 = curve_point(kind, coefficients, level, low, high, s[i])
-        values[i] = log_tail(q1, q2, q3, n, stairs, rule, top_row, 0, 0, rtol)
+        q1, q2, q3 = curve_point(f, level, low, high, s[i])
+        values[i] = log_tail(q1, q2, q3, tails, rtol)
     return values

@@ -4,12 +4,11 @@ A link is increasing, odd about 1/2 (f(1 - q) = -f(q)), its derivative is symmet
 minimum there, and its second derivative is nondecreasing. Every bound in the certificate that needs more
 than monotonicity rests on these properties. They hold for the identity (f' = 1), for the probit
 (f' = 1/phi(z), f'' = z/phi(z)²) and for odd polynomials in q - 1/2 with positive coefficients.
-
-Links are passed to compiled code as ``(kind, coefficients)``; `coefficients` is empty unless the link is a
-polynomial, and holds the coefficients of (2q - 1)^1, (2q - 1)^3, … otherwise.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -22,41 +21,51 @@ VALUE, SLOPE, CURVATURE, INVERSE = 0, 1, 2, 3
 EPS = 2.220446049250313e-16
 
 
+class Link(NamedTuple):
+    """A link for compiled code.
+
+    `coefficients` is empty unless the link is a polynomial, and holds those of (2q - 1)^1, (2q - 1)^3, … otherwise.
+    """
+
+    kind: int
+    coefficients: np.ndarray
+
+
 @njit(cache=True, error_model="numpy")
-def link(kind: int, coefficients: np.ndarray, q: float) -> float:
+def link_value(f: Link, q: float) -> float:
     """f(q)."""
-    if kind == IDENTITY:
+    if f.kind == IDENTITY:
         return q - 0.5
-    if kind == PROBIT:
+    if f.kind == PROBIT:
         return ndtri(q)
     u = 2.0 * q - 1.0
     total = 0.0
-    for k in range(coefficients.size - 1, -1, -1):
-        total = total * u * u + coefficients[k]
+    for k in range(f.coefficients.size - 1, -1, -1):
+        total = total * u * u + f.coefficients[k]
     return total * u
 
 
 @njit(cache=True, error_model="numpy")
-def link_slope(kind: int, coefficients: np.ndarray, q: float) -> float:
+def link_slope(f: Link, q: float) -> float:
     """f'(q)."""
-    if kind == IDENTITY:
+    if f.kind == IDENTITY:
         return 1.0
-    if kind == PROBIT:
+    if f.kind == PROBIT:
         d = density(ndtri(q)) if 0.0 < q < 1.0 else 0.0
         return 1.0 / d if d > 0.0 else np.inf
     u = 2.0 * q - 1.0
     total = 0.0
-    for k in range(coefficients.size - 1, -1, -1):
-        total = total * u * u + (2 * k + 1) * coefficients[k]
+    for k in range(f.coefficients.size - 1, -1, -1):
+        total = total * u * u + (2 * k + 1) * f.coefficients[k]
     return 2.0 * total
 
 
 @njit(cache=True, error_model="numpy")
-def link_curvature(kind: int, coefficients: np.ndarray, q: float) -> float:
+def link_curvature(f: Link, q: float) -> float:
     """f''(q)."""
-    if kind == IDENTITY:
+    if f.kind == IDENTITY:
         return 0.0
-    if kind == PROBIT:
+    if f.kind == PROBIT:
         z = ndtri(q)
         d = density(z) if 0.0 < q < 1.0 else 0.0
         if d * d > 0.0:
@@ -64,21 +73,21 @@ def link_curvature(kind: int, coefficients: np.ndarray, q: float) -> float:
         return np.inf if q > 0.5 else -np.inf
     u = 2.0 * q - 1.0
     total = 0.0
-    for k in range(coefficients.size - 1, 0, -1):
-        total = total * u * u + (2 * k + 1) * (2 * k) * coefficients[k]
+    for k in range(f.coefficients.size - 1, 0, -1):
+        total = total * u * u + (2 * k + 1) * (2 * k) * f.coefficients[k]
     return 4.0 * total * u
 
 
 @njit(cache=True, error_model="numpy")
-def link_inverse(kind: int, coefficients: np.ndarray, y: float) -> float:
+def link_inverse(f: Link, y: float) -> float:
     """The q in [0, 1] with f(q) = y; y is clamped to [f(0), f(1)]."""
-    if kind == IDENTITY:
+    if f.kind == IDENTITY:
         return min(max(y + 0.5, 0.0), 1.0)
-    if kind == PROBIT:
+    if f.kind == PROBIT:
         return ndtr(y)
     top = 0.0
-    for k in range(coefficients.size):
-        top += coefficients[k]
+    for k in range(f.coefficients.size):
+        top += f.coefficients[k]
     if abs(y) >= top:
         return 1.0 if y > 0.0 else 0.0
     # f is convex for u > 0, so Newton's method from the right end converges monotonically.
@@ -86,9 +95,9 @@ def link_inverse(kind: int, coefficients: np.ndarray, y: float) -> float:
     for _ in range(200):
         value = 0.0
         slope = 0.0
-        for k in range(coefficients.size - 1, -1, -1):
-            value = value * u * u + coefficients[k]
-            slope = slope * u * u + (2 * k + 1) * coefficients[k]
+        for k in range(f.coefficients.size - 1, -1, -1):
+            value = value * u * u + f.coefficients[k]
+            slope = slope * u * u + (2 * k + 1) * f.coefficients[k]
         step = (value * u - abs(y)) / slope
         u -= step
         if step <= EPS * u:
@@ -98,63 +107,63 @@ def link_inverse(kind: int, coefficients: np.ndarray, y: float) -> float:
 
 
 @njit(cache=True, error_model="numpy")
-def elementwise(what: int, kind: int, coefficients: np.ndarray, values: np.ndarray) -> np.ndarray:
+def elementwise(what: int, f: Link, values: np.ndarray) -> np.ndarray:
     """f, f', f'' or the inverse of f, by `what`, at every entry of a float array of shape (b,)."""
     result = np.empty(values.size)
     for i in range(values.size):
         if what == VALUE:
-            result[i] = link(kind, coefficients, values[i])
+            result[i] = link_value(f, values[i])
         elif what == SLOPE:
-            result[i] = link_slope(kind, coefficients, values[i])
+            result[i] = link_slope(f, values[i])
         elif what == CURVATURE:
-            result[i] = link_curvature(kind, coefficients, values[i])
+            result[i] = link_curvature(f, values[i])
         else:
-            result[i] = link_inverse(kind, coefficients, values[i])
+            result[i] = link_inverse(f, values[i])
     return result
 
 
 @njit(cache=True, error_model="numpy")
-def curve_start(kind: int, coefficients: np.ndarray, level: float) -> float:
+def curve_start(f: Link, level: float) -> float:
     """Smallest q2 on the curve f(q1) - f(q2) = level, rounded down (q1 >= 0 there; 0 for level >= 0)."""
-    if level >= 0.0 or kind == PROBIT:
+    if level >= 0.0 or f.kind == PROBIT:
         return 0.0
-    bottom = link(kind, coefficients, 0.0)
-    return max(0.0, link_inverse(kind, coefficients, bottom - level) - 4.0 * EPS)
+    bottom = link_value(f, 0.0)
+    return max(0.0, link_inverse(f, bottom - level) - 4.0 * EPS)
 
 
 @njit(cache=True, error_model="numpy")
-def curve_end(kind: int, coefficients: np.ndarray, level: float) -> float:
+def curve_end(f: Link, level: float) -> float:
     """Largest q2 on the curve, where q3 = 0: f(q2) = -level/2 by oddness; rounded up."""
-    q2 = level_to_end(kind, coefficients, level)
+    q2 = level_to_end(f, level)
     return min(1.0, q2 + 8.0 * EPS * q2 * (1.0 + level * level))
 
 
 @njit(cache=True, error_model="numpy")
-def level_to_end(kind: int, coefficients: np.ndarray, level: float) -> float:
+def level_to_end(f: Link, level: float) -> float:
     """The q2 with q3 = 0 on the curve, to rounding."""
-    if kind == IDENTITY:
+    if f.kind == IDENTITY:
         return 0.5 * (1.0 - level)
-    return link_inverse(kind, coefficients, -0.5 * level)
+    return link_inverse(f, -0.5 * level)
 
 
 @njit(cache=True, error_model="numpy")
-def curve_q1(kind: int, coefficients: np.ndarray, level: float, q2: float) -> float:
+def curve_q1(f: Link, level: float, q2: float) -> float:
     """h(q2): the q1 with f(q1) - f(q2) = level, clamped to [0, 1]."""
-    if kind == IDENTITY:
+    if f.kind == IDENTITY:
         return min(max(q2 + level, 0.0), 1.0)
-    if q2 == 0.0 and kind == PROBIT:
+    if q2 == 0.0 and f.kind == PROBIT:
         return 0.0
-    return link_inverse(kind, coefficients, level + link(kind, coefficients, q2))
+    return link_inverse(f, level + link_value(f, q2))
 
 
 @njit(cache=True, error_model="numpy")
-def curve_q1_error(kind: int, q1: float, q2: float, level: float) -> float:
+def curve_q1_error(f: Link, q1: float, q2: float, level: float) -> float:
     """A bound on the rounding error of `curve_q1`, absolute.
 
     The probit is computed to a few units in the last place; dq1 = phi(z1) dz1 and phi(z) <= (1 + |z|) min(q, 1-q)
     turn that into the quadratic factor. The other links have bounded condition numbers.
     """
-    if kind == PROBIT:
+    if f.kind == PROBIT:
         z = abs(ndtri(q2)) if 0.0 < q2 < 1.0 else 40.0
         z = min(z, 40.0) + abs(level)
         return 8.0 * EPS * min(q1, 1.0 - q1) * (1.0 + z) * (1.0 + z) + 2.0 * EPS * q1

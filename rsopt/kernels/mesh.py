@@ -15,6 +15,7 @@ coefficients. So the proof costs one tail evaluation a node.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -22,25 +23,64 @@ from numba import njit
 from rsopt.kernels.links import (
     EPS,
     IDENTITY,
+    Link,
     curve_q1,
     curve_q1_error,
     link_curvature,
     link_slope,
     rest,
 )
-from rsopt.kernels.statistics import Rule
-from rsopt.kernels.tail import log_tail, log_tail_above
-
-Node = tuple[float, float, float, float]  # q1 rounded up, q1 rounded down, q3 rounded up, q3 rounded down
-Factors = tuple[float, float, float]
+from rsopt.kernels.tail import Staircase, log_tail, log_tail_above
 
 PROVED, WITNESS, EXHAUSTED = 0, 1, 2
 CORNER, CONVEX = 0, 1
 
 _RTOL = 1e-7
 _LEFT_OUT = math.log(5e-5)  # of alpha, on each side of the window of a proof's tail; added, so it costs slack only
-_DEEPEST = 50.0
+_DEEPEST = 50.0  # deeper tails would allow pieces whose factors only logarithms can hold, which no checker should need
 _SHARE = 0.8  # of the slack at a node that a piece may use up: less means more nodes, more means more failures
+_LEAST_SHARE = 1e-4
+_FIRST_STEP = 1e-3  # of q2: the first convex piece that is tried
+
+
+class Curve(NamedTuple):
+    """The level curve f(q1) - f(q2) = level from q2 = start to q2 = end."""
+
+    f: Link
+    level: float
+    start: float
+    end: float
+
+
+class Node(NamedTuple):
+    """A point of the curve: q2, and q1 and q3 rounded up and down."""
+
+    q2: float
+    q1_up: float
+    q1_down: float
+    q3_up: float
+    q3_down: float
+
+
+class Factors(NamedTuple):
+    """By how much a convex piece may exceed the geometric path between its ends, coordinate by coordinate."""
+
+    r1: float
+    r2: float
+    r3: float
+
+
+class Outcome(NamedTuple):
+    """How a proof ended: status, cuts (k + 1,), the kind (k,) of each piece, and evaluations spent.
+
+    WITNESS: cuts holds one q2 where the tail reaches alpha. EXHAUSTED: the q2 where the budget ended or the slack was
+    too small.
+    """
+
+    status: int
+    cuts: np.ndarray
+    kinds: np.ndarray
+    evaluations: int
 
 
 @njit(cache=True, error_model="numpy")
@@ -50,266 +90,137 @@ def rounding_slack(n: int) -> float:
 
 
 @njit(cache=True, error_model="numpy")
-def _upper_log_tail(q1: float, q2: float, q3: float, n: int, stairs: np.ndarray, rule: Rule, top_row: int,
-                    log_alpha: float) -> float:
-    return log_tail_above(q1, q2, q3, n, stairs, rule, top_row, 0, 0, _RTOL, log_alpha + _LEFT_OUT) + rounding_slack(n)
+def prove(tails: Staircase, curve: Curve, log_alpha: float, limit: int) -> Outcome:
+    """Prove sup P <= alpha over the curve.
 
-
-@njit(cache=True, error_model="numpy")
-def _slopes(kind: int, coefficients: np.ndarray, a: float, b: float) -> tuple[float, float]:
-    """Least and largest f' on [a, b]."""
-    at_a = link_slope(kind, coefficients, a)
-    at_b = link_slope(kind, coefficients, b)
-    low = link_slope(kind, coefficients, 0.5) if a <= 0.5 <= b else min(at_a, at_b)
-    return low, max(at_a, at_b)
-
-
-@njit(cache=True, error_model="numpy")
-def chord_gaps(kind: int, coefficients: np.ndarray, a1: float, b1: float, a2: float, b2: float
-               ) -> tuple[float, float]:
-    """How far the curve can rise above, and fall below, its chord over q2 in [a2, b2] with q1 in [a1, b1].
-
-    h'' = (f''(q2) - f''(q1) h'²)/f'(q1), bounded with f'' nondecreasing and f' least at 1/2.
-    """
-    if kind == IDENTITY:
-        return 0.0, 0.0
-    slope1_low, slope1_high = _slopes(kind, coefficients, a1, b1)
-    slope2_low, slope2_high = _slopes(kind, coefficients, a2, b2)
-    steep_low = (slope2_low / slope1_high) ** 2
-    steep_high = (slope2_high / slope1_low) ** 2
-    bend1_low = link_curvature(kind, coefficients, a1)
-    bend1_high = link_curvature(kind, coefficients, b1)
-    high = link_curvature(kind, coefficients, b2) - bend1_low * (steep_high if bend1_low < 0.0 else steep_low)
-    low = link_curvature(kind, coefficients, a2) - bend1_high * (steep_high if bend1_high > 0.0 else steep_low)
-    up = max(-low, 0.0) / slope1_low
-    down = max(high, 0.0) / slope1_low
-    scale = 0.125 * (b2 - a2) * (b2 - a2) * (1.0 + 1e-9)
-    return up * scale, down * scale
-
-
-@njit(cache=True, error_model="numpy")
-def _node(kind: int, coefficients: np.ndarray, level: float, q2: float) -> tuple[float, float, float, float]:
-    """(q1 rounded up, q1 rounded down, q3 rounded up, q3 rounded down) on the curve at q2."""
-    q1 = curve_q1(kind, coefficients, level, q2)
-    error = curve_q1_error(kind, q1, q2, level)
-    up = min(q1 + error, 1.0 - q2)
-    down = max(q1 - error, 0.0)
-    return up, down, rest(down, q2) * (1.0 + EPS) + EPS * EPS, rest(up, q2) * (1.0 - EPS)
-
-
-@njit(cache=True, error_model="numpy")
-def _factors(kind: int, coefficients: np.ndarray, a: Node, b: Node, a2: float, b2: float
-             ) -> tuple[float, float, float]:
-    """(r1, r2, r3) of a convex piece; infinite where an end has a zero coordinate."""
-    _, a1_down, a3_up, _ = a
-    b1_up, _, _, b3_down = b
-    if a1_down <= 0.0 or a2 <= 0.0 or b3_down <= 0.0:
-        return np.inf, np.inf, np.inf
-    up, down = chord_gaps(kind, coefficients, a1_down, b1_up, a2, b2)
-    d1 = math.log(b1_up / a1_down)
-    d2 = math.log(b2 / a2)
-    d3 = math.log(a3_up / b3_down)
-    r1 = math.exp(0.125 * d1 * d1) * (1.0 + up / a1_down)
-    r2 = math.exp(0.125 * d2 * d2)
-    r3 = math.exp(0.125 * d3 * d3) * (1.0 + down / b3_down)
-    return r1, r2, r3
-
-
-@njit(cache=True, error_model="numpy")
-def _loss(e: Node, q2: float, r: Factors, n: int) -> float:
-    """n log sum(e∘r): what the convex bound loses at the end e."""
-    q1, _, q3, _ = e
-    return n * math.log(q1 * r[0] + q2 * r[1] + q3 * r[2])
-
-
-@njit(cache=True, error_model="numpy")
-def _covered(e: Node, q2: float, r: Factors, n: int, stairs: np.ndarray, rule: Rule, top_row: int,
-             log_alpha: float) -> float:
-    """log F_W(e∘r), an upper bound."""
-    q1, _, q3, _ = e
-    return (_upper_log_tail(q1 * r[0], q2 * r[1], q3 * r[2], n, stairs, rule, top_row, log_alpha)
-            + _loss(e, q2, r, n))
-
-
-@njit(cache=True, error_model="numpy")
-def _corner(b: Node, a2: float, n: int, stairs: np.ndarray, rule: Rule, top_row: int, log_alpha: float) -> float:
-    """log P at (q1(b), q2(a)), an upper bound over the piece."""
-    q1 = b[0]
-    return _upper_log_tail(q1, a2, rest(q1, a2), n, stairs, rule, top_row, log_alpha)
-
-
-@njit(cache=True, error_model="numpy")
-def _next(kind: int, coefficients: np.ndarray, level: float, here: Node, q2: float, end: float, step: float,
-          target: float, n: int) -> tuple[float, Node, Factors, float]:
-    """The next node so that the convex piece loses about `target`; (q2, node, factors, loss)."""
-    there = here
-    r = (np.inf, np.inf, np.inf)
-    loss = np.inf
-    q2_next = q2
-    for attempt in range(60):
-        q2_next = min(q2 + step, end)
-        there = _node(kind, coefficients, level, q2_next)
-        r = _factors(kind, coefficients, here, there, q2, q2_next)
-        loss = _loss(here, q2, r, n) if r[0] < np.inf else np.inf
-        if loss <= target and (q2_next == end or loss >= 0.5 * target or attempt > 6):
-            break
-        if loss == np.inf:
-            step *= 0.5
-        else:
-            step = (q2_next - q2) * min(max(math.sqrt(0.85 * target / max(loss, 1e-300)), 0.05), 8.0)
-        if q2 + step <= q2:
-            break
-    return q2_next, there, r, loss
-
-
-@njit(cache=True, error_model="numpy")
-def prove(n: int, stairs: np.ndarray, rule: Rule, top_row: int, kind: int, coefficients: np.ndarray, level: float,
-          start: float, end: float, log_alpha: float, limit: int) -> tuple[int, np.ndarray, np.ndarray, int]:
-    """Prove sup P <= alpha over the curve from q2 = start to q2 = end.
+    One corner piece at each end, as long as the corner bound allows: there a coordinate may be 0, where logs end.
+    Between them convex pieces, from node to node.
 
     Args:
-        n, stairs, rule, top_row: the tail set.
-        kind, coefficients: the link; level: L.
-        start, end: the curve's q2 range, rounded outwards.
+        tails: the tail set.
+        curve: the level curve, its ends rounded outwards.
         log_alpha: log of the level that the tail must not exceed.
         limit: most tail evaluations to spend.
-
-    Returns:
-        (status, cuts, kinds, evaluations). PROVED: cuts q2 of shape (k + 1,) from start to end and the kind of each of
-        the k pieces. WITNESS: cuts holds one q2 where the tail reaches alpha. EXHAUSTED: cuts holds the q2 where
-        the budget ended or the slack was too small.
     """
-    cuts = np.empty(256)
-    kinds = np.empty(256, np.int8)
-    used = 0
-    # Both ends first: one corner piece each, as long as possible, found by bisection on a logarithmic scale.
-    span = end - start
-    left, left_evaluations = _longest_corner(n, stairs, rule, top_row, kind, coefficients, level, start, end,
-                                             log_alpha, True)
-    used += left_evaluations
-    cuts[0] = start
-    if left >= span:
-        cuts[1] = end
-        kinds[0] = CORNER
-        return PROVED, cuts[:2].copy(), kinds[:1].copy(), used
-    right, right_evaluations = _longest_corner(n, stairs, rule, top_row, kind, coefficients, level, start, end,
-                                               log_alpha, False)
-    used += right_evaluations
+    start, end = curve.start, curve.end
+    left, used = _longest_corner(tails, curve, log_alpha, True)
+    if left >= end - start:
+        return Outcome(PROVED, np.array([start, end]), np.array([CORNER], np.int8), used)
+    right, more = _longest_corner(tails, curve, log_alpha, False)
+    used += more
     if left <= 0.0 or right <= 0.0:
         q2 = start if left <= 0.0 else end
-        reached = _plain(n, stairs, rule, top_row, kind, coefficients, level, q2) >= log_alpha
-        cuts[0] = q2
-        return (WITNESS if reached else EXHAUSTED), cuts[:1].copy(), kinds[:0].copy(), used
-    q2 = start + left
-    last = end - right
-    cuts[1] = min(q2, end)
-    kinds[0] = CORNER
-    pieces = 1
-    if q2 >= last:
-        cuts[2] = end
-        kinds[1] = CORNER
-        return PROVED, cuts[:3].copy(), kinds[:2].copy(), used
-    here = _node(kind, coefficients, level, q2)
-    before = here
-    q2_before = q2
-    r_left = (1.0, 1.0, 1.0)
-    left_convex = False
-    estimate = _upper_log_tail(here[0], q2, here[2], n, stairs, rule, top_row, log_alpha)
+        return _ended(_log_tail_at(tails, curve, q2) >= log_alpha, q2, used)
+    first, last = start + left, end - right
+    if first >= last:
+        return Outcome(PROVED, np.array([start, min(first, end), end]), np.array([CORNER, CORNER], np.int8), used)
+    return _march(tails, curve, first, last, log_alpha, limit, used)
+
+
+@njit(cache=True, error_model="numpy")
+def _march(tails: Staircase, curve: Curve, first: float, last: float, log_alpha: float, limit: int, used: int
+           ) -> Outcome:
+    """Convex pieces from q2 = first to q2 = last, each as long as a share of the slack at its nodes pays for.
+
+    At every node: know the slack; propose the next node; check that this node covers the piece behind it and the piece
+    ahead. If it does, go ahead; if not, ask for less, or move this node back where the piece behind it is the cause.
+    """
+    n = tails.n
+    cuts, kinds, pieces = np.empty(256), np.empty(256, np.int8), 1
+    cuts[0], cuts[1], kinds[0] = curve.start, first, CORNER
+    here = before = _node(curve, first)
+    behind = Factors(1.0, 1.0, 1.0)  # of the piece behind this node
+    convex_behind = False
+    estimate = _log_tail_above(here.q1_up, here.q2, here.q3_up, tails, log_alpha)  # of the tail at this node
     used += 1
-    step = 1e-3 * min(q2, 1.0)
+    step = _FIRST_STEP * min(first, 1.0)
     share = _SHARE
-    failed = False
+    doubtful = False
     tries = 0
     while True:
         if used > limit:
-            cuts[0] = q2
-            return EXHAUSTED, cuts[:1].copy(), kinds[:0].copy(), used
+            return _ended(False, here.q2, used)
         slack = log_alpha - estimate
-        if slack <= 0.0 or failed:
+        if slack <= 0.0 or doubtful:
             # The estimate includes rounding and the factors' shift: ask for the tail itself before going on.
-            plain = _plain(n, stairs, rule, top_row, kind, coefficients, level, q2)
+            plain = _log_tail_at(tails, curve, here.q2)
             used += 1
             if plain >= log_alpha or log_alpha - plain <= 4.0 * rounding_slack(n):
-                cuts[0] = q2
-                return (WITNESS if plain >= log_alpha else EXHAUSTED), cuts[:1].copy(), kinds[:0].copy(), used
+                return _ended(plain >= log_alpha, here.q2, used)
             slack = log_alpha - plain - rounding_slack(n)
-            failed = False
-        # Deep tails would allow pieces whose factors only logarithms can hold; a checker should not need them.
+            doubtful = False
         slack = min(slack, _DEEPEST)
-        at_end = q2 >= last
-        q2_next = q2
-        there = here
-        r_right = (1.0, 1.0, 1.0)
-        if not at_end:
-            q2_next, there, r_right, loss = _next(kind, coefficients, level, here, q2, last, step, share * slack, n)
-            if q2_next <= q2 or loss == np.inf:
-                cuts[0] = q2
-                return EXHAUSTED, cuts[:1].copy(), kinds[:0].copy(), used
-        r = (max(r_left[0], r_right[0]), max(r_left[1], r_right[1]), max(r_left[2], r_right[2]))
-        value = _covered(here, q2, r, n, stairs, rule, top_row, log_alpha)
+
+        there, ahead = here, Factors(1.0, 1.0, 1.0)
+        if here.q2 < last:
+            there, ahead, loss = _next(curve, here, last, step, share * slack, n)
+            if there.q2 <= here.q2 or loss == np.inf:
+                return _ended(False, here.q2, used)
+
+        both = Factors(max(behind.r1, ahead.r1), max(behind.r2, ahead.r2), max(behind.r3, ahead.r3))
+        covered = _covered(here, both, tails, log_alpha)
         used += 1
-        loss = _loss(here, q2, r, n)
-        estimate = value - loss
-        if value > log_alpha:
-            failed = estimate >= log_alpha
-            left_loss = _loss(here, q2, r_left, n)
+        estimate = covered - _loss(here, both, n)
+        if covered > log_alpha:
+            doubtful = estimate >= log_alpha
+            lost_behind = _loss(here, behind, n)
             tries += 1
-            if left_convex and (left_loss > _SHARE * slack or tries > 3):
+            if convex_behind and (lost_behind > _SHARE * slack or tries > 3):
                 # The piece behind is too long for the slack found here: move this node back towards the last one.
-                shrink = max(min(math.sqrt(0.7 * _SHARE * slack / left_loss), 0.8), 0.1)
-                q2 = q2_before + (q2 - q2_before) * shrink
-                here = _node(kind, coefficients, level, q2)
-                r_left = _factors(kind, coefficients, before, here, q2_before, q2)
-                cuts[pieces] = q2
-                step = q2 - q2_before
+                shrink = max(min(math.sqrt(0.7 * _SHARE * slack / lost_behind), 0.8), 0.1)
+                here = _node(curve, before.q2 + (here.q2 - before.q2) * shrink)
+                behind = _factors(curve, before, here)
+                cuts[pieces] = here.q2
+                step = here.q2 - before.q2
                 tries = 0
             # The factors cost more than their sum says, because they also shift the point: leave the next piece less.
             # What was learned here is kept for the nodes to come and forgotten slowly.
-            share = max(0.5 * share, 1e-4)
+            share = max(0.5 * share, _LEAST_SHARE)
             continue
-        if at_end:
+        if here.q2 >= last:
             break
+
         if pieces + 3 > kinds.size:
-            more = np.empty(2 * cuts.size)
-            more[: cuts.size] = cuts
-            cuts = more
-            more_kinds = np.empty(2 * kinds.size, np.int8)
-            more_kinds[: kinds.size] = kinds
-            kinds = more_kinds
+            cuts, kinds = _doubled(cuts, kinds)
         kinds[pieces] = CONVEX
         pieces += 1
-        cuts[pieces] = q2_next
-        before = here
-        q2_before = q2
-        step = q2_next - q2
-        q2 = q2_next
-        here = there
-        r_left = r_right
-        left_convex = True
+        cuts[pieces] = there.q2
+        step = there.q2 - here.q2
+        before, here, behind = here, there, ahead
+        convex_behind = True
         tries = 0
         share = min(1.25 * share, _SHARE)
     kinds[pieces] = CORNER
     pieces += 1
-    cuts[pieces] = end
-    return PROVED, cuts[: pieces + 1].copy(), kinds[:pieces].copy(), used
+    cuts[pieces] = curve.end
+    return Outcome(PROVED, cuts[: pieces + 1].copy(), kinds[:pieces].copy(), used)
 
 
 @njit(cache=True, error_model="numpy")
-def _plain(n: int, stairs: np.ndarray, rule: Rule, top_row: int, kind: int, coefficients: np.ndarray, level: float,
-           q2: float) -> float:
-    """log P on the curve at q2, as computed."""
-    q1 = curve_q1(kind, coefficients, level, q2)
-    return log_tail(q1, q2, rest(q1, q2), n, stairs, rule, top_row, 0, 0, _RTOL)
+def _ended(reached: bool, q2: float, used: int) -> Outcome:
+    """The outcome without a proof: a witness at q2 if the tail reaches alpha there."""
+    return Outcome(WITNESS if reached else EXHAUSTED, np.array([q2]), np.empty(0, np.int8), used)
 
 
 @njit(cache=True, error_model="numpy")
-def _longest_corner(n: int, stairs: np.ndarray, rule: Rule, top_row: int, kind: int, coefficients: np.ndarray,
-                    level: float, start: float, end: float, log_alpha: float, at_start: bool) -> tuple[float, int]:
-    """Length in q2 of the longest corner piece from one end that the corner bound proves; 0 if there is none."""
+def _doubled(cuts: np.ndarray, kinds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both arrays with twice the room."""
+    more, more_kinds = np.empty(2 * cuts.size), np.empty(2 * kinds.size, np.int8)
+    more[: cuts.size], more_kinds[: kinds.size] = cuts, kinds
+    return more, more_kinds
+
+
+@njit(cache=True, error_model="numpy")
+def _longest_corner(tails: Staircase, curve: Curve, log_alpha: float, at_start: bool) -> tuple[float, int]:
+    """Length in q2 of the longest corner piece from one end that the corner bound proves; 0 if there is none.
+
+    Found by bisection on a logarithmic scale; above the length of the curve if one piece covers it all.
+    """
+    start, end, n = curve.start, curve.end, tails.n
     span = end - start
     used = 0
-    tip = _node(kind, coefficients, level, end)
-    if _corner(tip, start, n, stairs, rule, top_row, log_alpha) <= log_alpha:
+    tip = _node(curve, end)
+    if _corner(tip, start, tails, log_alpha) <= log_alpha:
         return 2.0 * span, 1
     bottom = math.log(max(1e-4 / n * min(span, 1e-2 * (1.0 - span) + span), 1e-300))
     top = math.log(span)
@@ -321,10 +232,9 @@ def _longest_corner(n: int, stairs: np.ndarray, rule: Rule, top_row: int, kind: 
         length = math.exp(middle)
         used += 1
         if at_start:
-            value = _corner(_node(kind, coefficients, level, start + length), start, n, stairs, rule, top_row,
-                            log_alpha)
+            value = _corner(_node(curve, start + length), start, tails, log_alpha)
         else:
-            value = _corner(tip, end - length, n, stairs, rule, top_row, log_alpha)
+            value = _corner(tip, end - length, tails, log_alpha)
         if value <= log_alpha:
             proven = length
             low = middle
@@ -333,3 +243,112 @@ def _longest_corner(n: int, stairs: np.ndarray, rule: Rule, top_row: int, kind: 
         else:
             high = middle
     return proven, used
+
+
+@njit(cache=True, error_model="numpy")
+def _next(curve: Curve, here: Node, last: float, step: float, target: float, n: int) -> tuple[Node, Factors, float]:
+    """The next node, chosen so that the convex piece up to it loses about `target`; (node, factors, loss)."""
+    there = here
+    r = Factors(np.inf, np.inf, np.inf)
+    loss = np.inf
+    for attempt in range(60):
+        there = _node(curve, min(here.q2 + step, last))
+        r = _factors(curve, here, there)
+        loss = _loss(here, r, n) if r.r1 < np.inf else np.inf
+        if loss <= target and (there.q2 == last or loss >= 0.5 * target or attempt > 6):
+            break
+        if loss == np.inf:
+            step *= 0.5
+        else:
+            step = (there.q2 - here.q2) * min(max(math.sqrt(0.85 * target / max(loss, 1e-300)), 0.05), 8.0)
+        if here.q2 + step <= here.q2:
+            break
+    return there, r, loss
+
+
+@njit(cache=True, error_model="numpy")
+def _node(curve: Curve, q2: float) -> Node:
+    """The point of the curve at q2."""
+    q1 = curve_q1(curve.f, curve.level, q2)
+    error = curve_q1_error(curve.f, q1, q2, curve.level)
+    up = min(q1 + error, 1.0 - q2)
+    down = max(q1 - error, 0.0)
+    return Node(q2, up, down, rest(down, q2) * (1.0 + EPS) + EPS * EPS, rest(up, q2) * (1.0 - EPS))
+
+
+@njit(cache=True, error_model="numpy")
+def _factors(curve: Curve, a: Node, b: Node) -> Factors:
+    """The factors of the convex piece from a to b; infinite where an end has a zero coordinate."""
+    if a.q1_down <= 0.0 or a.q2 <= 0.0 or b.q3_down <= 0.0:
+        return Factors(np.inf, np.inf, np.inf)
+    up, down = chord_gaps(curve.f, a.q1_down, b.q1_up, a.q2, b.q2)
+    d1 = math.log(b.q1_up / a.q1_down)
+    d2 = math.log(b.q2 / a.q2)
+    d3 = math.log(a.q3_up / b.q3_down)
+    r1 = math.exp(0.125 * d1 * d1) * (1.0 + up / a.q1_down)
+    r2 = math.exp(0.125 * d2 * d2)
+    r3 = math.exp(0.125 * d3 * d3) * (1.0 + down / b.q3_down)
+    return Factors(r1, r2, r3)
+
+
+@njit(cache=True, error_model="numpy")
+def chord_gaps(f: Link, a1: float, b1: float, a2: float, b2: float) -> tuple[float, float]:
+    """How far the curve can rise above, and fall below, its chord over q2 in [a2, b2] with q1 in [a1, b1].
+
+    h'' = (f''(q2) - f''(q1) h'²)/f'(q1), bounded with f'' nondecreasing and f' least at 1/2.
+    """
+    if f.kind == IDENTITY:
+        return 0.0, 0.0
+    slope1_low, slope1_high = _slopes(f, a1, b1)
+    slope2_low, slope2_high = _slopes(f, a2, b2)
+    steep_low = (slope2_low / slope1_high) ** 2
+    steep_high = (slope2_high / slope1_low) ** 2
+    bend1_low = link_curvature(f, a1)
+    bend1_high = link_curvature(f, b1)
+    high = link_curvature(f, b2) - bend1_low * (steep_high if bend1_low < 0.0 else steep_low)
+    low = link_curvature(f, a2) - bend1_high * (steep_high if bend1_high > 0.0 else steep_low)
+    up = max(-low, 0.0) / slope1_low
+    down = max(high, 0.0) / slope1_low
+    scale = 0.125 * (b2 - a2) * (b2 - a2) * (1.0 + 1e-9)
+    return up * scale, down * scale
+
+
+@njit(cache=True, error_model="numpy")
+def _slopes(f: Link, a: float, b: float) -> tuple[float, float]:
+    """Least and largest f' on [a, b]."""
+    at_a = link_slope(f, a)
+    at_b = link_slope(f, b)
+    low = link_slope(f, 0.5) if a <= 0.5 <= b else min(at_a, at_b)
+    return low, max(at_a, at_b)
+
+
+@njit(cache=True, error_model="numpy")
+def _loss(e: Node, r: Factors, n: int) -> float:
+    """n log sum(e∘r): what the convex bound loses at the end e."""
+    return n * math.log(e.q1_up * r.r1 + e.q2 * r.r2 + e.q3_up * r.r3)
+
+
+@njit(cache=True, error_model="numpy")
+def _covered(e: Node, r: Factors, tails: Staircase, log_alpha: float) -> float:
+    """log F_W(e∘r), an upper bound."""
+    return (_log_tail_above(e.q1_up * r.r1, e.q2 * r.r2, e.q3_up * r.r3, tails, log_alpha)
+            + _loss(e, r, tails.n))
+
+
+@njit(cache=True, error_model="numpy")
+def _corner(b: Node, a2: float, tails: Staircase, log_alpha: float) -> float:
+    """log P at (q1(b), q2(a)), an upper bound over the piece."""
+    return _log_tail_above(b.q1_up, a2, rest(b.q1_up, a2), tails, log_alpha)
+
+
+@njit(cache=True, error_model="numpy")
+def _log_tail_above(q1: float, q2: float, q3: float, tails: Staircase, log_alpha: float) -> float:
+    """log P_q(W), an upper bound whatever rounding did."""
+    return log_tail_above(q1, q2, q3, tails, _RTOL, log_alpha + _LEFT_OUT) + rounding_slack(tails.n)
+
+
+@njit(cache=True, error_model="numpy")
+def _log_tail_at(tails: Staircase, curve: Curve, q2: float) -> float:
+    """log P_q(W) on the curve at q2, as computed."""
+    q1 = curve_q1(curve.f, curve.level, q2)
+    return log_tail(q1, q2, rest(q1, q2), tails, _RTOL)

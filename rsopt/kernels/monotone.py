@@ -1,8 +1,8 @@
 """Where the studentized statistic is provably monotone: a subdivision proof with interval bounds.
 
 T = f(p1) - f(p2) - z sqrt(V/N) should grow with x1 and fall with x2, and does except near the corner where x2 is
-almost n (DESIGN section 2). Stairs found by bisection are exact above the largest value that T takes on boxes for
-which this cannot be proven; `doubtful_level` bounds that value.
+almost n (docs/theory/rounding.md). Stairs found by bisection are exact above the largest value that T takes on boxes
+for which this cannot be proven; `doubtful_level` bounds that value.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ import math
 import numpy as np
 from numba import njit
 
-from rsopt.kernels.links import IDENTITY, link, link_curvature, link_slope
+from rsopt.kernels.links import IDENTITY, Link, link_curvature, link_slope, link_value
 from rsopt.kernels.statistics import pseudo_count
 
 _FINEST = 1.0 / 512.0
 
 
 @njit(cache=True, error_model="numpy")
-def _slope_range(kind: int, coefficients: np.ndarray, a: float, b: float) -> tuple[float, float]:
+def _slope_range(f: Link, a: float, b: float) -> tuple[float, float]:
     """Least and largest f' on [a, b]: f' is symmetric about 1/2 with its minimum there."""
-    at_a = link_slope(kind, coefficients, a)
-    at_b = link_slope(kind, coefficients, b)
-    low = link_slope(kind, coefficients, 0.5) if a <= 0.5 <= b else min(at_a, at_b)
+    at_a = link_slope(f, a)
+    at_b = link_slope(f, b)
+    low = link_slope(f, 0.5) if a <= 0.5 <= b else min(at_a, at_b)
     return low, max(at_a, at_b)
 
 
@@ -43,15 +43,15 @@ def _product_high(a: float, b: float, c: float, d: float) -> float:
 
 
 @njit(cache=True, error_model="numpy")
-def _own_derivative_high(kind: int, coefficients: np.ndarray, a: float, b: float, other_low: float,
+def _own_derivative_high(f: Link, a: float, b: float, other_low: float,
                          other_high: float, p_low: float, p_high: float, sign: float) -> float:
     """Largest sign · (dV/dp)/f'(p) for p in [a, b], the other cell having slope and share in the given ranges.
 
     dV/dp / f' = 2 f'' p(1-p) + f'(1 - 2p) + 2 (f''/f') g p r + 2 g r, with g and r the other cell's slope and share.
     """
-    slope_low, slope_high = _slope_range(kind, coefficients, a, b)
-    bend_low = link_curvature(kind, coefficients, a)
-    bend_high = link_curvature(kind, coefficients, b)
+    slope_low, slope_high = _slope_range(f, a, b)
+    bend_low = link_curvature(f, a)
+    bend_high = link_curvature(f, b)
     var_low, var_high = _bernoulli_range(a, b)
     quotient_low = bend_low / (slope_low if bend_low < 0.0 else slope_high)
     quotient_high = bend_high / (slope_high if bend_high < 0.0 else slope_low)
@@ -70,12 +70,12 @@ def _own_derivative_high(kind: int, coefficients: np.ndarray, a: float, b: float
 
 
 @njit(cache=True, error_model="numpy")
-def doubtful_level(n: int, kind: int, coefficients: np.ndarray, z: float) -> float:
+def doubtful_level(n: int, f: Link, z: float) -> float:
     """A bound on T over all cells around which T was not proven monotone in x1 and x2; -inf if there are none.
 
     Args:
         n: number of draws.
-        kind, coefficients: the link f.
+        f: the link f.
         z: ndtri(1 - alpha).
     """
     c = pseudo_count(z)
@@ -93,22 +93,22 @@ def doubtful_level(n: int, kind: int, coefficients: np.ndarray, z: float) -> flo
             continue
         b1 = min(b1, 1.0 - floor - a2 + 1e-12)
         b2 = min(b2, 1.0 - floor - a1 + 1e-12)
-        s1_low, s1_high = _slope_range(kind, coefficients, a1, b1)
-        s2_low, s2_high = _slope_range(kind, coefficients, a2, b2)
+        s1_low, s1_high = _slope_range(f, a1, b1)
+        s2_low, s2_high = _slope_range(f, a2, b2)
         variance = (s1_low * s1_low * _bernoulli_range(a1, b1)[0] + s2_low * s2_low * _bernoulli_range(a2, b2)[0]
                     + 2.0 * s1_low * s2_low * a1 * a2)
-        if kind == IDENTITY:
+        if f.kind == IDENTITY:
             d_low, d_high = a1 - b2, b1 - a2
             d2 = max(d_low * d_low, d_high * d_high)
             variance = max(variance, a1 + a2 - d2)
         room = 2.0 * math.sqrt(total * variance) / z * (1.0 - 1e-9)
-        up = _own_derivative_high(kind, coefficients, a1, b1, s2_low, s2_high, a2, b2, 1.0)
-        down = _own_derivative_high(kind, coefficients, a2, b2, s1_low, s1_high, a1, b1, -1.0)
+        up = _own_derivative_high(f, a1, b1, s2_low, s2_high, a2, b2, 1.0)
+        down = _own_derivative_high(f, a2, b2, s1_low, s1_high, a1, b1, -1.0)
         if up <= room and down <= room:
             continue
         # One cell on each side, so that a step into the box counts as doubtful too.
-        high = (link(kind, coefficients, min(b1 + 1.0 / total, 1.0 - floor))
-                - link(kind, coefficients, max(a2 - 1.0 / total, floor)))
+        high = (link_value(f, min(b1 + 1.0 / total, 1.0 - floor))
+                - link_value(f, max(a2 - 1.0 / total, floor)))
         if high <= worst:
             continue
         width1 = math.log(b1 / a1) + math.log((1.0 - a1) / (1.0 - b1))

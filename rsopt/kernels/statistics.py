@@ -1,22 +1,30 @@
 """Compiled statistics T(x) and the stairs of their tail sets, filled row by row when a row is first needed.
 
-A *rule* is the tuple ``(n, statistic, link kind, link coefficients, z, threshold)``; a *stairs* array of length
-n + 1 holds s(x2) + 1, with 0 for a row that nobody has asked for yet.
+A *stairs* array of length n + 1 holds s(x2) + 1, with 0 for a row that nobody has asked for yet.
 """
 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 
-from rsopt.kernels.links import IDENTITY, PROBIT, link
+from rsopt.kernels.links import IDENTITY, PROBIT, Link, link_value
 from rsopt.kernels.normal import density, ndtri
 
 PLUG_IN, STUDENTIZED, TABULATED = 0, 1, 2
 
-Rule = tuple[int, int, int, np.ndarray, float, float]
+
+class Rule(NamedTuple):
+    """How a missing row is computed: W = {x : T(x) >= threshold}, T the statistic of the link for n draws."""
+
+    n: int
+    statistic: int
+    f: Link
+    z: float
+    threshold: float
 
 
 @njit(cache=True, error_model="numpy")
@@ -26,41 +34,41 @@ def pseudo_count(z: float) -> float:
 
 
 @njit(cache=True, error_model="numpy")
-def raw_statistic(n: int, statistic: int, kind: int, coefficients: np.ndarray, z: float, x1: int,
+def raw_statistic(n: int, statistic: int, f: Link, z: float, x1: int,
                   x2: int) -> float:
-    """T_raw(x1, x2): the statistic before its monotone hull is taken (DESIGN section 2)."""
+    """T_raw(x1, x2): the statistic before its monotone hull is taken (docs/theory/bound.md)."""
     if statistic == PLUG_IN:
-        if kind == PROBIT and x1 == 0:
+        if f.kind == PROBIT and x1 == 0:
             return -np.inf
-        if kind == PROBIT and x2 == 0:
+        if f.kind == PROBIT and x2 == 0:
             return np.inf
-        return link(kind, coefficients, x1 / n) - link(kind, coefficients, x2 / n)
+        return link_value(f, x1 / n) - link_value(f, x2 / n)
     c = pseudo_count(z)
     total = n + 3.0 * c
     p1 = (x1 + c) / total
     p2 = (x2 + c) / total
-    if kind == IDENTITY:
+    if f.kind == IDENTITY:
         d = p1 - p2
         return d - z * math.sqrt((p1 + p2 - d * d) / total)
-    if kind == PROBIT:
+    if f.kind == PROBIT:
         f1 = ndtri(p1)
         f2 = ndtri(p2)
         a = 1.0 / density(f1)
         b = 1.0 / density(f2)
     else:
-        f1, a = _polynomial(coefficients, p1)
-        f2, b = _polynomial(coefficients, p2)
+        f1, a = _polynomial(f.coefficients, p1)
+        f2, b = _polynomial(f.coefficients, p2)
     variance = a * a * p1 * (1.0 - p1) + b * b * p2 * (1.0 - p2) + 2.0 * a * b * p1 * p2
     return f1 - f2 - z * math.sqrt(variance / total)
 
 
 @njit(cache=True, error_model="numpy")
-def raw_statistics(n: int, statistic: int, kind: int, coefficients: np.ndarray, z: float, x1: np.ndarray,
+def raw_statistics(n: int, statistic: int, f: Link, z: float, x1: np.ndarray,
                    x2: np.ndarray) -> np.ndarray:
     """T_raw at many outcomes, float arrays of shape (b,) -> (b,)."""
     result = np.empty(x1.size)
     for i in range(x1.size):
-        result[i] = raw_statistic(n, statistic, kind, coefficients, z, int(x1[i]), int(x2[i]))
+        result[i] = raw_statistic(n, statistic, f, z, int(x1[i]), int(x2[i]))
     return result
 
 
@@ -77,8 +85,8 @@ def _polynomial(coefficients: np.ndarray, q: float) -> tuple[float, float]:
 
 @njit(cache=True, error_model="numpy")
 def _inside(rule: Rule, x1: int, x2: int) -> bool:
-    n, statistic, kind, coefficients, z, threshold = rule
-    return raw_statistic(n, statistic, kind, coefficients, z, x1, x2) >= threshold
+    n, statistic, f, z, threshold = rule
+    return raw_statistic(n, statistic, f, z, x1, x2) >= threshold
 
 
 @njit(cache=True, error_model="numpy")
@@ -87,7 +95,7 @@ def stair(stairs: np.ndarray, rule: Rule, x2: int) -> int:
     known = stairs[x2]
     if known > 0:
         return known - 1
-    n = rule[0]
+    n = rule.n
     low = -1  # outside, or below the row
     high = n - x2 + 1  # inside, or past the row
     if x2 < n and stairs[x2 + 1] > 0:
@@ -117,7 +125,7 @@ def stair(stairs: np.ndarray, rule: Rule, x2: int) -> int:
 @njit(cache=True, error_model="numpy")
 def last_row(stairs: np.ndarray, rule: Rule) -> int:
     """The largest x2 whose row is not empty; -1 if the set is empty."""
-    n = rule[0]
+    n = rule.n
     low = -1
     high = n + 1
     while high - low > 1:

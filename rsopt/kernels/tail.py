@@ -17,6 +17,7 @@ tail by more than rounding.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -32,28 +33,52 @@ _TINY = 1e-60
 _BLOCK = 32
 
 
+class Staircase(NamedTuple):
+    """W for compiled code: n draws, the stairs known so far (`rsopt.kernels.statistics`), their rule, the last row."""
+
+    n: int
+    stairs: np.ndarray
+    rule: Rule
+    top_row: int
+
+
 @njit(cache=True, error_model="numpy")
-def log_tail(q1: float, q2: float, q3: float, n: int, stairs: np.ndarray, rule: Rule, top_row: int,
-             d1: int, d2: int, rtol: float) -> float:
-    """log P_q(X + d1 e1 + d2 e2 + … in W) for n draws; q is normalised by its sum.
+def log_tail(q1: float, q2: float, q3: float, tails: Staircase, rtol: float) -> float:
+    """log P_q(X in W); q is normalised by its sum.
 
     Args:
         q1, q2, q3: cell probabilities, non-negative, sum positive.
-        n: number of draws of X (less than the set's own number when a shift is asked for).
-        stairs, rule, top_row: the staircase, its on-demand rule, and its last non-empty row.
-        d1, d2: fixed draws added to cells 1 and 2.
+        tails: W.
         rtol: relative size of what the window may leave out (it is added as an upper bound).
     """
-    return log_tail_above(q1, q2, q3, n, stairs, rule, top_row, d1, d2, rtol, -np.inf)
+    return _log_tail(q1, q2, q3, tails.n, tails, 0, 0, rtol, -np.inf)
 
 
 @njit(cache=True, error_model="numpy")
-def log_tail_above(q1: float, q2: float, q3: float, n: int, stairs: np.ndarray, rule: Rule, top_row: int,
-                   d1: int, d2: int, rtol: float, log_floor: float) -> float:
+def log_tails(q: np.ndarray, n: int, tails: Staircase, d1: int, d2: int, rtol: float) -> np.ndarray:
+    """log P_q(X + d1 e1 + d2 e2 + … in W) for n draws, at each row of q; shape (b, 3) -> (b,).
+
+    n is less than the set's own number by the draws that are fixed.
+    """
+    values = np.empty(q.shape[0])
+    for i in range(q.shape[0]):
+        values[i] = _log_tail(q[i, 0], q[i, 1], q[i, 2], n, tails, d1, d2, rtol, -np.inf)
+    return values
+
+
+@njit(cache=True, error_model="numpy")
+def log_tail_above(q1: float, q2: float, q3: float, tails: Staircase, rtol: float, log_floor: float) -> float:
     """As `log_tail`, but the window may also leave out exp(log_floor), absolutely, on each side (added as a bound).
 
     Below the floor the value is an upper bound only, which is all that a proof needs of small tails.
     """
+    return _log_tail(q1, q2, q3, tails.n, tails, 0, 0, rtol, log_floor)
+
+
+@njit(cache=True, error_model="numpy")
+def _log_tail(q1: float, q2: float, q3: float, n: int, tails: Staircase, d1: int, d2: int, rtol: float,
+              log_floor: float) -> float:
+    stairs, rule, top_row = tails.stairs, tails.rule, tails.top_row
     total_q = q1 + q2 + q3
     p2 = q2 / total_q
     v = (q1 + q3) / total_q

@@ -11,19 +11,18 @@ import math
 import numpy as np
 from numba import njit
 
-from rsopt.kernels.links import curve_q1, curve_start, level_to_end, rest
-from rsopt.kernels.statistics import Rule
-from rsopt.kernels.tail import log_tail
+from rsopt.kernels.links import Link, curve_q1, curve_start, level_to_end, rest
+from rsopt.kernels.tail import Staircase, log_tail
 
 _GOLDEN = 0.3819660112501051
 _RTOL = 1e-10
 
 
 @njit(cache=True, error_model="numpy")
-def _log_tail_at(n: int, stairs: np.ndarray, rule: Rule, top_row: int, kind: int, coefficients: np.ndarray,
+def _log_tail_at(tails: Staircase, f: Link,
                  level: float, q2: float) -> float:
-    q1 = curve_q1(kind, coefficients, level, q2)
-    return log_tail(q1, q2, rest(q1, q2), n, stairs, rule, top_row, 0, 0, _RTOL)
+    q1 = curve_q1(f, level, q2)
+    return log_tail(q1, q2, rest(q1, q2), tails, _RTOL)
 
 
 @njit(cache=True, error_model="numpy")
@@ -35,7 +34,7 @@ def _q2_at(u: float, low: float, high: float) -> float:
 
 
 @njit(cache=True, error_model="numpy")
-def _level_at(n: int, stairs: np.ndarray, rule: Rule, top_row: int, kind: int, coefficients: np.ndarray,
+def _level_at(tails: Staircase, f: Link,
               level: float, u: float, least_q1: float, aim: float, scale: float) -> tuple[float, float]:
     """(level, q2) where log P reaches `aim` along the family of points with log-odds u on their curves.
 
@@ -44,7 +43,7 @@ def _level_at(n: int, stairs: np.ndarray, rule: Rule, top_row: int, kind: int, c
     Infinite and NaN if no level within 100 of 0 reaches the aim.
     """
     high = level
-    above = _tail_of(n, stairs, rule, top_row, kind, coefficients, high, u, least_q1) - aim
+    above = _tail_of(tails, f, high, u, least_q1) - aim
     low = high
     below = above
     step = scale
@@ -53,7 +52,7 @@ def _level_at(n: int, stairs: np.ndarray, rule: Rule, top_row: int, kind: int, c
         below = above
         high += step
         step *= 2.0
-        above = _tail_of(n, stairs, rule, top_row, kind, coefficients, high, u, least_q1) - aim
+        above = _tail_of(tails, f, high, u, least_q1) - aim
     if not above >= 0.0:
         return np.inf, np.nan
     while below >= 0.0 and low > -100.0:
@@ -61,7 +60,7 @@ def _level_at(n: int, stairs: np.ndarray, rule: Rule, top_row: int, kind: int, c
         above = below
         low -= step
         step *= 2.0
-        below = _tail_of(n, stairs, rule, top_row, kind, coefficients, low, u, least_q1) - aim
+        below = _tail_of(tails, f, low, u, least_q1) - aim
     kept = 0
     weight_low = below
     weight_high = above
@@ -74,7 +73,7 @@ def _level_at(n: int, stairs: np.ndarray, rule: Rule, top_row: int, kind: int, c
             secant = high - (weight_high - 5e-10) * (high - low) / (weight_high - weight_low)
             if low < secant < high:
                 middle = secant
-        value = _tail_of(n, stairs, rule, top_row, kind, coefficients, middle, u, least_q1) - aim
+        value = _tail_of(tails, f, middle, u, least_q1) - aim
         if value >= 0.0:
             high = middle
             above = value
@@ -87,34 +86,34 @@ def _level_at(n: int, stairs: np.ndarray, rule: Rule, top_row: int, kind: int, c
             weight_low = value
             weight_high = 0.5 * weight_high if kept == -1 else above
             kept = -1
-    start, end = _ends(kind, coefficients, high, least_q1)
+    start, end = _ends(f, high, least_q1)
     return high, _q2_at(u, start, end)
 
 
 @njit(cache=True, error_model="numpy")
-def _ends(kind: int, coefficients: np.ndarray, level: float, least_q1: float) -> tuple[float, float]:
-    from_rest = level_to_end(kind, coefficients, level)
-    low = curve_start(kind, coefficients, level)
+def _ends(f: Link, level: float, least_q1: float) -> tuple[float, float]:
+    from_rest = level_to_end(f, level)
+    low = curve_start(f, level)
     if least_q1 > 0.0:
-        low = max(low, _floor_q2(kind, coefficients, level, least_q1))
+        low = max(low, _floor_q2(f, level, least_q1))
     return min(low, from_rest), from_rest
 
 
 @njit(cache=True, error_model="numpy")
-def _floor_q2(kind: int, coefficients: np.ndarray, level: float, least_q1: float) -> float:
+def _floor_q2(f: Link, level: float, least_q1: float) -> float:
     # h is the inverse of itself with the level negated: f(q2) = f(q1) - level.
-    return curve_q1(kind, coefficients, -level, least_q1)
+    return curve_q1(f, -level, least_q1)
 
 
 @njit(cache=True, error_model="numpy")
-def _tail_of(n: int, stairs: np.ndarray, rule: Rule, top_row: int, kind: int, coefficients: np.ndarray, level: float,
+def _tail_of(tails: Staircase, f: Link, level: float,
              u: float, least_q1: float) -> float:
-    low, high = _ends(kind, coefficients, level, least_q1)
-    return _log_tail_at(n, stairs, rule, top_row, kind, coefficients, level, _q2_at(u, low, high))
+    low, high = _ends(f, level, least_q1)
+    return _log_tail_at(tails, f, level, _q2_at(u, low, high))
 
 
 @njit(cache=True, error_model="numpy")
-def descend(n: int, stairs: np.ndarray, rule: Rule, top_row: int, kind: int, coefficients: np.ndarray, level: float,
+def descend(tails: Staircase, f: Link, level: float,
             q2: float, least_q1: float, edge: bool, aim: float, scale: float) -> tuple[float, float, float, int]:
     """From (level, q2), the locally least level with log P >= aim; returns (level, q1, q2, evaluations).
 
@@ -124,24 +123,24 @@ def descend(n: int, stairs: np.ndarray, rule: Rule, top_row: int, kind: int, coe
         aim: log alpha plus what rounding could hide.
         scale: the size of a first step in the level.
     """
-    low, high = _ends(kind, coefficients, level, least_q1)
-    limit = math.log(1e12 * n)
+    low, high = _ends(f, level, least_q1)
+    limit = math.log(1e12 * tails.n)
     if edge or q2 >= high:
         u = 700.0
     elif q2 <= low:
         u = -limit
     else:
         u = min(max(math.log((q2 - low) / (high - q2)), -limit), limit)
-    best, best_q2 = _level_at(n, stairs, rule, top_row, kind, coefficients, level, u, least_q1, aim, scale)
+    best, best_q2 = _level_at(tails, f, level, u, least_q1, aim, scale)
     used = 8
     if edge or best == np.inf:
-        return best, curve_q1(kind, coefficients, best, best_q2), best_q2, used
+        return best, curve_q1(f, best, best_q2), best_q2, used
     for _ in range(4):
         # Maximise the tail along the curve at this level, then take the level down to the aim again.
-        value = _tail_of(n, stairs, rule, top_row, kind, coefficients, best, u, least_q1)
+        value = _tail_of(tails, f, best, u, least_q1)
         width = 0.4
-        left = _tail_of(n, stairs, rule, top_row, kind, coefficients, best, u - width, least_q1)
-        right = _tail_of(n, stairs, rule, top_row, kind, coefficients, best, u + width, least_q1)
+        left = _tail_of(tails, f, best, u - width, least_q1)
+        right = _tail_of(tails, f, best, u + width, least_q1)
         used += 3
         direction = 1.0 if right > left else -1.0
         ahead = max(left, right)
@@ -150,13 +149,13 @@ def descend(n: int, stairs: np.ndarray, rule: Rule, top_row: int, kind: int, coe
             centre += direction * width
             value = ahead
             width *= 1.6
-            ahead = _tail_of(n, stairs, rule, top_row, kind, coefficients, best, centre + direction * width, least_q1)
+            ahead = _tail_of(tails, f, best, centre + direction * width, least_q1)
             used += 1
         a, b = centre - width, centre + width
         x = centre
         for _ in range(24):
             t = x + _GOLDEN * (b - x) if b - x > x - a else x - _GOLDEN * (x - a)
-            candidate = _tail_of(n, stairs, rule, top_row, kind, coefficients, best, t, least_q1)
+            candidate = _tail_of(tails, f, best, t, least_q1)
             used += 1
             if candidate > value:
                 if t > x:
@@ -176,7 +175,7 @@ def descend(n: int, stairs: np.ndarray, rule: Rule, top_row: int, kind: int, coe
                 break
         if value - aim < 1e-6:
             break
-        level_now, q2_now = _level_at(n, stairs, rule, top_row, kind, coefficients, best, x, least_q1, aim,
+        level_now, q2_now = _level_at(tails, f, best, x, least_q1, aim,
                                       0.1 * scale)
         used += 6
         if not level_now < best:
@@ -186,4 +185,4 @@ def descend(n: int, stairs: np.ndarray, rule: Rule, top_row: int, kind: int, coe
         best, best_q2 = level_now, q2_now
         if drop < 1e-4 * scale:
             break
-    return best, curve_q1(kind, coefficients, best, best_q2), best_q2, used
+    return best, curve_q1(f, best, best_q2), best_q2, used

@@ -28,8 +28,8 @@ class Inputs:
             samples whatever else is certified beside it.
 
     Raises:
-        InvalidInputError: numbers of images and labels that differ, a label or number that is not whole, no inputs, a
-            number outside the data set, or one that is there twice.
+        InvalidInputError: numbers of images and labels that differ, labels or input numbers that are no integers, no
+            inputs, a number outside the data set, or one that is there twice.
     """
 
     images: Sequence[Tensor] | Tensor
@@ -37,11 +37,11 @@ class Inputs:
     chosen: Sequence[int]
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "labels", [None if label is None else _integer(label, "label")
+                                            for label in self.labels])
+        object.__setattr__(self, "chosen", [_integer(idx, "number of an input") for idx in self.chosen])
         if len(self.images) != len(self.labels):
             raise InvalidInputError(f"There are {len(self.images)} images and {len(self.labels)} labels.")
-        # Numbers of NumPy or torch would not be stored as they came.
-        object.__setattr__(self, "labels", [None if label is None else _whole("label", label) for label in self.labels])
-        object.__setattr__(self, "chosen", [_whole("number of an input", idx) for idx in self.chosen])
         if not self.chosen:
             raise InvalidInputError("There are no inputs to certify.")
         if outside := [idx for idx in self.chosen if not 0 <= idx < len(self.images)]:
@@ -60,8 +60,9 @@ class Inputs:
         return digest.hexdigest()
 
 
-def _whole(what: str, value: SupportsIndex) -> int:
+def _integer(value: SupportsIndex, what: str) -> int:
+    """A plain integer: those of NumPy and torch would be stored as bytes."""
     try:
         return operator.index(value)
     except TypeError:
-        raise InvalidInputError(f"The {what} must be a whole number; found {value!r}.") from None
+        raise InvalidInputError(f"A {what} must be an integer; found {value!r}.") from None

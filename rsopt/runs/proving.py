@@ -7,7 +7,7 @@ import math
 import time
 
 from rsopt import baselines
-from rsopt.bound import lower_bound
+from rsopt.bounding import lower_bound
 from rsopt.counts import Counts
 from rsopt.methods import CLOPPER_PEARSON, COHEN, OWN, SOFT_MARGIN, SOFT_PROBIT
 from rsopt.runs.work import MethodBound, ProofDone, ProofRequest, ScoreRows

@@ -81,7 +81,7 @@ def drawn_votes_bound(rows: np.ndarray, top: int, groups: tuple[tuple[int, ...],
     Raises:
         InvalidInputError: as in `drawn_votes`, more than 10,000,000 rows, or alpha above 0.4 or below 1e-15.
     """
-    from rsopt.bound import lower_bound
+    from rsopt.bounding import lower_bound
     from rsopt.counts import Counts
 
     votes = drawn_votes(rows, top, groups, seed)

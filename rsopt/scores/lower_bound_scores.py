@@ -41,7 +41,7 @@ def lower_bound_scores(scores: object, *, top: int, functional: str = "margin", 
 
     The functional is E[X_A] - max E[X_j], or ndtri(E[X_A]) - ndtri(max E[X_j]). The bound is the minimum over
     the rivals' bounds at alpha each: the rival with the smallest true margin is fixed, and the minimum does
-    not exceed that rival's bound, so there is no correction for their number.
+    not exceed that rival's bound, so there is no correction for their number (proposition P1).
 
     Methods: "digital-hedge" (default) and "fast-betting" bet on X_A - b X_j directly and use its covariance;
     "drawn-votes" draws votes with the scores as probabilities and bounds them exactly, with a certificate, for

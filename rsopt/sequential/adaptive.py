@@ -31,10 +31,11 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from rsopt.bound import Bound, lower_bound
+from rsopt.bound import Bound
+from rsopt.bounding import lower_bound
 from rsopt.counts import Counts, checked_alpha
 from rsopt.errors import InvalidInputError
-from rsopt.functionals import Functional
+from rsopt.functional import Functional
 from rsopt.question import ABOVE_ZERO, Question, least_samples
 from rsopt.sequential.levels import upper_limit
 from rsopt.sequential.looks import Looks

@@ -45,8 +45,9 @@ from numba import njit
 from rsopt.bound import Bound
 from rsopt.counts import Counts, as_counts, checked_alpha
 from rsopt.errors import InvalidInputError, RefusedError
-from rsopt.functionals import Functional, Margin, ProbitMargin, as_functional
-from rsopt.kernels.links import EPS, IDENTITY, PROBIT, curve_q1, level_to_end
+from rsopt.functional import Functional
+from rsopt.functionals import as_functional
+from rsopt.kernels.links import EPS, IDENTITY, Link, curve_q1, level_to_end
 from rsopt.kernels.normal import ndtri
 
 METHOD = "e-process"
@@ -114,7 +115,8 @@ def e_process_bound(counts: Counts | Sequence[int], top: int | None = None, *,
     """
     started = time.perf_counter()
     observed, g, error = as_counts(counts, top), as_functional(functional), checked_alpha(alpha)
-    if not isinstance(g, Margin | ProbitMargin):
+    f = g.compiled
+    if f is None or g.concave_from == math.inf:
         raise RefusedError(f"The e-process bounds 'margin' and 'probit'; {g.name!r} has no concave level curve that it "
                            "could rely on. Use rsopt.lower_bound, or adaptive looks.")
     if mixture.selection and len(mixture.selection) != len(observed.votes):
@@ -123,7 +125,7 @@ def e_process_bound(counts: Counts | Sequence[int], top: int | None = None, *,
     cases = {(observed.votes[rival], mixture.parameters(observed, rival)) for rival in _rivals(observed)}
     lower, used = g.range[1], 0
     for x2, (a1, a2, a3) in sorted(cases, reverse=True):
-        found, evaluations = _lower_bound(g.kind, observed.n, observed.x1, x2, observed.two_classes, a1, a2, a3,
+        found, evaluations = _lower_bound(f, observed.n, observed.x1, x2, observed.two_classes, a1, a2, a3,
                                           -math.log(error), lower)
         lower, used = min(lower, found), used + evaluations
         if lower <= g.range[0]:
@@ -139,26 +141,26 @@ def _rivals(counts: Counts) -> list[int]:
 
 
 @njit(cache=True, error_model="numpy")
-def _lower_bound(kind: int, n: int, x1: int, x2: int, edge: bool, a1: float, a2: float, a3: float, target: float,
+def _lower_bound(f: Link, n: int, x1: int, x2: int, edge: bool, a1: float, a2: float, a3: float, target: float,
                  cap: float) -> tuple[float, int]:
     """The largest level found with log E >= target, at most `cap`; (level, evaluations)."""
-    low = -1.0 if kind == IDENTITY else 0.0
-    high = 1.0 if kind == IDENTITY else _HIGHEST
+    low = -1.0 if f.kind == IDENTITY else 0.0
+    high = 1.0 if f.kind == IDENTITY else _HIGHEST
     used = 0
-    if kind != IDENTITY:
+    if f.kind != IDENTITY:
         used += 1
-        if not _log_e(kind, low, n, x1, x2, edge, a1, a2, a3) >= target:
+        if not _log_e(f, low, n, x1, x2, edge, a1, a2, a3) >= target:
             return -np.inf, used
     if cap < high:
         # Nothing above the bound for another rival is of interest.
         high = cap
         used += 1
-        if _log_e(kind, cap, n, x1, x2, edge, a1, a2, a3) >= target:
+        if _log_e(f, cap, n, x1, x2, edge, a1, a2, a3) >= target:
             return cap, used
     while high - low > 1e-9 * (1.0 + abs(low)):
         middle = 0.5 * (low + high)
         used += 1
-        if _log_e(kind, middle, n, x1, x2, edge, a1, a2, a3) >= target:
+        if _log_e(f, middle, n, x1, x2, edge, a1, a2, a3) >= target:
             low = middle
         else:
             high = middle
@@ -166,12 +168,12 @@ def _lower_bound(kind: int, n: int, x1: int, x2: int, edge: bool, a1: float, a2:
 
 
 @njit(cache=True, error_model="numpy")
-def _log_e(kind: int, level: float, n: int, x1: int, x2: int, edge: bool, a1: float, a2: float, a3: float) -> float:
+def _log_e(f: Link, level: float, n: int, x1: int, x2: int, edge: bool, a1: float, a2: float, a3: float) -> float:
     """log of mixture over supremum, less what rounding could add."""
     x3 = n - x1 - x2
     mixture, size = _log_mixture(n, x1, x2, x3, a1, a2, 0.0 if edge else a3)
     best = _xlog(x1, n) + _xlog(x2, n) + _xlog(x3, n)
-    gain = _edge_gain(kind, level, n, x1, x2) if edge else _gain(kind, level, n, x1, x2)
+    gain = _edge_gain(f, level, n, x1, x2) if edge else _gain(f, level, n, x1, x2)
     return mixture - best + gain - _slack(n, size + abs(best) + abs(gain))
 
 
@@ -202,9 +204,9 @@ def _xlog(x: int, n: int) -> float:
 
 
 @njit(cache=True, error_model="numpy")
-def _edge_gain(kind: int, level: float, n: int, x1: int, x2: int) -> float:
+def _edge_gain(f: Link, level: float, n: int, x1: int, x2: int) -> float:
     """How far the constrained supremum lies below the free one when q3 = 0: at q1 = 1 - q2, the end of the curve."""
-    q2 = level_to_end(kind, np.zeros(0), level)
+    q2 = level_to_end(f, level)
     if x2 >= n * q2:
         return 0.0
     q1 = 1.0 - q2
@@ -212,35 +214,35 @@ def _edge_gain(kind: int, level: float, n: int, x1: int, x2: int) -> float:
 
 
 @njit(cache=True, error_model="numpy")
-def _gain(kind: int, level: float, n: int, x1: int, x2: int) -> float:
+def _gain(f: Link, level: float, n: int, x1: int, x2: int) -> float:
     """G at the best tangent found; 0 where the observed shares lie in the null."""
-    if kind == IDENTITY:
+    if f.kind == IDENTITY:
         return max(_tangent_gain(1.0, level, n, x1, x2), 0.0)
-    if x1 <= n * curve_q1(kind, np.zeros(0), level, x2 / n):
+    if x1 <= n * curve_q1(f, level, x2 / n):
         return 0.0
-    end = level_to_end(kind, np.zeros(0), level)
+    end = level_to_end(f, level)
     # The constrained maximum lies between x2/n, which the constraint can only push up, and the end where q3 = 0.
     a = math.log(max(x2 / n, 1e-12 * end))
     b = math.log(end)
     u = a + _GOLDEN * (b - a)
     v = b - _GOLDEN * (b - a)
-    at_u = _probit_gain(level, math.exp(u), n, x1, x2)
-    at_v = _probit_gain(level, math.exp(v), n, x1, x2)
-    best = max(_probit_gain(level, end, n, x1, x2), max(at_u, at_v), 0.0)
+    at_u = _probit_gain(f, level, math.exp(u), n, x1, x2)
+    at_v = _probit_gain(f, level, math.exp(v), n, x1, x2)
+    best = max(_probit_gain(f, level, end, n, x1, x2), max(at_u, at_v), 0.0)
     for _ in range(60):
         if at_u >= at_v:
             b = v
             v = u
             at_v = at_u
             u = a + _GOLDEN * (b - a)
-            at_u = _probit_gain(level, math.exp(u), n, x1, x2)
+            at_u = _probit_gain(f, level, math.exp(u), n, x1, x2)
             best = max(best, at_u)
         else:
             a = u
             u = v
             at_u = at_v
             v = b - _GOLDEN * (b - a)
-            at_v = _probit_gain(level, math.exp(v), n, x1, x2)
+            at_v = _probit_gain(f, level, math.exp(v), n, x1, x2)
             best = max(best, at_v)
         if b - a < 1e-7:
             break
@@ -248,10 +250,10 @@ def _gain(kind: int, level: float, n: int, x1: int, x2: int) -> float:
 
 
 @njit(cache=True, error_model="numpy")
-def _probit_gain(level: float, q2: float, n: int, x1: int, x2: int) -> float:
+def _probit_gain(f: Link, level: float, q2: float, n: int, x1: int, x2: int) -> float:
     """G for the tangent at q2."""
     s = math.exp(-level * (ndtri(q2) + 0.5 * level))
-    c = curve_q1(PROBIT, np.zeros(0), level, q2) - s * q2
+    c = curve_q1(f, level, q2) - s * q2
     return _tangent_gain(s, c, n, x1, x2)
 
 

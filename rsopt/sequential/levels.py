@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from rsopt.counts import Counts, checked_alpha
-from rsopt.functionals import Functional
+from rsopt.functional import Functional
 from rsopt.problem import LowerBoundProblem
 from rsopt.prover import ProofStatus, prove_level
 from rsopt.question import Question
@@ -34,7 +34,7 @@ def level_reached(counts: Counts, level: float, question: Question) -> bool:
     functional = question.functional
     problem = LowerBoundProblem(counts, functional, question.statistic, question.alpha)
     assert problem.domain is not None  # filled in at construction
-    proof = prove_level(problem.tail_set, functional, problem.domain, level, problem.alpha, MOST_EVALUATIONS)
+    proof = prove_level(problem.family, level, MOST_EVALUATIONS)
     return proof.status is ProofStatus.PROVED
 
 

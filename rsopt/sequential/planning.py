@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from rsopt.counts import Counts, as_counts
 from rsopt.errors import InvalidInputError
-from rsopt.functionals import Functional
+from rsopt.functional import Functional
 from rsopt.methods import CLOPPER_PEARSON, COHEN, METHODS, OWN
 from rsopt.question import ALPHA, Question, least_samples
 from rsopt.sequential.levels import level_reached

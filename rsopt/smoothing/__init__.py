@@ -7,6 +7,7 @@ try:
 except ImportError as error:
     raise MissingDependencyError.of("rsopt.smoothing", "torch", "torch") from error
 
+from rsopt.smoothing import adapters as adapters
 from rsopt.smoothing.certified import CertifiedInput
 from rsopt.smoothing.classifier import SmoothedClassifier
 from rsopt.smoothing.digits import DigitsRecipe, digits_data, digits_model
@@ -27,7 +28,7 @@ from rsopt.smoothing.simplex import (
 
 __all__ = [
     "CertifiedInput", "ChunkCounts", "Dataset", "DigitsRecipe", "Hardmax", "Identity", "Provenance", "Sampler",
-    "ScoreBlock", "SimplexMap", "SmoothedClassifier", "Softmax", "Sparsemax", "Stream", "digits_data", "digits_model",
-    "fingerprint", "lipschitz_constant", "load_data", "load_model", "load_weights", "simplex_map",
+    "ScoreBlock", "SimplexMap", "SmoothedClassifier", "Softmax", "Sparsemax", "Stream", "digits_data",
+    "digits_model", "fingerprint", "lipschitz_constant", "load_data", "load_model", "load_weights", "simplex_map",
     "simplex_map_names",
 ]

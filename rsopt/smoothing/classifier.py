@@ -13,13 +13,13 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import binomtest
 from torch import nn
 
-from rsopt.bound import lower_bound
+from rsopt.bounding import lower_bound
 from rsopt.counts import checked_alpha
 from rsopt.errors import InvalidInputError
-from rsopt.functionals import Functional
+from rsopt.functional import Functional
 from rsopt.question import Question, checked_deviation, checked_draws
 from rsopt.smoothing.certified import CertifiedInput
-from rsopt.smoothing.evaluation import input_dtype, model_device
+from rsopt.smoothing.evaluation import Forward, input_dtype, model_device
 from rsopt.smoothing.keys import Stream
 from rsopt.smoothing.noise import noise_source
 from rsopt.smoothing.progress import progress_bar
@@ -80,8 +80,10 @@ class SmoothedClassifier:
     _compiled: list[Callable[[torch.Tensor], object]] = field(default_factory=list, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.model, nn.Module):
-            raise InvalidInputError(f"model must be a torch.nn.Module, got {type(self.model).__name__}.")
+        found: object = self.model
+        if not isinstance(found, nn.Module):
+            hint = " Give its module()." if isinstance(found, torch.export.ExportedProgram) else ""
+            raise InvalidInputError(f"model must be a torch.nn.Module, got {type(found).__name__}.{hint}")
         object.__setattr__(self, "sigma", checked_deviation(self.sigma))
         for name, least in (("num_classes", 2), ("chunk", 1), ("batch", 1)):
             object.__setattr__(self, name, _whole(name, getattr(self, name), least))
@@ -105,8 +107,8 @@ class SmoothedClassifier:
         provenance = record(seed=seed, sigma=self.sigma, chunk=self.chunk,
                             num_classes=self.num_classes, noise=noise_source(device), device=device,
                             input_dtype=dtype, autocast=self.autocast, compile_backend=self.compile_backend)
-        return Sampler(self.model, self._forward(), device, dtype, self.autocast,
-                       max(1, -(-self.batch // self.chunk)), provenance, self._checked)
+        forward = Forward(self._called(), device, dtype, self.autocast, self.num_classes)
+        return Sampler(self.model, forward, max(1, -(-self.batch // self.chunk)), provenance, self._checked)
 
     def provenance(self, seed: int) -> Provenance:
         """What the samples of a run with this seed depend on; errors as in `sampler`."""
@@ -231,7 +233,7 @@ class SmoothedClassifier:
                     yield block
                     advance(len(block.rows))
 
-    def _forward(self) -> Callable[[torch.Tensor], object]:
+    def _called(self) -> Callable[[torch.Tensor], object]:
         if self.compile_backend is None:
             return self.model
         if not self._compiled:

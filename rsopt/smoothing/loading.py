@@ -7,6 +7,7 @@ import importlib
 import os
 import sys
 import zipfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
@@ -14,10 +15,18 @@ from pickle import UnpicklingError
 import numpy as np
 import torch
 from torch import nn
+from torch.export import ExportedProgram
 
 from rsopt.errors import InvalidInputError, StorageError
 
-__all__ = ["Dataset", "load_data", "load_model", "load_named", "load_weights"]
+__all__ = ["Dataset", "as_made", "load_data", "load_model", "load_named", "load_weights"]
+
+_HOLDERS = ("state_dict", "model_state_dict", "model", "net", "network", "module", "weights", "params")
+"""Keys under which training programs keep the state dict, the usual ones first."""
+_WRAPPERS = ("module", "_orig_mod")
+"""What data-parallel and compiled modules put into the names of what they wrap, wherever that is."""
+_OUTER = (*_WRAPPERS, "model", "net", "network")
+"""Names of the one attribute in which a wrapper keeps the whole model."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,8 +34,8 @@ class Dataset:
     """Labelled inputs.
 
     Attributes:
-        images: float32 (n, *shape), finite, in the units of sigma.
-        labels: int64 (n,), 0 for the first class.
+        images: float32 (n, *shape), finite, in the units of sigma; an array of floating-point numbers becomes one.
+        labels: int64 (n,), 0 for the first class; any integers do.
 
     Raises:
         InvalidInputError: another shape, dtype or number of labels, NaN, or negative labels.
@@ -36,6 +45,8 @@ class Dataset:
     labels: torch.Tensor
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "images", _tensor(self.images, "images"))
+        object.__setattr__(self, "labels", _tensor(self.labels, "labels"))
         if self.images.ndim < 2 or len(self.images) == 0:
             raise InvalidInputError("images must have shape (n, *shape) with n >= 1, found "
                                     f"{tuple(self.images.shape)}.")
@@ -43,8 +54,10 @@ class Dataset:
             raise InvalidInputError(f"images must be floating point, found {self.images.dtype}. Scale them to the "
                                     "units in which sigma is given, for bytes usually images / 255.")
         if self.labels.shape != self.images.shape[:1]:
+            columns = self.labels.ndim == 2 and len(self.labels) == len(self.images) and self.labels.shape[1] > 1
             raise InvalidInputError(f"labels must have shape ({len(self.images)},), one per image, "
-                                    f"found {tuple(self.labels.shape)}.")
+                                    f"found {tuple(self.labels.shape)}."
+                                    + (" Of one-hot labels take argmax(axis=1)." if columns else ""))
         if self.labels.is_floating_point() or self.labels.is_complex() or self.labels.dtype == torch.bool:
             raise InvalidInputError(f"labels must be integers, found {self.labels.dtype}.")
         if int(self.labels.min()) < 0:
@@ -95,7 +108,7 @@ def load_model(name: str, *, weights: Path | None = None, device: torch.device |
     """The model that ``module:callable`` makes, or that ``module:model`` is.
 
     Args:
-        name: a callable without required arguments that returns an `nn.Module`, or an `nn.Module`.
+        name: a callable without required arguments that returns an `nn.Module`, an `nn.Module`, or an exported program.
         weights: file of its weights, see `load_weights`.
         device: where to put it; None leaves it where it is.
 
@@ -104,8 +117,10 @@ def load_model(name: str, *, weights: Path | None = None, device: torch.device |
         StorageError: the weights file cannot be read.
     """
     found = load_named(name)
-    if not isinstance(found, nn.Module) and callable(found):
+    if not isinstance(found, nn.Module | ExportedProgram) and callable(found):
         found = found()
+    if isinstance(found, ExportedProgram):
+        found = found.module()
     if not isinstance(found, nn.Module):
         raise InvalidInputError(f"{name!r} gives a {type(found).__name__}, not a torch.nn.Module.")
     if weights is not None:
@@ -113,31 +128,72 @@ def load_model(name: str, *, weights: Path | None = None, device: torch.device |
     return found if device is None else found.to(device)
 
 
+def as_made(name: str) -> str:
+    """What there is to say about the weights of a model that was given by name alone."""
+    if isinstance(load_named(name), type):
+        return (f"Without --weights, {name} has the weights that its class begins with: an untrained model, unless it "
+                "loads them itself.")
+    return f"Without --weights, {name} is certified with the weights that it comes with, trained or not."
+
+
 def load_weights(model: nn.Module, path: Path) -> None:
     """Loads a state dict into a model: tensors only (``weights_only=True``), never code.
 
-    A checkpoint that keeps the state dict under the key ``state_dict`` is understood too.
+    A checkpoint that keeps the state dict under one of the usual keys (``state_dict``, ``model``, ``net``, …) is
+    understood too, and so are names that a wrapper has made longer (``module.``, ``_orig_mod.``, ``model.``, …), as
+    long as they are the model's names otherwise, one for one.
 
     Raises:
         StorageError: the file cannot be read, or holds more than tensors.
-        InvalidInputError: the weights do not fit the model.
+        InvalidInputError: there is no state dict, or it does not fit the model.
     """
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise StorageError(f"The weights file {path} cannot be read: {error.strerror or error}.") from error
     except (UnpicklingError, RuntimeError, EOFError) as error:
         raise StorageError(f"The weights file {path} is damaged or holds more than tensors, and only files of "
                            f"tensors are loaded (weights_only=True): {error}") from error
-    if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
-        state = state["state_dict"]
-    if not isinstance(state, dict):
-        raise InvalidInputError(f"The weights file {path} holds a {type(state).__name__}, not a state dict.")
+    state = _with_names_of(model, _state_dict(loaded, path))
     try:
         model.load_state_dict(state)
     except RuntimeError as error:
         reasons = "; ".join(line.strip() for line in str(error).splitlines())
         raise InvalidInputError(f"The weights in {path} do not fit the model: {reasons}") from error
+
+
+def _state_dict(loaded: object, path: Path) -> dict[str, torch.Tensor]:
+    """The state dict in what a file holds."""
+    if not isinstance(loaded, dict):
+        raise InvalidInputError(f"The weights file {path} holds a {type(loaded).__name__}, not a state dict.")
+    if any(isinstance(value, torch.Tensor) for value in loaded.values()) or not loaded:
+        return loaded
+    found = {key: value for key, value in loaded.items() if isinstance(value, dict) and value
+             and all(isinstance(tensor, torch.Tensor) for tensor in value.values())}
+    for key in _HOLDERS:
+        if key in found:
+            return found[key]
+    if len(found) == 1:
+        return next(iter(found.values()))
+    raise InvalidInputError(f"The weights file {path} holds {', '.join(map(repr, loaded))} and "
+                            f"{'several state dicts' if found else 'no state dict'} among them. Save the one that is "
+                            "meant: torch.save(model.state_dict(), path).")
+
+
+def _with_names_of(model: nn.Module, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The state dict with the model's own names where these are the same but for wrappers; otherwise as it is."""
+    own, given = _unwrapped(model.state_dict()), _unwrapped(state)
+    if own.keys() != given.keys() or len(own) != len(model.state_dict()) or len(given) != len(state):
+        return state
+    return {own[name]: state[given[name]] for name in given}
+
+
+def _unwrapped(names: Iterable[str]) -> dict[str, str]:
+    """Each name by what is left of it without wrappers."""
+    short = {".".join(part for part in str(name).split(".") if part not in _WRAPPERS): name for name in names}
+    while short and len(outer := {name.partition(".")[0] for name in short}) == 1 and outer <= set(_OUTER):
+        short = {name.partition(".")[2]: full for name, full in short.items()}
+    return short
 
 
 def load_data(name: str) -> Dataset:
@@ -160,7 +216,7 @@ def load_data(name: str) -> Dataset:
         return found
     if not isinstance(found, tuple | list) or len(found) != 2:
         raise InvalidInputError(f"{name!r} gives a {type(found).__name__}, not a pair (images, labels).")
-    return Dataset(_tensor(found[0], "images"), _tensor(found[1], "labels"))
+    return Dataset(found[0], found[1])
 
 
 def _from_file(path: Path) -> Dataset:
@@ -169,7 +225,7 @@ def _from_file(path: Path) -> Dataset:
             if missing := [key for key in ("images", "labels") if key not in file]:
                 raise InvalidInputError(f"{path} has no array {missing[0]!r}; it has "
                                         f"{', '.join(file.files) or 'none'}.")
-            return Dataset(_tensor(file["images"], "images"), _tensor(file["labels"], "labels"))
+            return Dataset(file["images"], file["labels"])
     except OSError as error:
         raise StorageError(f"The data file {path} cannot be read: {error.strerror or error}.") from error
     except zipfile.BadZipFile as error:

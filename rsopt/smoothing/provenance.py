@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-__all__ = ["Provenance", "fingerprint"]
+__all__ = ["Provenance", "fingerprint", "record", "tensor_bytes"]
 
 SCHEME = 1
 """Number of the rule that turns (seed, stream, index, chunk) into samples; raised whenever it changes."""
@@ -96,7 +96,10 @@ def fingerprint(model: nn.Module) -> str:
         digest.update(f"{name}:{type(module).__qualname__}\n".encode())
     for name, tensor in (*model.named_parameters(), *model.named_buffers()):
         digest.update(f"{name}:{tensor.dtype}:{tuple(tensor.shape)}\n".encode())
-        # Reinterpreted as bytes, since NumPy has no bfloat16.
-        flat = tensor.detach().cpu().contiguous().reshape(-1)
-        digest.update(flat.view(torch.uint8).numpy().tobytes())
+        digest.update(tensor_bytes(tensor))
     return digest.hexdigest()
+
+
+def tensor_bytes(tensor: torch.Tensor) -> bytes:
+    """The numbers of a tensor as they lie in memory, row by row; NumPy alone could not name all dtypes."""
+    return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from types import TracebackType
@@ -14,8 +14,15 @@ from numpy.typing import ArrayLike, NDArray
 from torch import nn
 
 from rsopt.errors import InvalidInputError, ModelError
-from rsopt.smoothing.evaluation import checked_scores, eval_mode, forward_mode, unusable_rows, unusable_text
-from rsopt.smoothing.independence import check_rows_independent, rounding_allowance
+from rsopt.smoothing.evaluation import (
+    Forward,
+    eval_mode,
+    undecided,
+    undecided_text,
+    unusable_rows,
+    unusable_text,
+)
+from rsopt.smoothing.independence import check_rows_independent
 from rsopt.smoothing.keys import Stream
 from rsopt.smoothing.noise import NoisyCopies
 from rsopt.smoothing.provenance import Provenance
@@ -68,10 +75,7 @@ class Sampler:
     """
 
     model: nn.Module
-    forward: Callable[[torch.Tensor], object]
-    device: torch.device
-    dtype: torch.dtype
-    autocast: torch.dtype | None
+    forward: Forward
     in_flight: int
     provenance: Provenance
     checked: set[tuple[int, ...]]
@@ -138,11 +142,14 @@ class Sampler:
         for window in self._windows(n, first_chunk):
             scores = self._scores(noise, window)
             with torch.inference_mode():
-                cells = _votes(scores).cpu().numpy()
+                cells = _votes(scores, window[-1][1]).cpu().numpy()
             for (number, rows), row in zip(window, cells, strict=True):
-                if row[-1]:
-                    raise ModelError(unusable_text(index, int(row[-1]), f"chunk {number}"))
-                yield ChunkCounts(number, rows, row[:-1].copy())
+                votes, unusable, tied = row[:-2], int(row[-2]), bool(row[-1])
+                if unusable:
+                    raise ModelError(unusable_text(index, unusable, f"chunk {number}"))
+                if tied:
+                    raise ModelError(undecided_text(index, f"chunk {number}"))
+                yield ChunkCounts(number, rows, votes.copy())
 
     def iter_scores(self, x: torch.Tensor | ArrayLike, index: int, n: int, simplex: SimplexMap, *,
                     stream: Stream = Stream.ESTIMATION,
@@ -168,25 +175,34 @@ class Sampler:
         for window in self._windows(n, first_chunk):
             scores = self._scores(noise, window)
             with torch.inference_mode():
-                blocks = [_simplex_rows(block, simplex) for block in scores]
-            for (number, _), (mapped, off) in zip(window, blocks, strict=True):
+                tied = undecided(torch.stack(scores))
+                blocks = [_simplex_rows(block[:rows], simplex)
+                          for block, (_, rows) in zip(scores, window, strict=True)]
+            for (number, _), (mapped, off), nothing in zip(window, blocks, tied.tolist(), strict=True):
                 _refuse_off_simplex(off.cpu().numpy(), index, number)
+                if nothing:
+                    raise ModelError(undecided_text(index, f"chunk {number}"))
                 yield ScoreBlock(number, mapped.cpu().numpy())
 
     def prepared(self, x: torch.Tensor | ArrayLike, index: int) -> torch.Tensor:
         """The input as float32 on the device.
 
         Raises:
-            InvalidInputError: it is not numeric or not finite.
+            InvalidInputError: it is not floating point, or not finite.
         """
+        if isinstance(x, torch.Tensor):
+            kind, real, floating = str(x.dtype), not x.is_complex(), x.is_floating_point()
+        else:
+            x = np.asarray(x)
+            kind, real, floating = str(x.dtype), x.dtype.kind in "fiub", x.dtype.kind == "f"
+        if not real:
+            raise InvalidInputError(f"Input {index} is not an array of real numbers ({kind}).")
+        if not floating:
+            raise InvalidInputError(f"Input {index} must be floating point, found {kind}. Scale it to the units in "
+                                    "which sigma is given, for bytes usually x / 255.")
         if not isinstance(x, torch.Tensor):
-            array = np.asarray(x)
-            if array.dtype.kind not in "fiub":
-                raise InvalidInputError(f"Input {index} is not an array of real numbers ({array.dtype}).")
-            x = torch.from_numpy(array.astype(np.float32))
-        elif x.is_complex():
-            raise InvalidInputError(f"Input {index} is not an array of real numbers ({x.dtype}).")
-        tensor = x.detach().to(self.device, torch.float32)
+            x = torch.from_numpy(x.astype(np.float32))
+        tensor = x.detach().to(self.forward.device, torch.float32)
         if not bool(torch.isfinite(tensor).all()):
             raise InvalidInputError(f"Input {index} holds NaN or infinite values.")
         return tensor
@@ -206,56 +222,51 @@ class Sampler:
         return NoisyCopies(point, record.sigma, record.chunk, record.seed, stream, index)
 
     def _scores(self, noise: NoisyCopies, window: list[tuple[int, int]]) -> list[torch.Tensor]:
+        """The scores of whole chunks, (chunk, K) each."""
         if not self._open:
             raise InvalidInputError("The sampler is closed. Use it inside "
                                     "'with classifier.sampler(seed) as sampler:'.")
         self._check(noise.x, noise.index)
-        with forward_mode(self.device, self.autocast):
-            return [self._forward(noise.draw(number), noise.index)[:rows] for number, rows in window]
-
-    def _forward(self, batch: torch.Tensor, index: int) -> torch.Tensor:
-        try:
-            output = self.forward(batch.to(self.dtype))
-        except Exception as error:
-            # Any exception of foreign code: passed on as it is, with the one fact it cannot know.
-            error.add_note(f"The model was called for input {index}: {tuple(batch.shape)}, {self.dtype}.")
-            raise
-        return checked_scores(output, batch.shape[0], self.provenance.num_classes, index)
+        return [self.forward(noise.draw(number), noise.index) for number, _ in window]
 
     def _check(self, point: torch.Tensor, index: int) -> None:
         if tuple(point.shape) in self.checked:
             return
-        reduced = self.device.type == "cuda" and self.provenance.matmul != "highest"
-
-        def allowance(scores: torch.Tensor) -> float:
-            return rounding_allowance([scores.dtype, self.dtype, self.autocast or self.dtype], reduced)
-
-        with forward_mode(self.device, self.autocast):
-            check_rows_independent(lambda rows: self._forward(rows, index),
-                                   self._noise(point, index, Stream.CHECK).draw(0),
-                                   allowance=allowance, model=self.model, index=index)
+        forward = self.forward
+        noise = self._noise(point, index, Stream.CHECK)
+        check_rows_independent(lambda rows: forward(rows, index), torch.stack([noise.draw(0), noise.draw(1)]), point,
+                               dtypes=[forward.dtype, forward.autocast or forward.dtype],
+                               reduced=forward.device.type == "cuda" and self.provenance.matmul != "highest",
+                               model=self.model, index=index)
         self.checked.add(tuple(point.shape))
 
 
-def _votes(blocks: list[torch.Tensor]) -> torch.Tensor:
-    """Votes of each block (rows, K) as one row of an int64 tensor (blocks, K + 1); only the last may be shorter.
+def _votes(blocks: list[torch.Tensor], last: int) -> torch.Tensor:
+    """Votes of each chunk (chunk, K) as one row of an int64 tensor (blocks, K + 2); of the last, `last` rows count.
 
-    All blocks at once, in few operations, for small models. The last cell of a row counts copies without a vote; it is
-    read later, since asking for them now would wait for the device.
+    All chunks at once, in few operations, for small models. The last cells of a row tell how many of the copies that
+    count have no vote and whether the chunk is undecided; they are read later, since asking for them now would wait
+    for the device.
     """
-    scores = torch.cat(blocks)
-    size, cells = blocks[0].shape[0], scores.shape[1] + 1
-    largest, winner = scores.max(dim=1)
-    vote = torch.where(torch.isfinite(largest), winner, cells - 1)
-    vote += torch.arange(len(vote), device=vote.device).div_(size, rounding_mode="floor") * cells
-    return torch.bincount(vote, minlength=len(blocks) * cells).reshape(len(blocks), cells)
+    scores = torch.stack(blocks)
+    count, _, classes = scores.shape
+    cells = classes + 2
+    largest, vote = scores.max(dim=2)
+    vote = torch.where(torch.isfinite(largest), vote, classes)
+    vote[-1, last:] = classes + 1
+    vote += torch.arange(count, device=vote.device)[:, None] * cells
+    table = torch.bincount(vote.flatten(), minlength=count * cells).reshape(count, cells)
+    table[:, -1] = undecided(scores)
+    return table
 
 
 def _simplex_rows(scores: torch.Tensor, simplex: SimplexMap) -> tuple[torch.Tensor, torch.Tensor]:
     exact = scores if scores.dtype in (torch.float32, torch.float64) else scores.float()
+    unusable = unusable_rows(scores)
+    # The map may work in place, on scores that nobody else looks at.
     rows = simplex(exact)
     off = torch.maximum((rows.sum(dim=1) - 1.0).abs(), -rows.amin(dim=1))
-    off = torch.where(unusable_rows(scores), math.nan, off)
+    off = torch.where(unusable, math.nan, off)
     rows = rows.clamp_min(0.0)
     return (rows / rows.sum(dim=1, keepdim=True)).float().clamp_max(1.0), off
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
-from rsopt.domain import Domain, level_q1
+from rsopt.domain import Domain
 from rsopt.errors import InvalidInputError
-from rsopt.functionals import Functional, LinkFunctional
+from rsopt.family import TestFamily
+from rsopt.functional import Functional
 from rsopt.kernels.curve import curve_log_tails, curve_point
-from rsopt.kernels.links import PROBIT
+from rsopt.kernels.links import Link, link_value
 from rsopt.staircase import TailSet
 
 Array = npt.NDArray[np.float64]
@@ -23,56 +25,55 @@ Array = npt.NDArray[np.float64]
 SEARCH_RTOL = 1e-12
 
 
-@dataclass(frozen=True, eq=False)
-class LevelCurve:
-    """The points of the domain with g(q) = level, walked by s from s = 0 (where q3 = 0) to `extent`.
-
-    For f(q1) - f(q2) the coordinate is s = -L/2 - f(q2) (see `rsopt.kernels.curve`); for other functionals it
-    is the distance in q2 from the end with q3 = 0.
-
-    Attributes:
-        tail_set: W.
-        functional: g.
-        domain: where q may lie.
-        level: L.
+def level_curve(family: TestFamily, level: float) -> LevelCurve:
+    """The points of the domain with g(q) = level.
 
     Raises:
         InvalidInputError: a level that is not finite, or that no point of the domain has.
     """
+    if not math.isfinite(level):
+        raise InvalidInputError(f"The level must be a finite number; found {level!r}.")
+    segment = family.segment(level)
+    if not family.bottom <= level <= family.top or segment is None:
+        raise InvalidInputError(f"No distribution in the {family.domain.name} has {family.functional.name} = "
+                                f"{level!r}; its values go from {family.bottom!r} to {family.top!r}.")
+    f = family.functional.compiled
+    return PlainCurve(family, level, segment) if f is None else LinkCurve(family, level, segment, f)
 
-    tail_set: TailSet
-    functional: Functional
-    domain: Domain
+
+@dataclass(frozen=True, eq=False)
+class LevelCurve(ABC):
+    """The points of the domain with g(q) = level, walked by s from s = 0 (where q3 = 0) to `extent`.
+
+    Attributes:
+        family: tail set, functional and domain.
+        level: L.
+        segment: (smallest, largest) q2 on the curve.
+    """
+
+    family: TestFamily
     level: float
+    segment: tuple[float, float]
 
-    def __post_init__(self) -> None:
-        if not math.isfinite(self.level):
-            raise InvalidInputError(f"The level must be a finite number; found {self.level!r}.")
-        least, largest = self.functional.range
-        if not least <= self.level <= largest or self.domain.segment(self.functional, self.level) is None:
-            raise InvalidInputError(f"No distribution in the {self.domain.name} has {self.functional.name} = "
-                                    f"{self.level!r}; its values go from {least!r} to {largest!r}.")
+    @property
+    def tail_set(self) -> TailSet:
+        """W."""
+        return self.family.tail_set
 
-    @cached_property
-    def segment(self) -> tuple[float, float]:
-        """(smallest, largest) q2 on the curve."""
-        found = self.domain.segment(self.functional, self.level)
-        assert found is not None  # checked at construction
-        return found
+    @property
+    def functional(self) -> Functional:
+        """g."""
+        return self.family.functional
 
-    @cached_property
+    @property
+    def domain(self) -> Domain:
+        """Where q may lie."""
+        return self.family.domain
+
+    @property
+    @abstractmethod
     def extent(self) -> float:
-        """The largest s. The probit curve never ends: it is cut where n·q1 and n·q2 are below 1e-6."""
-        low, high = self.segment
-        if not isinstance(self.functional, LinkFunctional):
-            return high - low
-        if not self.domain.third_cell:
-            return 0.0
-        at_low = float(self.functional.link(np.array(low)))
-        if at_low == -math.inf:
-            tiny = float(self.functional.link(np.array(1e-6 / self.tail_set.n)))
-            return max(0.5 * abs(self.level) - tiny, 0.0)
-        return max(-0.5 * self.level - at_low, 0.0)
+        """The largest s."""
 
     @property
     def one_point(self) -> bool:
@@ -80,50 +81,33 @@ class LevelCurve:
         low, high = self.segment
         return not self.domain.third_cell or high - low <= 1e-14 * high
 
+    @abstractmethod
     def points(self, s: npt.ArrayLike) -> Array:
         """q at s; shape (b,) -> (b, 3)."""
-        values = np.asarray(s, dtype=float)
-        low, high = self.segment
-        g = self.functional
-        if isinstance(g, LinkFunctional):
-            return np.array([curve_point(g.kind, g.coefficients, self.level, low, high, v) for v in values.tolist()]
-                            ).reshape(-1, 3)
-        q2 = np.clip(high - values, low, high)
-        q1 = np.minimum(level_q1(g, self.level, q2), 1.0 - q2)
-        return np.stack([q1, q2, np.maximum(1.0 - q1 - q2, 0.0)], axis=-1)
 
+    @abstractmethod
     def log_tails(self, s: npt.ArrayLike, rtol: float = SEARCH_RTOL) -> Array:
         """log P_q(W) at s; shape (b,) -> (b,)."""
-        g, tails = self.functional, self.tail_set
-        if isinstance(g, LinkFunctional):
-            values: Array = curve_log_tails(g.kind, g.coefficients, self.level, *self.segment,
-                                            np.ascontiguousarray(s, dtype=float), tails.n, tails.stairs, tails.rule,
-                                            tails.top_row, rtol)
-            return values
-        return tails.log_probability(self.points(s), rtol)
 
     def coordinate(self, q: npt.ArrayLike) -> float:
         """The s of the point of the curve with the q2 of q (scaled to sum 1), shape (3,); clamped to the curve."""
-        q = np.asarray(q, dtype=float)
+        point = np.asarray(q, dtype=float)
         low, high = self.segment
-        q2 = min(max(float(q[1] / q.sum()), low), high)
-        if not isinstance(self.functional, LinkFunctional):
-            return high - q2
-        if q2 == 0.0:
-            return self.extent
-        s = -0.5 * self.level - float(self.functional.link(np.array(q2)))
-        return min(max(s, 0.0), self.extent)
+        return self._coordinate(min(max(float(point[1] / point.sum()), low), high))
+
+    @abstractmethod
+    def _coordinate(self, q2: float) -> float:
+        """The s at a q2 of the segment."""
 
     def grid(self, size: int) -> Array:
         """About `size` values of s from 0 to `extent`, increasing: geometric towards the ends.
 
-        The optimum often lies where a cell has probability of order 1/n. On the probit curve the far end
-        needs no refinement, since s is logarithmic there already.
+        The optimum often lies where a cell has probability of order 1/n. On an endless curve the far end needs no
+        refinement, since s is logarithmic there already.
         """
         half = size // 2
         near = 0.5 * np.geomspace(0.05 / self.tail_set.n, 1.0, half)
-        logarithmic = isinstance(self.functional, LinkFunctional) and self.functional.kind == PROBIT
-        far = np.linspace(0.5, 1.0, half + 1)[1:] if logarithmic else 1.0 - np.append(near[-2::-1], 0.0)
+        far = np.linspace(0.5, 1.0, half + 1)[1:] if self.endless else 1.0 - np.append(near[-2::-1], 0.0)
         return self.extent * np.concatenate([[0.0], near, far])
 
     def from_unit(self, t: npt.ArrayLike) -> Array:
@@ -137,26 +121,84 @@ class LevelCurve:
         near, far = float(np.cbrt(share)), float(np.cbrt(1.0 - share))
         return near / (near + far)
 
+    @property
+    def endless(self) -> bool:
+        """Whether s would go on for ever, towards q1 = q2 = 0, and was cut."""
+        return False
+
     def tangent(self, q2: float) -> tuple[float, float, float]:
-        """(h, h', h'') of q1 = h(q2) at q2, by implicit differentiation of f(q1) - f(q2) = L.
+        """(h, h', h'') of q1 = h(q2) at q2.
 
         Raises:
-            InvalidInputError: a functional without a link.
+            InvalidInputError: a functional that is known by its values only.
         """
-        g = self.functional
-        if not isinstance(g, LinkFunctional):
-            raise InvalidInputError(f"The functional {g.name!r} has no link, hence no derivatives of its level curve.")
-        at = np.array(q2)
-        q1 = g.curve(self.level, at)
-        slope1, slope2 = float(g.link_slope(q1)), float(g.link_slope(at))
-        first = slope2 / slope1
-        second = (float(g.link_curvature(at)) - float(g.link_curvature(q1)) * first * first) / slope1
-        return float(q1), first, second
+        return self.functional.tangent(self.level, q2)
 
     def with_q1(self, q2: float, least: float) -> float:
         """q2, or the q2 at which q1 = `least` on the curve if that is larger: logs of q1 end at 0."""
-        g = self.functional
-        if not isinstance(g, LinkFunctional):
+        if not self.functional.smooth:
             return q2
         # f(q2) = f(q1) - L, so the inverse of h is h itself with the level negated.
-        return min(max(q2, float(g.curve(-self.level, np.array(least)))), self.segment[1])
+        return min(max(q2, float(self.functional.curve(-self.level, np.array(least)))), self.segment[1])
+
+
+@dataclass(frozen=True, eq=False)
+class LinkCurve(LevelCurve):
+    """The curve of a compiled link f, with the coordinate s = -L/2 - f(q2) (see `rsopt.kernels.curve`)."""
+
+    f: Link
+
+    @cached_property
+    def extent(self) -> float:
+        """The largest s. An endless curve is cut where n·q1 and n·q2 are below 1e-6."""
+        if not self.domain.third_cell:
+            return 0.0
+        at_low = link_value(self.f, self.segment[0])
+        if at_low == -math.inf:
+            return max(0.5 * abs(self.level) - link_value(self.f, 1e-6 / self.tail_set.n), 0.0)
+        return max(-0.5 * self.level - at_low, 0.0)
+
+    @property
+    def endless(self) -> bool:
+        """Whether f(0) is infinite, so that the curve never ends."""
+        return self.family.bottom == -math.inf
+
+    def points(self, s: npt.ArrayLike) -> Array:
+        """q at s; shape (b,) -> (b, 3)."""
+        values = np.asarray(s, dtype=float)
+        return np.array([curve_point(self.f, self.level, *self.segment, v) for v in values.tolist()]).reshape(-1, 3)
+
+    def log_tails(self, s: npt.ArrayLike, rtol: float = SEARCH_RTOL) -> Array:
+        """log P_q(W) at s; shape (b,) -> (b,)."""
+        values: Array = curve_log_tails(self.f, self.level, *self.segment, np.ascontiguousarray(s, dtype=float),
+                                        self.tail_set.compiled, rtol)
+        return values
+
+    def _coordinate(self, q2: float) -> float:
+        if q2 == 0.0:
+            return self.extent
+        return min(max(-0.5 * self.level - link_value(self.f, q2), 0.0), self.extent)
+
+
+@dataclass(frozen=True, eq=False)
+class PlainCurve(LevelCurve):
+    """The curve of any functional; s is the distance in q2 from the end with q3 = 0."""
+
+    @property
+    def extent(self) -> float:
+        """The largest s."""
+        return self.segment[1] - self.segment[0]
+
+    def points(self, s: npt.ArrayLike) -> Array:
+        """q at s; shape (b,) -> (b, 3)."""
+        low, high = self.segment
+        q2 = np.clip(high - np.asarray(s, dtype=float), low, high)
+        q1 = np.minimum(self.functional.curve(self.level, q2), 1.0 - q2)
+        return np.stack([q1, q2, np.maximum(1.0 - q1 - q2, 0.0)], axis=-1)
+
+    def log_tails(self, s: npt.ArrayLike, rtol: float = SEARCH_RTOL) -> Array:
+        """log P_q(W) at s; shape (b,) -> (b,)."""
+        return self.tail_set.log_probability(self.points(s), rtol)
+
+    def _coordinate(self, q2: float) -> float:
+        return self.segment[1] - q2

@@ -11,23 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rsopt.errors import MissingDependencyError, StorageError
-from rsopt.functionals import LinkFunctional, TaylorProbitMargin
 from rsopt.solving.forms import TermList
+from rsopt.solving.posed import Posed
 
 if TYPE_CHECKING:
     from pyomo.core import ConcreteModel
 
-    from rsopt.problem import WorstCaseProblem
-
 FORMAT = "rsopt terms 1"
 
-_DEFINITIONS = {
-    "margin": "q1 - q2",
-    "probit": "z(q1) - z(q2), z the inverse of the standard normal distribution function",
-    "taylor-probit": "f(q1) - f(q2), f(q) = sum_k c_k (2q - 1)^(2k+1), k = 0, 1, …"}
 
-
-def terms(problem: WorstCaseProblem) -> dict[str, Any]:
+def terms(problem: Posed) -> dict[str, Any]:
     """The worst case as JSON-ready values: every monomial, the level constraint, the domain.
 
     The task is: maximise sum_k exp(log_coefficients[k]) q1^a q2^b q3^d with (a, b, d) = exponents[k], subject to the
@@ -42,18 +35,14 @@ def terms(problem: WorstCaseProblem) -> dict[str, Any]:
     """
     form = problem.form(TermList)
     assert isinstance(form, TermList)
-    functional = problem.functional
-    level: dict[str, Any] = {
-        "functional": functional.name, "g": _DEFINITIONS[functional.name], "at_most": problem.level}
-    if isinstance(functional, TaylorProbitMargin):
-        level |= {"order": functional.order, "coefficients": functional.coefficients.tolist()}
+    family = problem.family
     signomials = form.level_constraint
     content: dict[str, Any] = {
-        "format": FORMAT, "sense": "maximise", "n": problem.tail_set.n, "alpha": problem.alpha,
+        "format": FORMAT, "sense": "maximise", "n": family.tail_set.n, "alpha": family.alpha,
         "variables": list(signomials.variables) if signomials else ["q1", "q2", "q3"],
-        "domain": {"sum": 1.0, "least": [problem.domain.least_q1, 0.0, 0.0], "q3_may_be_positive":
-                   problem.domain.third_cell},
-        "level": level,
+        "domain": {"sum": 1.0, "least": [family.domain.least_q1, 0.0, 0.0],
+                   "q3_may_be_positive": family.domain.third_cell},
+        "level": family.functional.described() | {"at_most": problem.level},
         "constraints": None if signomials is None else [
             {"coefficients": c.coefficients.tolist(), "exponents": c.exponents.tolist()}
             for c in signomials.constraints]}
@@ -61,7 +50,7 @@ def terms(problem: WorstCaseProblem) -> dict[str, Any]:
     return content | {"log_coefficients": whole.log_coefficients.tolist(), "exponents": whole.exponents.tolist()}
 
 
-def pyomo_model(problem: WorstCaseProblem) -> ConcreteModel:
+def pyomo_model(problem: Posed) -> ConcreteModel:
     """The worst case as a Pyomo ConcreteModel that can be printed, changed and handed to any solver of Pyomo's.
 
     Monomials that stay below 1e-6 alpha, all together, are left out.
@@ -76,7 +65,7 @@ def pyomo_model(problem: WorstCaseProblem) -> ConcreteModel:
     return model
 
 
-def write_terms(problem: WorstCaseProblem, path: str | os.PathLike[str], known: dict[str, Any] | None = None) -> None:
+def write_terms(problem: Posed, path: str | os.PathLike[str], known: dict[str, Any] | None = None) -> None:
     """Write `terms` as a JSON file, with what is `known` about the optimum beside it.
 
     Raises:
@@ -90,7 +79,7 @@ def write_terms(problem: WorstCaseProblem, path: str | os.PathLike[str], known: 
         raise StorageError(f"The terms could not be written to {path}: {error.strerror}.") from error
 
 
-def write_nl(problem: WorstCaseProblem, path: str | os.PathLike[str], start: list[float] | None = None) -> None:
+def write_nl(problem: Posed, path: str | os.PathLike[str], start: list[float] | None = None) -> None:
     """Write the Pyomo model as an AMPL .nl file.
 
     Args:
@@ -115,10 +104,10 @@ def write_nl(problem: WorstCaseProblem, path: str | os.PathLike[str], start: lis
         raise StorageError(f"The model could not be written to {path}: {error.strerror}.") from error
 
 
-def writable(problem: WorstCaseProblem, most: int) -> str | None:
+def writable(problem: Posed, most: int) -> str | None:
     """Why the monomials of `problem` are not written out, or None if there are at most `most` of them."""
-    if not isinstance(problem.functional, LinkFunctional):
+    if not problem.family.functional.smooth:
         return problem.lacks(TermList)
-    size = problem.tail_set.size()
+    size = problem.family.tail_set.size()
     return None if size <= most else f"{size:,} monomials, more than {most:,}"
 

@@ -9,26 +9,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from enum import Enum
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
-from rsopt.errors import RefusedError
+from rsopt.signomials import LevelSignomials
 from rsopt.solving.curve import LevelCurve
 from rsopt.solving.meter import Meter
-from rsopt.solving.terms import LevelSignomials, level_signomials, monomials
+from rsopt.solving.terms import monomials
 
 Array = npt.NDArray[np.float64]
-
-
-class Fidelity(Enum):
-    """How a form relates to the problem that it was made from."""
-
-    EXACT = "the same supremum"
-    RELAXATION = "a supremum that is not smaller: upper bounds on it stay valid"
-    RESTRICTION = "a supremum that is not larger: its points stay valid, upper bounds on it do not"
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +34,6 @@ class BlackBox:
     curve: LevelCurve
     meter: Meter
     dimension: int = 1
-    fidelity: Fidelity = Fidelity.EXACT
 
     def log_tails(self, t: npt.ArrayLike) -> Array:
         """log P_q(W) at coordinates t in [0, 1], shape (b, 1) -> (b,); to be maximised.
@@ -78,7 +68,6 @@ class SmoothOracle:
 
     curve: LevelCurve
     meter: Meter
-    fidelity: Fidelity = Fidelity.EXACT
 
     def log_tail(self, q: Array) -> float:
         """log F(q), shape (3,) -> float; to be maximised.
@@ -150,32 +139,10 @@ class TermList:
         """Number of monomials m that are kept."""
         return self.log_coefficients.size
 
-    @property
-    def fidelity(self) -> Fidelity:
-        """EXACT if no monomial was left out, else RESTRICTION."""
-        return Fidelity.EXACT if self.size == self.curve.tail_set.size() else Fidelity.RESTRICTION
-
     @cached_property
     def level_constraint(self) -> LevelSignomials | None:
         """g(q) <= L as (sig/posy)nomials; None where it is none, and q1 <= h(q2) is known by `curve.tangent` only."""
-        return level_signomials(self.curve.functional, self.curve.domain, self.curve.level)
+        return self.curve.functional.level_signomials(self.curve.level, self.curve.domain.least_q1)
 
 
 Form = TermList | SmoothOracle | BlackBox
-
-
-def weaken(form: Form, target: type[Form]) -> Form:
-    """The same problem in a form that tells no more than `form`. EXACT, save that left out monomials stay
-    counted.
-
-    A term list turns into the oracle of the whole tail and an oracle into the black box of its level curve:
-    by fact 3 the supremum lies on that curve.
-
-    Raises:
-        RefusedError: `target` tells more than `form` knows.
-    """
-    strength = [BlackBox, SmoothOracle, TermList]
-    if strength.index(target) > strength.index(type(form)):
-        raise RefusedError(f"A {type(form).__name__} cannot be turned into a {target.__name__}: conversions only lose "
-                           "information. Ask the problem itself for that form.")
-    return form if isinstance(form, target) else target(form.curve, form.meter)

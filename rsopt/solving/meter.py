@@ -8,8 +8,8 @@ import time
 import numpy as np
 import numpy.typing as npt
 
-from rsopt.solver import Budget, Stop
 from rsopt.solving.curve import LevelCurve
+from rsopt.solving.result import Budget, Stop
 
 Array = npt.NDArray[np.float64]
 

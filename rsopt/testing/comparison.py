@@ -15,7 +15,6 @@ import numpy as np
 
 from rsopt.errors import InvalidInputError, MissingDependencyError, RsoptError
 from rsopt.files import replaced, write_parquet
-from rsopt.inversion import clamped_plug_in, solve_lower_bound
 from rsopt.problem import LowerBoundProblem
 from rsopt.registry import as_solver
 from rsopt.solver import Budget, Result, Solver
@@ -244,9 +243,9 @@ def _inner(case: ZooProblem, found: Result) -> dict[str, str | int | float]:
 
 def _outer(case: ZooProblem, solver: Solver, budget: Budget, seed: int) -> dict[str, str | int | float]:
     began = time.perf_counter()
-    bound = solve_lower_bound(case.problem, solver=solver, budget=budget, throw=False, seed=seed)
+    bound = case.problem.solve(solver, budget, throw=False, seed=seed)
     seconds = time.perf_counter() - began
-    width = abs(clamped_plug_in(case.problem) - bound.lower)
+    width = abs(case.problem.plug_in() - bound.lower)
     return {"searched": bound.searched, "lower": bound.lower, "lower_at_most": bound.lower_at_most,
             "given_up": bound.given_up / width if width > 0.0 else 0.0, "bound_seconds": seconds}
 

@@ -33,7 +33,7 @@ from rsopt.solving.forms import BlackBox, SmoothOracle, TermList
 from rsopt.testing.zoo import ZooProblem, core
 
 # What may pass between the budget's end and the return: interpreting a model, one step of a compiled library.
-LATE = 20.0
+LATE = 60.0
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from rsopt.counts import Counts
-from rsopt.domain import Domain, Simplex
-from rsopt.functionals import Functional, Margin, ProbitMargin, TaylorProbitMargin
-from rsopt.problem import LowerBoundProblem, WorstCaseProblem
+from rsopt.domain import Simplex
+from rsopt.functional import Functional
+from rsopt.functionals import Margin, ProbitMargin, TaylorProbitMargin
+from rsopt.problem import LowerBoundProblem
 from rsopt.registry import get_solver
 from rsopt.statistics import as_statistic
+from rsopt.worst_case import WorstCaseProblem
 
 Array = npt.NDArray[np.float64]
 
@@ -54,8 +56,8 @@ class ZooProblem:
     def name(self) -> str:
         """A name that tells the problem: n, votes, functional, statistic, alpha."""
         p, c = self.problem, self.problem.counts
-        order = f"-{p.functional.order}" if isinstance(p.functional, TaylorProbitMargin) else ""
-        restricted = "-restricted" if p.domain is not None and p.domain.least_q1 > 0.0 else ""
+        order = "" if p.functional.order is None else f"-{p.functional.order}"
+        restricted = "-restricted" if p.family.domain.least_q1 > 0.0 else ""
         return (f"n{c.n}-{c.x1}-{c.x2}-{p.functional.name}{order}{restricted}-{p.statistic.name}-"
                 f"{p.alpha:g}")
 
@@ -93,12 +95,12 @@ _Row = tuple[int, int, int, str, str, float, float]
 
 
 def _made(n: int, x1: int, x2: int, functional: str, statistic: str, alpha: float, level: float) -> ZooProblem:
-    domain: Domain | None = None
+    domain = Simplex()
     g: Functional
     if functional.startswith("taylor"):
         parts = functional.split("-")
         g = TaylorProbitMargin(order=int(parts[1]))
-        domain = Simplex(least_q1=0.5) if parts[-1] == "restricted" else None
+        domain = Simplex(least_q1=0.5 if parts[-1] == "restricted" else 0.0)
     else:
         g = Margin() if functional == "margin" else ProbitMargin()
     counts = Counts((x1, x2, n - x1 - x2), 0, 1)

@@ -1,45 +1,43 @@
-"""How few samples adaptive looks take, on measured counts.
+"""How few samples adaptive looks take, on synthetic votes.
 
-``python tests/benchmarks/bench_adaptive.py`` draws the votes of ../shared/data/cifar10_counts.csv without replacement
-(250 images, seeded; sigma = 0.25, alpha = 0.001, probit, studentized, the label certified, n at most 100,000) and
-prints
+``make bench_adaptive`` draws the votes of 250 inputs (tests/support/votes.py; sigma = 0.25, alpha = 0.001, probit,
+studentized, the label certified, n at most 100,000) one after the other, in seeded orders, and prints
 
-- the policy itself, look by look: mean samples, how many times fewer than a fixed n = 100,000, and the images that it
+- the policy itself, look by look: mean samples, how many times fewer than a fixed n = 100,000, and the inputs that it
   certifies more or less than the fixed run, for all radii together and for each alone;
 - each single radius beside one-class union-bound sequences and beside the least fixed n whose certified accuracy comes
-  within half a point (one image) of the fixed run's;
+  within half a point (one input) of the fixed run's;
 - spending functions, growths and first looks.
 
 ``pytest --benchmark-only tests/benchmarks/bench_adaptive.py`` times single decisions.
 
-Measured, with the same images certified as at a fixed n = 100,000 under every seed:
+Measured, under four seeds of the order of the votes:
 
-    radii               mean samples   times fewer (4 seeds)
-    0, .25, .5, .75           10,003    10.0  (9.7 to 10.2)
-    0                            462   216.6  (180 to 272)
-    .25                          853   117.2  (110 to 132)
-    .5                         1,578    63.4  (58 to 74)
-    .75                        6,726    14.9  (14.2 to 15.5)
+    radii               mean samples   times fewer            fewer inputs certified
+    0, .25, .5, .75           12,329     8.1  (8.0 to 8.3)    4 or 5 of 487
+    0                          1,840    54.4  (52 to 57)      1 of 199
+    .25                        1,469    68.1  (64 to 71)      0 of 141
+    .5                         2,731    36.6  (34 to 40)      1 or 2 of 92
+    .75                        6,054    16.5  (16.2 to 16.8)  1 of 55
 
-The spread is that of the few images near a radius, which take all samples or nearly. One-class sequences lose 1 to 8
-images, because they give one rival all votes that the class does not get; where they use fewer samples (radii .5 and
-.75) it is by giving those images up. Equal, linear, power and Pocock spending lie within 7% of each other; open-ended
-spending loses images, and O'Brien–Fleming's takes up to 28% more samples. Growth between 1.15 and 1.6 and first looks
-between 10 and 50 change the samples by less than 10%.
+The inputs that are lost lie so near to a radius that 100,000 samples reach it only if the whole error is spent on them.
+One-class sequences lose 1 to 14 inputs each, because they give one rival all votes that the class does not get; where
+they use fewer samples it is by giving those inputs up. Equal, linear, power and Pocock spending lie within 8% of each
+other, open-ended spending takes up to 11% more samples than equal, and O'Brien–Fleming's up to 27%, with the fewest
+inputs lost. Growth between 1.15 and 1.6 and first looks between 10 and 50 change the samples by less than 9%.
 """
 
 from __future__ import annotations
 
-import csv
 import time
 from collections.abc import Callable, Sequence
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from votes import Order, voted
 
 from rsopt.counts import Counts
 from rsopt.functionals import ProbitMargin
@@ -59,26 +57,20 @@ SIGMA, ALPHA, MOST = 0.25, 1e-3, 100_000
 RADII = (0.0, 0.25, 0.5, 0.75)
 QUESTIONS = (RADII, *((radius,) for radius in RADII))
 GIVE_UP = 0.05
-COUNTS = Path(__file__).resolve().parents[2] / "shared" / "data" / "cifar10_counts.csv"
 G, T = ProbitMargin(), Studentized()
 
 
-def measured() -> Votes:
-    """Votes of every image, the label's first, shape (250, 10)."""
-    with COUNTS.open() as file:
-        rows = [(int(row["label"]), [int(row[f"c{k}"]) for k in range(10)]) for row in csv.DictReader(file)]
-    return np.array([[votes[label], *votes[:label], *votes[label + 1:]] for label, votes in rows])
+def labels_first() -> Votes:
+    """All votes of every input, those for the label first, shape (250, 10)."""
+    inputs = voted()
+    return np.array([np.r_[votes[label], np.delete(votes, label)]
+                     for label, votes in zip(inputs.labels, inputs.votes(MOST), strict=True)])
 
 
 def drawn(votes: Votes, sizes: Sequence[int], seed: int) -> list[Votes]:
-    """Votes of the first n draws for each n of `sizes`, without replacement."""
-    rng = np.random.default_rng(seed)
-    left, taken, found = votes.copy(), np.zeros_like(votes), []
-    for n in np.diff([0, *sizes]).tolist():
-        new = np.array([rng.multivariate_hypergeometric(row, n) for row in left])
-        left, taken = left - new, taken + new
-        found.append(taken)
-    return found
+    """The first n votes of every input, for each n of `sizes`."""
+    orders = [Order(row, seed * len(votes) + number) for number, row in enumerate(votes)]
+    return [np.array([order.first(n) for order in orders]) for n in sizes]
 
 
 @cache
@@ -106,11 +98,11 @@ def two_way(x1: Votes, x2: Votes, n: int, radius: float, alpha: float) -> Mask:
     return np.asarray(G.value(low, high) >= level(radius))
 
 
-def followed(policy: TargetRadii, path: Sequence[Votes], image: int) -> tuple[int, dict[float, TargetState]]:
-    """Samples of one image and what they decide; every look tries the open targets, one proof each."""
+def followed(policy: TargetRadii, path: Sequence[Votes], row: int) -> tuple[int, dict[float, TargetState]]:
+    """Samples of one input and what they decide; every look tries the open targets, one proof each."""
     taken: list[LookResult] = []
     while (planned := policy.next_look(taken)) is not None:
-        counts = Counts(tuple(path[len(taken)][image].tolist()), 0)
+        counts = Counts(tuple(path[len(taken)][row].tolist()), 0)
         known, best = policy.states(taken), -np.inf
         for radius, wanted in zip(policy.radii, policy.levels, strict=True):
             if known[radius] is TargetState.OPEN:
@@ -123,28 +115,28 @@ def followed(policy: TargetRadii, path: Sequence[Votes], image: int) -> tuple[in
 
 def print_policy(votes: Votes, seeds: Sequence[int]) -> None:
     """The policy as it is, with its defaults."""
-    print(f"the policy, seeds {list(seeds)}: samples against a fixed n = {MOST:,}, certified images against its")
+    print(f"the policy, seeds {list(seeds)}: samples against a fixed n = {MOST:,}, certified inputs against its")
     for radii in QUESTIONS:
         policy = TargetRadii(radii, Question(SIGMA), Looks(MOST, ALPHA), GIVE_UP)
         sizes = [look.n for look in policy.plan]
         started, spent, lost = time.process_time(), [], []
         for seed in seeds:
             path = drawn(votes, sizes, seed)
-            found = [followed(policy, path, image) for image in range(len(votes))]
+            found = [followed(policy, path, row) for row in range(len(votes))]
             spent.append(np.mean([n for n, _ in found]))
             lost.append([sum(verdicts[radius] is TargetState.REACHED for _, verdicts in found)
                          - int(exact(votes[:, 0], votes[:, 1:].max(axis=1), MOST, radius, ALPHA).sum())
                          for radius in radii])
         factors = [MOST / mean for mean in spent]
         print(f"  radii {', '.join(f'{radius:g}' for radius in radii):<16} mean {np.mean(spent):8,.0f} samples: "
-              f"{MOST / np.mean(spent):6.1f} times fewer ({min(factors):.1f} to {max(factors):.1f}); images "
+              f"{MOST / np.mean(spent):6.1f} times fewer ({min(factors):.1f} to {max(factors):.1f}); inputs "
               f"{[list(row) for row in lost]}; {len(sizes)} looks; {time.process_time() - started:.0f} s")
 
 
 def simulated(votes: Votes, plan: Sequence[PlannedLook], radii: Sequence[float], seeds: Sequence[int],
               reached: Callable[..., Mask], ruled_out: Callable[[Votes, int, int], npt.NDArray[np.float64]]
               ) -> tuple[float, float]:
-    """(mean samples, mean images certified, summed over the radii) of a rule, all images at once."""
+    """(mean samples, mean inputs certified, summed over the radii) of a rule, all inputs at once."""
     spent, certified = [], []
     wanted = np.array([level(radius) for radius in radii])
     for seed in seeds:
@@ -187,14 +179,14 @@ def open_sequence(growth: float = 1.1) -> tuple[list[PlannedLook], list[float]]:
 
 
 def least_fixed(votes: Votes, reached: Callable[..., Mask], radius: float, aim: int, seeds: Sequence[int]) -> str:
-    """The least round n at which a method certifies one image less than `aim`, on average over the seeds."""
+    """The least round n at which a method certifies one input less than `aim`, on average over the seeds."""
     sizes = [int(digits * 10**power) for power in (1, 2, 3, 4) for digits in (1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9)]
     for n in (*sizes, MOST):
         found = [reached(x[:, 0], x[:, 1:].max(axis=1), n, radius, ALPHA).sum()
                  for x in (drawn(votes, [n], seed)[0] for seed in seeds)]
         if np.mean(found) >= aim - 1:
             return f"{n:,}"
-    return f"never (at {MOST:,} {np.mean(found):.0f} of {aim} images)"
+    return f"never (at {MOST:,} {np.mean(found):.0f} of {aim} inputs)"
 
 
 def print_rivals(votes: Votes, seeds: Sequence[int]) -> None:
@@ -204,21 +196,21 @@ def print_rivals(votes: Votes, seeds: Sequence[int]) -> None:
         aim = int(exact(votes[:, 0], votes[:, 1:].max(axis=1), MOST, radius, ALPHA).sum())
         sequence, shares = open_sequence()
         equal = [1.0 / len(policy.plan)] * len(policy.plan)
-        print(f"radius {radius:g}: {aim} images at a fixed n = {MOST:,}; mean samples and images certified, "
+        print(f"radius {radius:g}: {aim} inputs at a fixed n = {MOST:,}; mean samples and inputs certified, "
               f"{len(seeds)} seeds")
         for name, plan, reached, ruled_out in (
                 ("adaptive looks", policy.plan, exact, both_sides(policy.plan)),
                 ("one class, the same looks", policy.plan, cohen, one_sided(equal)),
                 ("one class, looks at 1.1^k", sequence, cohen, one_sided(shares))):
             mean, certified = simulated(votes, plan, (radius,), seeds, reached, ruled_out)
-            print(f"  {name:<28} {mean:9,.0f}  ({MOST / mean:.1f} times fewer)  {certified:.1f} images")
+            print(f"  {name:<28} {mean:9,.0f}  ({MOST / mean:.1f} times fewer)  {certified:.1f} inputs")
         for name, method in (("rsopt", exact), ("two-way Clopper–Pearson", two_way), ("Cohen 2019", cohen)):
             print(f"  least fixed n, {name:<24} {least_fixed(votes, method, radius, aim, seeds[:3])}")
 
 
 def print_choices(votes: Votes, seeds: Sequence[int]) -> None:
-    """Spending functions, growths and first looks: times fewer samples, and images lost over all radii."""
-    print(f"choices, {len(seeds)} seeds: times fewer than {MOST:,} (images against the fixed run's), for all radii "
+    """Spending functions, growths and first looks: times fewer samples, and inputs lost over all radii."""
+    print(f"choices, {len(seeds)} seeds: times fewer than {MOST:,} (inputs against the fixed run's), for all radii "
           "together and for each alone")
     tried = [(name, 1.35, 20) for name in SPENDING]
     tried += [("equal", growth, 20) for growth in (1.15, 1.6, 2.0)]
@@ -250,7 +242,7 @@ def test_one_target(benchmark: Any, n: int) -> None:
 
 
 def main() -> None:
-    votes = measured()
+    votes = labels_first()
     print_policy(votes, range(4))
     print_rivals(votes, range(8))
     print_choices(votes, range(12))

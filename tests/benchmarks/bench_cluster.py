@@ -1,10 +1,10 @@
 """What spreading a run over workers gains and costs.
 
-``python tests/benchmarks/bench_cluster.py`` prints: samples a second by one and by two Ray actors and processes on a
-compute-bound network of one thread, by the clock and by processor time; the share of the workers' time that
-scheduling takes at chunks of one second and of a tenth; and what the process that runs the crew holds in memory with
-1,000 and with 100,000 inputs queued. Run it with OMP_NUM_THREADS=1 and RAY_worker_niceness=0 (Ray's workers step back
-otherwise). ``pytest --benchmark-only tests/benchmarks/bench_cluster.py`` times single steps.
+``OMP_NUM_THREADS=1 RAY_worker_niceness=0 make bench_cluster`` (Ray's workers step back otherwise) prints: samples a
+second by one and by two Ray actors and processes on a compute-bound network of one thread, by the clock and by
+processor time; the share of the workers' time that scheduling takes at chunks of one second and of a tenth; and what
+the process that runs the crew holds in memory with 1,000 and with 100,000 inputs queued. ``pytest --benchmark-only
+tests/benchmarks/bench_cluster.py`` times single steps.
 """
 
 from __future__ import annotations

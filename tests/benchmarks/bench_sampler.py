@@ -1,8 +1,8 @@
 """Throughput of the sampler beside a bare loop of ``model(x + sigma * randn)`` at the same batch size.
 
-``python tests/benchmarks/bench_sampler.py`` prints samples a second and the ratio for three networks, chunk sizes and
-numbers of chunks in flight, the two taking turns in one run; ``pytest tests/benchmarks/bench_sampler.py`` times
-single calls with pytest-benchmark.
+``make bench_sampler`` prints samples a second and the ratio for three networks, chunk sizes and numbers of chunks in
+flight, the two taking turns in one run; ``pytest --benchmark-only tests/benchmarks/bench_sampler.py`` times single
+calls.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SIGMA = 0.25
 
 
 class Block(nn.Module):
-    """A basic residual block of CIFAR-10 networks."""
+    """A basic residual block."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -101,7 +101,7 @@ def test_counts(benchmark, name):
 
 
 def main() -> None:
-    """Prints the table; the first argument is the number of threads torch may use."""
+    """Prints the table; the first argument (ARGUMENTS=1) is the number of threads torch may use."""
     if len(sys.argv) > 1:
         torch.set_num_threads(int(sys.argv[1]))
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")

@@ -1,9 +1,9 @@
 """How tight and how fast the score bounds are.
 
-``python tests/benchmarks/bench_scores.py`` prints the relative loss against the normal-theory limit theta - z
-s/sqrt(n) at alpha = .001, mean over the eight laws, for every method, then time and memory at n = 100,000 with ten
-classes; ``python tests/benchmarks/bench_scores.py LAW`` prints the losses law by law. ``pytest
-tests/benchmarks/bench_scores.py`` times single calls with pytest-benchmark.
+``make bench_scores`` prints time and memory at n = 100,000 with ten classes, then the relative loss against the
+normal-theory limit theta - z s/sqrt(n) at alpha = .001, mean over the eight laws, for every method; ``make bench_scores
+ARGUMENTS=laws`` prints the losses law by law. ``pytest --benchmark-only tests/benchmarks/bench_scores.py`` times single
+calls.
 """
 
 from __future__ import annotations

@@ -7,21 +7,20 @@ import os
 import signal
 import subprocess
 import sys
-import time
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command_line import RSOPT, refused, run
+from places import SUPPORT
+from waiting import PATIENCE, finished, held, wait_until
 
 import rsopt
 from rsopt.commands.cli import COMMANDS
-from rsopt.errors import StorageError
-from rsopt.runs.folder import STORE
-from rsopt.runs.records import InputOutcome
-from rsopt.runs.store import Store
 
 
-def test_bound_as_the_design_writes_it() -> None:
+def test_bound_prints_one_object_of_json() -> None:
     result = run("bound", 9000, 600, 400, "--functional", "probit", "--alpha", 0.001, "--solver", "scipy", "--json")
     assert result.exit_code == 0
     assert result.stderr == ""
@@ -131,13 +130,13 @@ def test_bound_loads_neither_torch_nor_matplotlib_nor_sqlite() -> None:
 
 
 MODEL = """
-import time
 import torch
 from torch import nn
+from waiting import hold
 
-class Slow(nn.Module):
+class Held(nn.Module):
     def forward(self, x):
-        time.sleep(0.008)
+        hold()
         return torch.stack([x.sum(dim=1), -x.sum(dim=1), 0 * x.sum(dim=1)], dim=1)
 
 def data():
@@ -145,11 +144,11 @@ def data():
 """
 
 
-def certify_command(folder: Path) -> tuple[list[str], dict[str, object]]:
-    arguments = ["certify", "--model", "slow_model:Slow", "--data", "slow_model:data", "--n", "400", "--n0", "40",
+def certify_command(folder: Path) -> tuple[list[str], dict[str, Any]]:
+    arguments = ["certify", "--model", "held_model:Held", "--data", "held_model:data", "--n", "400", "--n0", "40",
                  "--chunk", "20", "--batch", "20", "--alpha", "0.01", "--sigma", "0.5", "--output", "out"]
     return [*RSOPT, *arguments], {"cwd": folder, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True,
-                                  "env": {**os.environ, "OMP_NUM_THREADS": "1"}}
+                                  "env": {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(SUPPORT)}}
 
 
 def without_times(folder: Path) -> list[list[str]]:
@@ -157,32 +156,28 @@ def without_times(folder: Path) -> list[list[str]]:
     return [[cell for name, cell in zip(lines[0], line, strict=True) if name != "time"] for line in lines]
 
 
-def finished_inputs(folder: Path) -> int:
-    """How many inputs the run in a folder has finished so far, asked while it is at work."""
-    try:
-        with Store.read(folder / "out" / STORE) as store:
-            return len(store.all(InputOutcome))
-    except StorageError:
-        return 0  # it is just being made
+def ended_or_finished(process: subprocess.Popen[str], folder: Path, inputs: int) -> bool:
+    return process.poll() is not None or finished(folder) >= inputs
 
 
 def test_interrupted_and_killed_runs_go_on_to_the_same_result(tmp_path: Path) -> None:
     for name in ("whole", "broken"):
         (tmp_path / name).mkdir()
-        (tmp_path / name / "slow_model.py").write_text(MODEL)
+        (tmp_path / name / "held_model.py").write_text(MODEL)
     command, options = certify_command(tmp_path / "whole")
     whole = subprocess.run(command, check=False, **options)
     assert whole.returncode == 0, whole.stderr
 
     command, options = certify_command(tmp_path / "broken")
+    out = tmp_path / "broken" / "out"
     for stop, status, after in ((signal.SIGINT, 130, 3), (signal.SIGKILL, -signal.SIGKILL, 6)):
-        # A suite that runs in the background may have been told to ignore interrupts, and children inherit that.
-        process = subprocess.Popen(command, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL), **options)
-        deadline = time.monotonic() + 60
-        while finished_inputs(tmp_path / "broken") < after and process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.008)
-        process.send_signal(stop)
-        told = process.communicate(timeout=60)[1]
+        with held(after, out) as environment:
+            # A suite that runs in the background may have been told to ignore interrupts, and children inherit that.
+            process = subprocess.Popen(command, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+                                       **{**options, "env": options["env"] | environment})
+            wait_until(partial(ended_or_finished, process, out, after), f"{after} inputs finished")
+            process.send_signal(stop)
+            told = process.communicate(timeout=PATIENCE)[1]
         assert process.returncode == status, told
         if stop == signal.SIGINT:
             assert "the same command goes on from there" in told
@@ -190,7 +185,7 @@ def test_interrupted_and_killed_runs_go_on_to_the_same_result(tmp_path: Path) ->
     last = subprocess.run(command, check=False, **options)
     assert last.returncode == 0, last.stderr
     assert "Going on with a run that has" in last.stdout
-    assert without_times(tmp_path / "broken" / "out") == without_times(tmp_path / "whole" / "out")
+    assert without_times(out) == without_times(tmp_path / "whole" / "out")
     proofs = [sorted((path.name, path.read_text()) for path in (tmp_path / name / "out" / "certificates").iterdir())
               for name in ("whole", "broken")]
     assert proofs[0] == proofs[1]

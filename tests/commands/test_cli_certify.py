@@ -143,8 +143,35 @@ def test_what_certify_refuses_with_the_model_at_hand(options: tuple[object, ...]
 
 def test_a_model_without_classes_is_refused(place: Path) -> None:
     np.savez(place / "wide.npz", images=np.zeros((2, 1, 1), dtype=np.float32), labels=[0, 0])
-    assert "must return one row of class scores an image, (1, classes); found (1, 1)" in refused_late(
+    assert "The model returns one column for an image; votes need a column of scores for each class" in refused_late(
         "--model", "own_models:flat", "--data", "wide.npz")
+
+
+def test_weights_that_nobody_named_are_spoken_of(place: Path) -> None:
+    options = ("--data", "data.npz", *SMALL, "--inputs", 1)
+    assert "Without --weights, own_models:build is certified with the weights that it comes with, trained or not." in \
+        run("certify", "--model", "own_models:build", *options).stdout
+    assert "own_models:Fresh has the weights that its class begins with: an untrained model, unless" in \
+        run("certify", "--model", "own_models:Fresh", *options).stdout
+    named = run("certify", "--model", "own_models:build", "--weights", "weights.pt", *options, "--output", "named")
+    assert "Without --weights" not in named.stdout
+
+
+def test_asking_for_the_classes_changes_no_input(place: Path) -> None:
+    # Input 0 has negative pixels, which a first layer in place would set to 0 in the data set itself.
+    np.savez(place / "signed.npz", images=np.array([[[0.3, -2.0], [-2.0, -2.0]], [[0.1, 0.2], [0.3, 0.4]]], np.float32),
+             labels=[0, 1])
+    for name, options in (("asked", ()), ("told", ("--classes", 3))):
+        assert run("certify", "--model", "own_models:in_place", "--data", "signed.npz", *SMALL, *options, "--output",
+                   name).exit_code == 0
+    assert table(place / "asked") == table(place / "told")
+
+
+def test_a_device_without_numbers(place: Path) -> None:
+    assert "The model lies on the device 'meta', which holds shapes and no numbers. Make it on another" in refused(
+        "certify", "--model", "own_models:build", "--data", "data.npz", "--device", "meta")
+    assert "The device 'meta' holds shapes and no numbers. Give the workers another one" in refused_late(
+        "--model", "own_models:build", "--data", "data.npz", "--device", "meta", "--workers", 2)
 
 
 def test_a_folder_that_is_a_file(place: Path) -> None:

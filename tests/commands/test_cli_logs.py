@@ -11,6 +11,7 @@ from command_line import refused, run
 from pyarrow import parquet
 from scipy import special
 from small_run import work
+from votes import voted
 
 import rsopt
 from rsopt.errors import InvalidInputError
@@ -23,8 +24,6 @@ from rsopt.runs.rows import stored_rows
 from rsopt.runs.store import Store
 from rsopt.statistics import clopper_pearson_lower
 
-SHARED = Path(__file__).parents[1] / ".." / "shared" / "data" / "cifar10_counts.csv"
-
 
 def table(folder: Path) -> list[dict[str, str]]:
     with (folder / "table.tsv").open() as file:
@@ -32,10 +31,12 @@ def table(folder: Path) -> list[dict[str, str]]:
 
 
 def test_whole_vectors_get_the_librarys_bounds(tmp_path: Path) -> None:
-    """The first lines of a published table of counts (n = 100,000), straight from its file."""
-    assert SHARED.is_file(), f"{SHARED} is absent: the published counts are needed for this test."
+    """A table of counts as others publish it: numbered inputs, their labels, n = 100,000 votes of ten classes."""
+    published = voted(12)
     log = tmp_path / "published.csv"
-    log.write_text("\n".join(SHARED.read_text().splitlines()[:13]) + "\n")
+    log.write_text(f"idx,label,{','.join(f'c{cls}' for cls in range(10))}\n" + "".join(
+        f"{40 * row},{label},{','.join(map(str, votes))}\n"
+        for row, (label, votes) in enumerate(zip(published.labels, published.votes(100_000), strict=True))))
     result = run("recertify", log, "--sigma", 0.25, "--jobs", 1)
     assert result.exit_code == 0, result.output
     lines = table(tmp_path / "published.csv.rsopt")

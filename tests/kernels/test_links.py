@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 import rsopt
 from rsopt.checks.links import CheckedLink
-from rsopt.functionals import LinkFunctional, taylor_coefficients
+from rsopt.functionals import CompiledFunctional as LinkFunctional
+from rsopt.functionals import taylor_coefficients
 from rsopt.kernels import links
 from rsopt.kernels import mesh as mesh_kernel
 from rsopt.kernels.binomial import log_pmf, upper_tail
@@ -52,8 +53,8 @@ class ExactLink:
     """f in ball arithmetic, for the coefficients that rsopt uses."""
 
     def __init__(self, functional: LinkFunctional) -> None:
-        self.kind = functional.kind
-        self.coefficients = [arb(float(c)) for c in functional.coefficients]
+        self.kind = functional.compiled.kind
+        self.coefficients = [arb(float(c)) for c in functional.compiled.coefficients]
 
     def value(self, q: Any) -> Any:
         if self.kind == links.IDENTITY:
@@ -158,20 +159,20 @@ def test_what_the_proof_asks_of_a_link(functional: LinkFunctional) -> None:
 def test_curve_within_its_stated_error(functional: LinkFunctional) -> None:
     """`curve_q1_error` bounds the error of h_L(q2), and the checker's own nodes hold the exact q1 between them."""
     exact = ExactLink(functional)
-    kind, coefficients = functional.kind, functional.coefficients
+    f = functional.compiled
     checked = CheckedLink(functional.name, getattr(functional, "order", None))
     for level in (-2.5, -0.4, -1e-9, 0.0, 1e-6, 0.05, 0.7, 2.0, 6.0):
         if abs(level) >= functional.range[1]:
             continue
-        start, end = links.curve_start(kind, coefficients, level), links.curve_end(kind, coefficients, level)
+        start, end = links.curve_start(f, level), links.curve_end(f, level)
         cuts = start + np.append(SMALL, 1.0) * (end - start)
         lows, highs, _, _ = checked.nodes(level, cuts)
         for q2, low, high in zip(cuts.tolist(), lows.tolist(), highs.tolist(), strict=True):
             target = arb(level) + exact.value(arb(q2))
             if q2 <= 0.0 or target < exact.value(arb(0)) or target > exact.value(arb(1)):
                 continue
-            q1 = links.curve_q1(kind, coefficients, level, q2)
-            error = arb(links.curve_q1_error(kind, q1, q2, level))
+            q1 = links.curve_q1(f, level, q2)
+            error = arb(links.curve_q1_error(f, q1, q2, level))
             assert exact.value(q1 - error) <= target <= exact.value(q1 + error), (level, q2)
             assert exact.value(arb(low)) <= target
             assert target <= exact.value(arb(high)) or high == 1.0 - q2
@@ -180,16 +181,16 @@ def test_curve_within_its_stated_error(functional: LinkFunctional) -> None:
 @pytest.mark.parametrize("functional", FUNCTIONALS, ids=repr)
 def test_curve_ends_are_rounded_outwards(functional: LinkFunctional) -> None:
     exact = ExactLink(functional)
-    kind, coefficients = functional.kind, functional.coefficients
+    f = functional.compiled
     for level in (-3.1, -1.0, -0.7, -1e-4, 0.0, 1e-4, 0.3, 0.99, 3.0):
         if abs(level) >= functional.range[1]:
             continue
         half = -arb(level) / 2
-        end = links.curve_end(kind, coefficients, level)
+        end = links.curve_end(f, level)
         assert exact.value(arb(end)) >= half or end == 1.0
         assert exact.value(arb(end) * (1 - arb(1e-13)) - arb(1e-15)) <= half
-        start = links.curve_start(kind, coefficients, level)
-        if level >= 0.0 or kind == links.PROBIT:
+        start = links.curve_start(f, level)
+        if level >= 0.0 or f.kind == links.PROBIT:
             assert start == 0.0
         else:
             below = exact.value(arb(0)) - arb(level)
@@ -209,17 +210,17 @@ def test_rest_is_one_minus_both() -> None:
 def test_convex_pieces_cover_the_curve(which: int, level: float, first: float, second: float, narrow: float) -> None:
     """Fact 5: q_i on the curve is at most r_i a_i^(1-l) b_i^l, for the proof's factors and for the checker's."""
     functional = FUNCTIONALS[which]
-    kind, coefficients = functional.kind, functional.coefficients
+    f = functional.compiled
     if abs(level) >= functional.range[1]:
         return
-    start, end = links.curve_start(kind, coefficients, level), links.level_to_end(kind, coefficients, level)
+    start, end = links.curve_start(f, level), links.level_to_end(f, level)
     a2 = start + (end - start) * min(first, second)
     b2 = a2 + (start + (end - start) * max(first, second) - a2) * narrow
     if not a2 < b2 < end:
         return
-    ends = [mesh_kernel._node(kind, coefficients, level, v) for v in (a2, b2)]
-    own = np.array(mesh_kernel._factors(kind, coefficients, *ends, a2, b2))
-    checked = CheckedLink(functional.name, getattr(functional, "order", None))
+    curve = mesh_kernel.Curve(f, level, start, end)
+    own = np.array(mesh_kernel._factors(curve, *(mesh_kernel._node(curve, v) for v in (a2, b2))))
+    checked = CheckedLink(functional.name, functional.order)
     cuts = np.array([a2, b2])
     theirs = checked.factors(cuts, *checked.nodes(level, cuts))[0]
     share = np.linspace(0.0, 1.0, 65)
@@ -237,11 +238,11 @@ def test_convex_pieces_cover_the_curve(which: int, level: float, first: float, s
 def test_arrays_are_done_entry_by_entry() -> None:
     q = np.array([[0.0, 0.2, 0.5], [0.9, 1.0, 1e-9]])
     for functional in FUNCTIONALS:
-        for array, single in ((functional.link, links.link), (functional.link_slope, links.link_slope),
+        for array, single in ((functional.link, links.link_value), (functional.link_slope, links.link_slope),
                               (functional.link_curvature, links.link_curvature)):
             values = array(q)
             assert values.shape == q.shape
-            assert values.tolist() == [[single(functional.kind, functional.coefficients, v) for v in row]
+            assert values.tolist() == [[single(functional.compiled, v) for v in row]
                                        for row in q.tolist()]
         up, down = functional.gradient(np.array(0.7), np.array(0.2))
         assert up == functional.link_slope(np.array(0.7))

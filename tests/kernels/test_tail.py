@@ -160,7 +160,7 @@ def test_a_floor_only_adds() -> None:
     for q in corner_grid(n):
         exact = float(tail_set.log_probability(q))
         for floor in (-5.0, -20.0, -200.0):
-            value = log_tail_above(*q.tolist(), n, tail_set.stairs, tail_set.rule, tail_set.top_row, 0, 0, 1e-7, floor)
+            value = log_tail_above(*q.tolist(), tail_set.compiled, 1e-7, floor)
             room = math.exp(floor) * 2.0
             assert value >= exact - 1e-11
             assert math.exp(value) <= (math.exp(exact) + room) * (1.0 + 2.1e-7)

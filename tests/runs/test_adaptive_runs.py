@@ -112,7 +112,7 @@ from pathlib import Path
 from small_run import CHUNK, SIGMA, KeyedExecutor, work
 from rsopt.runs.task import Task
 from rsopt.sequential.adaptive import TargetRadii
-from rsopt.sequential.levels import Question
+from rsopt.question import Question
 from rsopt.sequential.looks import Looks
 
 class Killed(KeyedExecutor):

@@ -198,11 +198,13 @@ def test_processes(workers: int, plain: dict[str, object], tmp_path: Path) -> No
     assert left_behind(tmp_path) == plain
 
 
-def test_a_killed_process_costs_one_chunk(plain: dict[str, object], tmp_path: Path) -> None:
+def test_a_killed_process_costs_one_chunk(plain: dict[str, object], tmp_path: Path,
+                                          monkeypatch: pytest.MonkeyPatch) -> None:
     """The victim had one chunk in hand: of all that was begun, that chunk alone was begun twice."""
+    monkeypatch.setattr("rsopt.runs.workers.crew.UNIT_SECONDS", 1e-9)
     once, log = tmp_path / "once", tmp_path / "log"
     once.touch()
-    recipe = KeyedRecipe(once=once, log=log, pace=0.3)
+    recipe = KeyedRecipe(once=once, log=log)
     with CrewExecutor(ProcessCrew(recipe, samplers=2), image) as executor:
         work(tmp_path / "run", executor)
     assert left_behind(tmp_path / "run") == plain

@@ -8,11 +8,11 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from waiting import PATIENCE, wait_until
 
 from rsopt.errors import MissingDependencyError, WorkerError
 from rsopt.runs.compare import compare_runs
@@ -31,9 +31,12 @@ def free_port() -> int:
 
 
 def environment() -> dict[str, str]:
-    """One thread a worker, and a token, as newer Ray asks for."""
+    """One thread a worker, a token, as newer Ray asks for, and more patience than Ray has on a crowded machine."""
     return {**os.environ, "OMP_NUM_THREADS": "1", "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN,
-            "RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+            "RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+            "RAY_CLIENT_SERVER_CHECK_CHANNEL_TIMEOUT_S": f"{PATIENCE:.0f}",
+            "RAY_CLIENT_INITIAL_CONNECTION_TIMEOUT_S": f"{PATIENCE:.0f}",
+            "RAY_CLIENT_MAX_CONNECTION_TIMEOUT_S": f"{PATIENCE:.0f}"}
 
 
 @pytest.fixture(scope="module")
@@ -47,33 +50,26 @@ def cluster() -> Iterator[tuple[int, int]]:
              "--node-ip-address=127.0.0.1", "--num-cpus=2", "--include-dashboard=false", f"--temp-dir={folder}"],
             env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
         try:
-            wait_for(client)
+            wait_until(lambda: head.poll() is not None or listens(client), f"something listens on port {client}")
+            assert head.poll() is None
             yield port, client
         finally:
             # Ray ends its processes when it is told to; what is left of the session then is ended for it.
             head.terminate()
             try:
-                head.wait(timeout=20)
+                head.wait(timeout=PATIENCE)
             finally:
                 os.killpg(head.pid, signal.SIGKILL) if head.poll() is None else None
 
 
-def wait_for(port: int) -> None:
-    for _ in range(240):
-        with socket.socket() as knocking:
-            if knocking.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.25)
-    raise TimeoutError(f"nothing listens on port {port}")
+def listens(port: int) -> bool:
+    with socket.socket() as knocking:
+        return knocking.connect_ex(("127.0.0.1", port)) == 0
 
 
 def certify(folder: Path, *options: str, **extra: str) -> None:
-    # Ray's client server gives the process of a new client half a minute to start, which a crowded machine can exceed.
-    for _ in range(3):
-        done = subprocess.run([BIN / "rsopt", *RUN, "--output", folder, *options], env={**environment(), **extra},
-                              capture_output=True, text=True, timeout=100)
-        if "Initialization failure from server" not in done.stderr:
-            break
+    done = subprocess.run([BIN / "rsopt", *RUN, "--output", folder, *options], env={**environment(), **extra},
+                          capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr
 
 
@@ -102,7 +98,7 @@ def test_what_another_process_started_for_itself_is_left_alone() -> None:
 
             assert ray.get_runtime_context().gcs_address != theirs
     finally:
-        other.communicate("\n", timeout=30)
+        other.communicate("\n", timeout=PATIENCE)
 
 
 @pytest.mark.parametrize("error", [SystemExit(1), ConnectionError("no answer.\nTry again."), RuntimeError("versions")])

@@ -120,7 +120,7 @@ def test_addresses_of_another_form(address: str) -> None:
 
 
 def test_a_model_that_cannot_be_loaded_there_is_told() -> None:
-    crew = RayCrew(ModelRecipe(b"no model", SEED, "cpu", 1, "highest", tf32=False), samplers=1)
+    crew = RayCrew(ModelRecipe(b"no model", SEED, "cpu", 1, "highest", tf32=False, folder="."), samplers=1)
     with pytest.raises(pickle.UnpicklingError) as raised, CrewExecutor(crew, IMAGES.__getitem__):
         pass
     assert "Raised in a worker on" in raised.value.__notes__[0]

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from places import EXAMPLES
+from waiting import PATIENCE
 
 from rsopt.runs.compare import compare_runs
 from rsopt.runs.overview import Overview
@@ -66,7 +67,7 @@ def run(script: str, place: Path, **extra: str) -> None:
         env={**os.environ, "PATH": path, "PYTHONPATH": str(place), "HOME": str(place), **extra},
         stdout=(place / "out.txt").open("w"), stderr=subprocess.STDOUT)
     try:
-        status = started.wait(timeout=150)
+        status = started.wait(timeout=PATIENCE)
     finally:
         # SLURM ends what a job has left running; nothing is left where there was no cluster.
         with contextlib.suppress(ProcessLookupError):

@@ -10,21 +10,17 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from keyed_crew import KeyedRecipe, image
+from keyed_crew import KILLS, KeyedRecipe, image
 from places import SUPPORT
 from small_net import CLASSES, IMAGES, LABELS, SIGMA
 from small_run import left_behind, work
+from waiting import PATIENCE, finished, held, wait_until
 
-from rsopt.errors import StorageError
-from rsopt.runs.folder import STORE
-from rsopt.runs.records import InputOutcome
-from rsopt.runs.store import Store
 from rsopt.runs.workers.crew import CrewExecutor
 from rsopt.runs.workers.processes import ProcessCrew
 
@@ -37,33 +33,40 @@ def test_killed_at_twenty_random_moments(tmp_path: Path) -> None:
     """Twenty kills of one run, each at a moment of its own; every one costs no more than the chunk in hand."""
     ran = subprocess.run([sys.executable, SUPPORT / "kill_driver.py", tmp_path / "run", "5", "20"], check=True,
                          capture_output=True, text=True)
-    told = json.loads(ran.stdout.splitlines()[-1])
-    assert told["kills"] == 20
-    assert told["finished"] == sorted(told["finished"])
+    standing = json.loads(ran.stdout.splitlines()[-1])
+    assert len(standing) == 20
+    assert standing == sorted(standing)
+    assert standing[-1] > 0
     assert left_behind(tmp_path / "run") == left_behind(tmp_path / "warm")
     passes = len((tmp_path / "run.log").read_text().splitlines())
     assert CHUNKS + CHECKS <= passes <= CHUNKS + 20 + 21 * CHECKS
 
 
 def test_worker_processes_killed_at_random_moments(tmp_path: Path) -> None:
+    """The work goes no further than the kills have, so that each hits a worker at work or just started."""
     work(tmp_path / "plain")
-    chance, stop, kills = random.Random(9), threading.Event(), []
+    chance, stop, kills = random.Random(9), threading.Event(), tmp_path / "kills"
+    kills.mkdir()
 
     def assassin() -> None:
-        while len(kills) < 4 and not stop.wait(chance.uniform(0.2, 0.6)):
+        struck = 0
+        while struck < KILLS and not stop.wait(chance.uniform(0.05, 0.3)):
             victims = [process for process in multiprocessing.active_children() if process.name.startswith("rsopt")]
             if victims:
-                victim = chance.choice(victims)
-                os.kill(victim.pid, signal.SIGKILL)
-                kills.append(victim.pid)
+                os.kill(chance.choice(victims).pid, signal.SIGKILL)
+                struck += 1
+                (kills / str(struck)).touch()
 
-    with CrewExecutor(ProcessCrew(KeyedRecipe(pace=0.12), samplers=2), image) as executor:
-        killer = threading.Thread(target=assassin)
+    killer = threading.Thread(target=assassin)
+    recipe = KeyedRecipe(log=tmp_path / "log", kills=kills)
+    with CrewExecutor(ProcessCrew(recipe, samplers=2), image) as executor:
         killer.start()
-        work(tmp_path / "struck", executor)
-        stop.set()
-        killer.join()
-    assert len(kills) >= 2
+        try:
+            work(tmp_path / "struck", executor)
+        finally:
+            stop.set()
+            killer.join()
+    assert len(list(kills.iterdir())) == KILLS
     assert left_behind(tmp_path / "struck") == left_behind(tmp_path / "plain")
 
 
@@ -74,19 +77,19 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def command(data: Path, folder: Path, *options: str) -> dict[str, object]:
+def command(data: Path, folder: Path, *options: str) -> dict[str, Any]:
     """Arguments of `subprocess.Popen` for a run in a session of its own, as a terminal would start it."""
-    arguments = ["certify", "--model", "small_net:slow", "--data", data, "--classes", CLASSES, "--sigma", SIGMA, "--n",
+    arguments = ["certify", "--model", "small_net:Held", "--data", data, "--classes", CLASSES, "--sigma", SIGMA, "--n",
                  450, "--n0", 50, "--alpha", 0.01, "--chunk", 50, "--batch", 50, "--seed", 11, "--output", folder]
     return {"args": [*RSOPT, *map(str, arguments), *options], "text": True, "stdout": subprocess.PIPE,
             "stderr": subprocess.STDOUT, "start_new_session": True,
             "env": {**os.environ, "PYTHONPATH": str(SUPPORT), "OMP_NUM_THREADS": "1"}}
 
 
-def whole(options: dict[str, object]) -> str:
+def whole(options: dict[str, Any]) -> str:
     """Runs a command to its end and returns what it printed."""
     process = subprocess.Popen(**options)
-    told = process.communicate(timeout=120)[0]
+    told = process.communicate(timeout=PATIENCE)[0]
     assert process.returncode == 0, told
     return told
 
@@ -96,14 +99,6 @@ def plain(data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, obj
     folder = tmp_path_factory.mktemp("plain")
     whole(command(data, folder))
     return left_behind(folder)
-
-
-def finished(folder: Path) -> int:
-    try:
-        with Store.read(folder / STORE) as store:
-            return len(store.all(InputOutcome))
-    except StorageError:
-        return 0  # it is just being made
 
 
 def workers(leader: int) -> list[int]:
@@ -120,24 +115,19 @@ def workers(leader: int) -> list[int]:
     return found
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60.0
-    while not condition():
-        assert time.monotonic() < deadline, "waited a minute in vain"
-        time.sleep(0.02)
-
-
 def stopped(how: signal.Signals, after: int, data: Path, folder: Path, *options: str) -> str:
-    """A run that is hit once so many inputs are finished, and whose workers must then be gone; what it printed."""
-    # A suite that runs in the background may have been told to ignore interrupts, and children inherit that.
-    process = subprocess.Popen(preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-                               **command(data, folder, *options))
-    wait_until(lambda: finished(folder) >= after or process.poll() is not None)
-    assert len(workers(process.pid)) == 2
-    os.killpg(process.pid, how) if how == signal.SIGINT else process.kill()
-    told = process.communicate(timeout=60)[0]
+    """A run that is hit where it was made to stand still, and whose workers must then be gone; what it printed."""
+    begun = command(data, folder, *options)
+    with held(after, folder) as environment:
+        begun["env"] |= environment
+        # A suite that runs in the background may have been told to ignore interrupts, and children inherit that.
+        process = subprocess.Popen(preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL), **begun)
+        wait_until(lambda: process.poll() is not None or (finished(folder) >= after and len(workers(process.pid)) == 2),
+                   f"{after} inputs finished, two workers")
+        os.killpg(process.pid, how) if how == signal.SIGINT else process.kill()
+    told = process.communicate(timeout=PATIENCE)[0]
     assert process.returncode == (130 if how == signal.SIGINT else -how), told
-    wait_until(lambda: workers(process.pid) == [])
+    wait_until(lambda: workers(process.pid) == [], "the workers are gone")
     assert after <= finished(folder) < len(LABELS)
     return told
 

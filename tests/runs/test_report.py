@@ -18,6 +18,7 @@ import torch
 from PIL import Image
 from small_net import IMAGES, SEED, SIGMA, TASK, classifier
 from typer.testing import CliRunner
+from waiting import PATIENCE
 
 from rsopt.commands.cli import application
 from rsopt.errors import InvalidInputError, StorageError
@@ -302,7 +303,7 @@ def test_it_opens_in_a_browser_and_can_be_seen(run: Path, page: str, tmp_path: P
          "--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars",
          "--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={tmp_path / 'profile'}", "--window-size=1200,3600",
          f"--screenshot={shot}", (run / "report.html").resolve().as_uri()],
-        check=True, capture_output=True, timeout=80)
+        check=True, capture_output=True, timeout=PATIENCE)
     seen = np.asarray(Image.open(shot).convert("RGB"), dtype=int)
     assert seen.shape == (3600, 1200, 3)
     blue = (abs(seen - np.array([11, 92, 173])) <= 6).all(axis=2)

@@ -17,7 +17,6 @@ from enumeration import functional_value, outcomes, probabilities, simplex_grid
 import rsopt
 from rsopt.checks.certificate import check_certificate
 from rsopt.counts import Counts
-from rsopt.domain import level_q1
 from rsopt.errors import InvalidInputError, RsoptError, UnknownNameError
 from rsopt.question import Question
 from rsopt.sequential.adaptive import Precision, TargetRadii, TargetState, adaptive_bound
@@ -94,7 +93,7 @@ def points(functional: str, cells: int, levels: Sequence[float]) -> Array:
         if math.isfinite(level):
             below = level - 1e-9 * (1.0 + abs(level))
             for q2 in (1e-9, 1e-4, 0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5):
-                q1 = float(level_q1(g, below, np.array(q2)))
+                q1 = float(g.curve(below, np.array(q2)))
                 if 0.0 <= q1 <= 1.0 - q2:
                     found.append([q1, q2, 1.0 - q1 - q2])
     three = np.concatenate([simplex_grid(), np.array(found).reshape(-1, 3)])

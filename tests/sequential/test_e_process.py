@@ -34,7 +34,7 @@ def three(x1: int, x2: int, x3: int) -> Counts:
 
 def log_e_value(counts: Counts, level: float, g: Margin | ProbitMargin, mixture: DirichletMixture) -> float:
     """log E(x; level) against the runner-up, as the bound searches it."""
-    return float(_log_e(g.kind, level, counts.n, counts.x1, counts.x2, counts.two_classes,
+    return float(_log_e(g.compiled, level, counts.n, counts.x1, counts.x2, counts.two_classes,
                         *mixture.parameters(counts, counts.runner_up)))
 
 
@@ -70,7 +70,7 @@ def rejects(level: float, g: Margin | ProbitMargin, mixture: DirichletMixture) -
 def nulls(g: Functional, level: float) -> list[tuple[float, float, float]]:
     """Distributions with g = level along the whole curve, and some inside the null."""
     assert isinstance(g, Margin | ProbitMargin)
-    low, high = g.curve_ends(level)
+    low, high = g.curve_ends(level, 0.0)
     found = []
     for share in (0.0, 1e-4, 0.01, 0.1, 0.3, 0.6, 0.9, 1.0):
         q2 = low + share * (high - low)
@@ -97,7 +97,7 @@ def test_a_true_null_is_hardly_ever_rejected_at_any_time(g: Functional, level: f
 @pytest.mark.parametrize(("g", "level"), [(Margin(), 0.3), (ProbitMargin(), 1.0)], ids=["margin", "probit"])
 def test_two_classes_at_any_time(g: Functional, level: float) -> None:
     assert isinstance(g, Margin | ProbitMargin)
-    q2 = g.curve_ends(level)[1]
+    q2 = g.curve_ends(level, 0.0)[1]
     rejected = rejects(level, g, JEFFREYS)
     assert 0.01 < crossing((1.0 - q2, q2), 300, rejected) <= ALPHA
     assert crossing((0.95 - q2, q2 + 0.05), 300, rejected) <= ALPHA
@@ -183,7 +183,7 @@ def log_e_by_other_means(x: tuple[int, int, int], level: float, g: Margin | Prob
         if inside:
             best = free
         else:
-            low, high = g.curve_ends(level)
+            low, high = g.curve_ends(level, 0.0)
             start = optimize.minimize_scalar(lambda t: -float(on_curve(mpf(low) + (mpf(high) - low) * mpf(t))),
                                              bounds=(1e-9, 1 - 1e-9), method="bounded", options={"xatol": 1e-7}).x
             left, right = mpf(max(start - 1e-3, 1e-30)), mpf(min(start + 1e-3, 1 - 1e-15))

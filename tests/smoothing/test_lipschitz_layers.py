@@ -9,8 +9,8 @@ from torch import nn
 
 from rsopt.errors import InvalidInputError, RefusedError
 from rsopt.smoothing import lipschitz_constant
+from rsopt.smoothing.lipschitz import convolution
 from rsopt.smoothing.lipschitz.layer_bounds import GELU_SLOPE, SILU_SLOPE, supported_layers
-from rsopt.smoothing.lipschitz.network_bounds import convolution
 from rsopt.smoothing.lipschitz.spectral import spectral_norm_bounds
 
 # LAPACK's largest singular value is off by a modest multiple of the unit; bounds may fall below it by that only.

@@ -27,6 +27,9 @@ class Space:
 def data():
     return np.ones((6, 4), dtype=np.float64), np.arange(6) % 3
 
+def program():
+    return torch.export.export(nn.Linear(4, 3), (torch.zeros(2, 4),))
+
 pair = (torch.zeros(2, 4), [0, 1])
 triple = lambda: (1, 2, 3)
 ragged = lambda: ([[1.0], [1.0, 2.0]], [0, 1])
@@ -79,6 +82,48 @@ def test_weights_are_loaded_bare_and_from_a_checkpoint(working_folder):
     for name in ("bare.pt", "checkpoint.pt"):
         model = load_model("mymodels_for_rsopt:model", weights=working_folder / name)
         assert torch.equal(model.weight, source.weight)
+
+
+@pytest.mark.parametrize("wrap", [
+    lambda s: {"net": s, "acc": 93.1, "epoch": 3}, lambda s: {"model": s}, lambda s: {"model_state_dict": s},
+    lambda s: {"state_dict": s, "state_dict_ema": {name: 0 * tensor for name, tensor in s.items()}},
+    lambda s: {"optimizer": {"state": {}, "param_groups": []}, "generator": s},
+    lambda s: {f"module.{name}": tensor for name, tensor in s.items()},
+    lambda s: {"net": {f"module.{name}": tensor for name, tensor in s.items()}},
+    lambda s: {"state_dict": {f"model._orig_mod.{name}": tensor for name, tensor in s.items()}},
+    lambda s: {f"net.{name}": tensor for name, tensor in s.items()},
+    # A data-parallel network behind a layer of its own.
+    lambda s: {name.replace(".", ".module.", 1): tensor for name, tensor in s.items()}])
+def test_checkpoints_of_every_make(working_folder, wrap):
+    def made():
+        return nn.Sequential(nn.Identity(), nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3)))
+
+    source, model = made(), made()
+    torch.save(wrap(source.state_dict()), "checkpoint.pt")
+    load_weights(model, working_folder / "checkpoint.pt")
+    assert all(torch.equal(tensor, source.state_dict()[name]) for name, tensor in model.state_dict().items())
+
+
+def test_weights_of_the_model_inside_a_wrapper_and_of_no_other(working_folder):
+    inside = nn.Linear(4, 3)
+    wrapper = nn.Sequential()
+    wrapper.add_module("model", nn.Linear(4, 3))
+    torch.save(inside.state_dict(), "inside.pt")
+    load_weights(wrapper, working_folder / "inside.pt")
+    assert torch.equal(wrapper.model.weight, inside.weight)
+    # What stands before a network is no wrapper: without it the weights belong to something else.
+    torch.save(nn.Sequential(nn.Identity(), nn.Linear(4, 3)).state_dict(), "behind.pt")
+    with pytest.raises(InvalidInputError, match=r"do not fit the model: .*Missing key"):
+        load_weights(nn.Linear(4, 3), working_folder / "behind.pt")
+
+
+def test_checkpoints_without_a_state_dict_and_with_too_many(working_folder):
+    torch.save({"epoch": 3, "lr": 0.1}, "none.pt")
+    with pytest.raises(InvalidInputError, match=r"holds 'epoch', 'lr' and no state dict among them\. Save the one"):
+        load_weights(nn.Linear(4, 3), working_folder / "none.pt")
+    torch.save({"teacher": nn.Linear(4, 3).state_dict(), "student": nn.Linear(4, 3).state_dict()}, "two.pt")
+    with pytest.raises(InvalidInputError, match=r"holds 'teacher', 'student' and several state dicts among them"):
+        load_weights(nn.Linear(4, 3), working_folder / "two.pt")
 
 
 class Dangerous:
@@ -172,6 +217,22 @@ def test_names_of_data_that_lead_nowhere(name, text):
     with pytest.raises(InvalidInputError) as error:
         load_data(name)
     assert str(error.value).startswith(text)
+
+
+def test_a_dataset_takes_arrays_and_says_what_it_does_not_take():
+    data = Dataset(np.zeros((3, 2)), np.array([0, 1, 2], dtype=np.uint8))
+    assert (data.images.dtype, data.labels.dtype) == (torch.float32, torch.int64)
+    assert Dataset(torch.zeros(2, 2), [0, 1]).labels.tolist() == [0, 1]
+    with pytest.raises(InvalidInputError, match=r"images must be floating point, found torch\.uint8\. Scale them"):
+        Dataset(np.zeros((3, 8, 8, 3), np.uint8), [0, 1, 2])
+    with pytest.raises(InvalidInputError, match=r"found \(3, 10\)\. Of one-hot labels take argmax\(axis=1\)\.$"):
+        Dataset(np.zeros((3, 2)), np.eye(10, dtype=int)[:3])
+    with pytest.raises(InvalidInputError, match="labels must be an array of numbers of one shape, found dtype"):
+        Dataset(np.zeros((3, 2)), ["cat", "dog", "cat"])
+
+
+def test_an_exported_program_is_a_model(working_folder):
+    assert isinstance(load_model("mymodels_for_rsopt:program"), nn.Module)
 
 
 def test_a_dataset_can_be_made_directly():

@@ -131,7 +131,7 @@ class Counting(nn.Module):
         return self.head(x) + self.seen * torch.tensor([1.0, 0.0, 0.0])
 
 
-ROWS = "with the other rows of its batch. Noisy copies that influence one another are not independent"
+ROWS = "Noisy copies that influence one another are not independent, and no bound holds for their counts"
 TWICE = "the same batch gave different scores twice"
 
 
@@ -182,7 +182,7 @@ def test_the_check_holds_in_half_precision():
     nn.Sequential(nn.Unflatten(1, (2, 3)), nn.GroupNorm(1, 2), nn.Flatten(), head()),
     # Rounds its sums in another way for every place in the batch, as kernels may.
     Answer(lambda s: s * (1 + 1e-6 * (torch.arange(len(s)) % 3)[:, None])),
-    Answer(lambda s: torch.zeros_like(s))])
+    Answer(torch.relu)])
 def test_models_whose_rows_are_separate_pass(model):
     assert counts(model).sum() == 100
     assert counts(model.bfloat16()).sum() == 100

@@ -87,7 +87,7 @@ def test_refused() -> None:
         "ipopt, gpkit, cvxpy, botorch.")
 
 
-class Odds:
+class Odds(rsopt.Functional):
     """A functional that is known by its values only: the log odds of class A against its rival."""
 
     name = "odds"
@@ -243,10 +243,26 @@ def test_two_classes_need_no_search() -> None:
         assert found.point[2] == pytest.approx(0.0, abs=1e-15)
 
 
-def test_term_lists_are_not_built_for_nothing() -> None:
-    """A start that decides is looked at before any form is built."""
+@dataclass(frozen=True)
+class Uncalled:
+    """Takes lists of monomials of any length, and must not be asked for anything."""
+
+    accepts: ClassVar[tuple[type[TermList]]] = (TermList,)
+    proves: ClassVar[Claim] = Claim.LOCAL
+
+    def refuses(self, form: Any, domain: Any) -> str | None:
+        return None
+
+    def propose(self, form: Any, domain: Any, budget: Any, *, stop_at: Any, start: Any, rng: Any) -> Proposal:
+        raise AssertionError("the start had decided")
+
+
+def test_a_start_that_decides_needs_no_solver_and_no_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Writing out the monomials is the dear part of the form."""
     case = core()[3]
-    found = case.worst_case.solve("pyomo", stop_at=0.5 * case.bracket.at_least, start=case.bracket.point)
+    monkeypatch.setattr("rsopt.solving.forms.monomials", None)
+    found = case.worst_case.solve(Uncalled(), stop_at=0.5 * case.bracket.at_least, start=case.bracket.point)
+    assert found.stop is Stop.REACHED
     assert found.evaluations == 1
-    assert found.solve_seconds + found.build_seconds < 0.5
-    assert TermList in as_solver("pyomo").accepts
+    with pytest.raises(TypeError, match="'NoneType' object is not callable"):
+        case.worst_case.solve("pyomo")

@@ -15,10 +15,10 @@ from rsopt.errors import InvalidInputError, RefusedError, StorageError
 from rsopt.solver import Budget, Stop
 from rsopt.solving.curve import LevelCurve
 from rsopt.solving.exports import FORMAT, writable, write_nl, write_terms
-from rsopt.solving.forms import BlackBox, Fidelity, SmoothOracle, TermList, weaken
+from rsopt.solving.forms import BlackBox, SmoothOracle, TermList
 from rsopt.solving.log_program import LogProgram
 from rsopt.solving.meter import Meter, SearchEnded
-from rsopt.solving.terms import level_signomials, monomials
+from rsopt.solving.terms import monomials
 from rsopt.testing import ZooProblem, core, zoo
 
 Array = npt.NDArray[np.float64]
@@ -64,7 +64,6 @@ def test_term_lists_leave_out_less_than_they_say() -> None:
         assert isinstance(form, TermList)
         whole = case.worst_case.tail_set.size()
         assert form.size <= whole
-        assert form.fidelity is (Fidelity.EXACT if form.size == whole else Fidelity.RESTRICTION)
         q = case.bracket.point[case.bracket.point > 1e-200]
         if q.size < 3:
             continue
@@ -112,8 +111,8 @@ def test_points_lie_on_the_curve_and_in_the_domain(case: ZooProblem) -> None:
     curve = case.worst_case.curve
     q = points(case, 41)
     assert np.all(curve.domain.contains(q))
-    name = {3: "taylor-3", 15: "taylor-15"}.get(getattr(curve.functional, "order", 0), curve.functional.name)
-    if getattr(curve.functional, "order", 3) <= 15:
+    name = {3: "taylor-3", 15: "taylor-15"}.get(curve.functional.order, curve.functional.name)
+    if (curve.functional.order or 3) <= 15:
         value = functional_value(name, q[:, 0], q[:, 1])
         inside = q[:, 0] > 1e-12
         # Where q1 or q2 is tiny the functional multiplies rounding by its slope; 1e-9 holds down to 1e-12.
@@ -154,7 +153,7 @@ def test_tangents_of_the_curve() -> None:
 
 
 def test_level_constraints_as_signomials() -> None:
-    margin = level_signomials(rsopt.Margin(), rsopt.Simplex(), 0.3)
+    margin = rsopt.Margin().level_signomials(0.3, 0.0)
     assert margin is not None
     assert margin.variables == ("q1", "q2", "q3")
 
@@ -162,7 +161,7 @@ def test_level_constraints_as_signomials() -> None:
         return float(np.sum(constraint.coefficients * np.prod(v ** constraint.exponents, axis=1)))  # type: ignore[attr-defined]
 
     assert value(margin.constraints[0], np.array([0.5, 0.2, 0.3])) == pytest.approx(0.0)
-    taylor = level_signomials(rsopt.TaylorProbitMargin(order=5), rsopt.Simplex(least_q1=0.5), 1.1)
+    taylor = rsopt.TaylorProbitMargin(order=5).level_signomials(1.1, 0.5)
     assert taylor is not None
     q1, q2 = 0.75, 0.2
     v = np.array([q1, q2, 1.0 - q1 - q2, q1 - 0.5, 0.5 - q2])
@@ -170,24 +169,24 @@ def test_level_constraints_as_signomials() -> None:
     assert value(taylor.constraints[0], v) == pytest.approx(exact - 1.1)
     assert [value(constraint, v) for constraint in taylor.constraints[1:]] == pytest.approx([0.0, 0.0])
     assert np.all(taylor.constraints[0].coefficients[:-1] > 0.0)  # a posynomial <= L
-    assert level_signomials(rsopt.ProbitMargin(), rsopt.Simplex(), 1.0) is None
-    assert level_signomials(rsopt.TaylorProbitMargin(), rsopt.Simplex(), 1.0) is None
+    assert rsopt.ProbitMargin().level_signomials(1.0, 0.0) is None
+    assert rsopt.TaylorProbitMargin().level_signomials(1.0, 0.0) is None
 
 
-def test_conversions_only_lose_information() -> None:
+def test_forms_of_one_problem_agree() -> None:
     problem = core()[3].worst_case
-    terms = problem.form(TermList)
-    oracle = weaken(terms, SmoothOracle)
-    box = weaken(oracle, BlackBox)
+    box, oracle, terms = (problem.form(kind) for kind in (BlackBox, SmoothOracle, TermList))
     assert isinstance(box, BlackBox)
-    assert weaken(terms, TermList) is terms
+    assert isinstance(oracle, SmoothOracle)
+    assert isinstance(terms, TermList)
     t = np.array([[0.2], [0.6]])
     q = np.array([box.point(row) for row in t])
-    assert box.log_tails(t) == pytest.approx(problem.tail_set.log_probability(q), rel=1e-9)
+    exact = problem.tail_set.log_probability(q)
+    assert box.log_tails(t) == pytest.approx(exact, rel=1e-9)
+    assert [oracle.log_tail(row) for row in q] == pytest.approx(exact, rel=1e-9)
+    summed = [np.log(np.sum(np.exp(terms.log_coefficients + terms.exponents @ np.log(row)))) for row in q]
+    assert summed == pytest.approx(exact, rel=1e-6)
     assert [box.coordinate(row) for row in q] == pytest.approx([0.2, 0.6])
-    for form, target in ((box, SmoothOracle), (box, TermList), (oracle, TermList)):
-        with pytest.raises(RefusedError, match="conversions only lose information"):
-            weaken(form, target)
 
 
 def test_the_meter_counts_and_ends() -> None:
@@ -258,7 +257,7 @@ def test_the_pyomo_model_is_the_same_problem(index: int, tmp_path: Path) -> None
 
 
 def test_forms_of_functionals_known_by_values() -> None:
-    class Ratio:
+    class Ratio(rsopt.Functional):
         name = "ratio"
         range = (0.0, 1e6)
 

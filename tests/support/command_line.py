@@ -39,6 +39,14 @@ def fixed():
 def flat():
     return nn.Flatten()
 
+class Fresh(nn.Sequential):
+    def __init__(self):
+        super().__init__(nn.Flatten(), nn.Linear(4, 3))
+
+def in_place():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(4, 3))
+
 def data():
     return torch.eye(4).reshape(4, 2, 2), torch.tensor([0, 1, 2, 2])
 """

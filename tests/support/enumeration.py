@@ -12,7 +12,7 @@ from flint import arb, ctx, fmpq, fmpq_series
 from scipy import special
 
 import rsopt
-from rsopt.functionals import Functional
+from rsopt.functional import Functional
 
 Array = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.int64]

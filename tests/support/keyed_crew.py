@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from small_run import CHUNK, LABELS, TASK, chunk_votes, facts
+from waiting import wait_until
 
 from rsopt.errors import ModelError
 from rsopt.runs.folder import STORE
@@ -23,6 +23,8 @@ from rsopt.runs.work import ChunkDone, Executor, SampleRequest
 from rsopt.runs.workers.crew import Answered, Event, Lost, Ready
 from rsopt.runs.workers.worker import Place, Worker
 
+KILLS = 4
+
 
 @dataclass(frozen=True)
 class KeyedRecipe:
@@ -33,16 +35,16 @@ class KeyedRecipe:
         raising: inputs at which the model raises an error of its own.
         deadly: inputs whose estimation kills the process that tries it.
         once: a worker dies at its first chunk as long as this file is there, and removes it.
-        pace: seconds that a chunk takes.
+        kills: a folder with a file for each worker that was killed; each sixth chunk waits for one more, up to `KILLS`.
         threads: what the workers with these numbers say they compute with.
-        log: every chunk that was begun is noted in this file.
+        log: every chunk that was begun is noted in this file; needed with `kills`.
     """
 
     failing: tuple[tuple[int, int], ...] = ()
     raising: tuple[int, ...] = ()
     deadly: tuple[int, ...] = ()
     once: Path | None = None
-    pace: float = 0.0
+    kills: Path | None = None
     threads: dict[int, int] = field(default_factory=dict)
     log: Path | None = None
 
@@ -73,7 +75,9 @@ class KeyedBench:
                 os.kill(os.getpid(), signal.SIGKILL)
             if request.idx in recipe.raising:
                 raise ZeroDivisionError(f"inside the model at input {request.idx}")
-            time.sleep(recipe.pace)
+            if recipe.kills is not None and recipe.log is not None:
+                due = min(len(recipe.log.read_text().splitlines()) // 6, KILLS)
+                wait_until(lambda due=due: len(os.listdir(recipe.kills)) >= due, f"kill {due}")
             if request.stream == 1 and (request.idx, chunk) in recipe.failing:
                 raise ModelError(f"Input {request.idx}: the model returned NaN (chunk {chunk}).")
             assert image.item() == request.idx

@@ -6,4 +6,5 @@ from pathlib import Path
 
 SUPPORT = Path(__file__).resolve().parent
 ROOT = SUPPORT.parents[1]
+DATA = SUPPORT.parent / "data"
 EXAMPLES = ROOT / "examples"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from pathlib import Path
 
 import torch
 from torch import nn
+from waiting import hold
 
 from rsopt.question import Question
 from rsopt.runs.task import Task
@@ -29,29 +29,29 @@ class Net(nn.Module):
     Args:
         once: kills its process at a forward pass as long as this file is there, and removes it.
         poisoned: returns NaN for inputs brighter than this on average.
-        pace: seconds that a forward pass takes at least.
     """
 
-    def __init__(self, once: Path | None = None, poisoned: float = 5.0, pace: float = 0.0) -> None:
+    def __init__(self, once: Path | None = None, poisoned: float = 5.0) -> None:
         super().__init__()
         torch.manual_seed(1)
         self.layers = nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(128, CLASSES))
         self.once = once
         self.poisoned = poisoned
-        self.pace = pace
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if self.once is not None and self.once.exists():
             self.once.unlink()
             os.kill(os.getpid(), signal.SIGKILL)
-        time.sleep(self.pace)
         scores = self.layers(x)
         return torch.where(x.mean(dim=(1, 2, 3), keepdim=True).flatten(1) > self.poisoned, torch.nan, scores)
 
 
-def slow() -> Net:
-    """The network, slow enough to be hit in the middle of a run."""
-    return Net(pace=0.08)
+class Held(Net):
+    """The network, which can be made to stand still in the middle of a run (see `waiting.held`)."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        hold()
+        return super().forward(x)
 
 
 def classifier(net: Net | None = None) -> SmoothedClassifier:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pickle
 import signal
-from multiprocessing import get_context
+from multiprocessing import current_process, get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
-from rsopt.errors import InvalidInputError
+from rsopt.errors import InvalidInputError, WorkerError
 from rsopt.runs.workers.crew import Answered, Event, Lost, Ready, Refused
 from rsopt.runs.workers.worker import Place, Recipe, Worker, portable
 
@@ -23,9 +23,13 @@ class ProcessCrew:
 
     Raises:
         InvalidInputError: no workers, or a recipe that cannot be sent to another process.
+        SystemExit: this process is itself a worker that is being started and imports the script that starts workers.
     """
 
     def __init__(self, recipe: Recipe, *, samplers: int, provers: int = 0) -> None:
+        if getattr(current_process(), "_inheriting", False):
+            # The caller tells the error; each of its workers would only add a traceback.
+            raise SystemExit(_NO_GUARD)
         if samplers < 1 or provers < 0:
             raise InvalidInputError(f"A run needs at least one worker that samples; found {samplers}.")
         self.samplers = samplers
@@ -80,12 +84,16 @@ class ProcessCrew:
         event: Event = Answered(worker, sent[1:]) if sent[:1] == _ANSWER else pickle.loads(sent[1:])
         return event
 
-    def _lost(self, pipe: Connection, worker: int) -> Lost:
+    def _lost(self, pipe: Connection, worker: int) -> Lost | Refused:
         del self._pipes[pipe]
         pipe.close()
         process = self._processes.pop(worker)
         process.join()
         code = process.exitcode or 0
+        if code == _NO_GUARD:
+            return Refused(worker, WorkerError(
+                "Every worker imports the script that starts it, and this script starts workers when it is imported. "
+                "Put what it does, not its classes and functions, under  if __name__ == '__main__':"))
         reason = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
         return Lost(worker, f"process {process.pid} ended with {reason}")
 
@@ -98,6 +106,8 @@ class ProcessCrew:
             return
 
 
+_NO_GUARD = 85
+"""Exit status of a worker whose start would start workers."""
 _LISTENING = b"l"
 _ANSWER = b"a"
 _EVENT = b"e"

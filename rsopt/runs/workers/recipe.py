@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import os
 import pickle
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -48,6 +50,7 @@ class ModelRecipe:
         threads: threads torch computes with on the host: samples may depend on it, so it is the same everywhere.
         matmul: precision of float32 products.
         tf32: whether cuDNN may use TF32.
+        folder: working folder of the process that packed the classifier; the model's own module may lie in it.
         simplex: for a run on soft outputs, the map from the model's outputs into the simplex.
     """
 
@@ -57,6 +60,7 @@ class ModelRecipe:
     threads: int
     matmul: str
     tf32: bool
+    folder: str
     simplex: SimplexMap | None = None
 
     @classmethod
@@ -82,16 +86,21 @@ class ModelRecipe:
             kind = (model_device(classifier.model, classifier.device) if device is None else torch.device(device)).type
         except RuntimeError as error:
             raise InvalidInputError(f"There is no device {device!r}: {str(error).splitlines()[0]}") from error
+        if kind == "meta":
+            raise InvalidInputError("The device 'meta' holds shapes and no numbers. Give the workers another one, such "
+                                    "as 'cpu'.")
         body = io.BytesIO()
         try:
             # A copy of the fields alone: compiled code stays behind and is made again where it runs.
             torch.save(dataclasses.replace(classifier), body, pickle_module=pickler)
-        except (pickle.PicklingError, AttributeError, TypeError) as error:
-            raise InvalidInputError(f"The model cannot be sent to other processes: {error}. Define its classes and "
+        except (pickle.PicklingError, AttributeError, TypeError, RuntimeError) as error:
+            # torch raises RuntimeError for modules made by torch.jit.
+            reason = str(error).rstrip(".!")
+            raise InvalidInputError(f"The model cannot be sent to other processes: {reason}. Define its classes and "
                                     "functions in a module, not inside a function, or use one worker.") from error
         return cls(body.getvalue(), seed, kind,
                    torch.get_num_threads(), torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32,
-                   simplex)
+                   os.getcwd(), simplex)
 
     @contextmanager
     def open(self, place: Place) -> Iterator[ModelBench]:
@@ -106,6 +115,8 @@ class ModelRecipe:
         torch.set_float32_matmul_precision(self.matmul)
         torch.backends.cudnn.allow_tf32 = self.tf32
         device = _device(self.device, place.number)
+        if self.folder not in sys.path:
+            sys.path.append(self.folder)
         try:
             # Our own bytes, from the process that asked for this worker.
             packed = torch.load(io.BytesIO(self.classifier), map_location=device, weights_only=False)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -17,9 +16,7 @@ from rsopt.solver import Budget, Claim, Proposal, Result, Solver, Stop
 from rsopt.solving.forms import Form
 from rsopt.solving.guard import guarded
 from rsopt.solving.meter import Meter, SearchEnded
-
-if TYPE_CHECKING:
-    from rsopt.problem import WorstCaseProblem
+from rsopt.solving.posed import Posed
 
 Array = npt.NDArray[np.float64]
 
@@ -34,7 +31,7 @@ MOST_PROOF = 200_000
 class Search:
     """One call of `WorstCaseProblem.solve`; see there for the fields."""
 
-    problem: WorstCaseProblem
+    problem: Posed
     solver: str | Solver
     budget: Budget
     stop_at: float | None
@@ -53,7 +50,7 @@ class Search:
         if stop is not None:
             return self._report(solver, meter, began, 0.0, None, stop, "", "")
         forms_built = time.perf_counter() - began
-        outcome = guarded(lambda: solver.propose(form, self.problem.domain, self.budget, stop_at=self.stop_at,
+        outcome = guarded(lambda: solver.propose(form, self.problem.family.domain, self.budget, stop_at=self.stop_at,
                                                  start=start, rng=self.rng), meter.deadline)
         meter.close()
         proposal, stop, message = None, Stop.FAILED, ""
@@ -102,7 +99,7 @@ class Search:
             violation = violation_of(self.problem, proposal.point)
             build += proposal.build_seconds
         point = curve.points([0.5 * curve.extent if s is None else s])[0]
-        attained = math.exp(min(float(self.problem.tail_set.log_probability(point)), 0.0))
+        attained = math.exp(min(float(self.problem.family.tail_set.log_probability(point)), 0.0))
         if proposal is not None:
             claim, proven, message = _allowed_claim(self.problem, solver, proposal, attained)
         seconds = time.perf_counter() - began
@@ -112,7 +109,7 @@ class Search:
                       None if proposal is None else proposal.log_tail, math.exp(min(meter.at_start, 0.0)))
 
 
-def chosen_form(problem: WorstCaseProblem, solver: Solver, meter: Meter) -> Form:
+def chosen_form(problem: Posed, solver: Solver, meter: Meter) -> Form:
     """The first form that the solver accepts and the problem offers.
 
     Raises:
@@ -133,13 +130,13 @@ def chosen_form(problem: WorstCaseProblem, solver: Solver, meter: Meter) -> Form
                        f"These solvers can: {', '.join(able) or 'none'}.")
 
 
-def _form_or_reasons(problem: WorstCaseProblem, solver: Solver, meter: Meter) -> Form | list[str]:
+def _form_or_reasons(problem: Posed, solver: Solver, meter: Meter) -> Form | list[str]:
     reasons = []
     for kind in solver.accepts:
         reason = problem.lacks(kind)
         if reason is None:
             form = problem.form(kind, meter)
-            reason = solver.refuses(form, problem.domain)
+            reason = solver.refuses(form, problem.family.domain)
             if reason is None:
                 return form
         reasons.append(reason)
@@ -164,14 +161,14 @@ def checked_point(q: npt.ArrayLike, what: str) -> Array:
     return np.asarray(clipped / clipped.sum())
 
 
-def violation_of(problem: WorstCaseProblem, q: Array) -> float:
+def violation_of(problem: Posed, q: Array) -> float:
     """Largest violation by q, as returned: negative entries, |sum - 1|, least_q1, q3 = 0, and g(q) - L."""
     point = np.asarray(q, dtype=float)
     inside = np.clip(point, 0.0, 1.0)
-    excess = float(problem.functional.value(inside[0], inside[1])) - problem.level
-    parts = [0.0, float(-point.min()), abs(float(point.sum()) - 1.0), problem.domain.least_q1 - float(point[0]),
+    excess = float(problem.family.functional.value(inside[0], inside[1])) - problem.level
+    parts = [0.0, float(-point.min()), abs(float(point.sum()) - 1.0), problem.family.domain.least_q1 - float(point[0]),
              excess if not math.isnan(excess) else math.inf]
-    if not problem.domain.third_cell:
+    if not problem.family.domain.third_cell:
         parts.append(abs(float(point[2])))
     return max(parts)
 
@@ -187,15 +184,15 @@ def _checked_proposal(value: object, solver: Solver) -> tuple[Proposal | None, s
     return value, value.message
 
 
-def _allowed_claim(problem: WorstCaseProblem, solver: Solver, proposal: Proposal, attained: float
+def _allowed_claim(problem: Posed, solver: Solver, proposal: Proposal, attained: float
                    ) -> tuple[Claim, float, str]:
     """The claim that stands, the proven tail, and the message with what was taken back."""
     claim, message, proven = min(proposal.claim, solver.proves), proposal.message, 1.0
     if claim < proposal.claim:
         message += f" (claimed {proposal.claim.name}; this solver can prove {solver.proves.name} at most)"
     if proposal.tail_at_most is not None and 0.0 < proposal.tail_at_most < 1.0:
-        proof = prove_level(problem.tail_set, problem.functional, problem.domain, problem.level,
-                            proposal.tail_at_most * math.exp(HEADROOM), MOST_PROOF)
+        claimed = replace(problem.family, alpha=proposal.tail_at_most * math.exp(HEADROOM))
+        proof = prove_level(claimed, problem.level, MOST_PROOF)
         if proof.status is ProofStatus.PROVED:
             proven = proposal.tail_at_most
     if claim == Claim.GLOBAL and proven > attained * (1.0 + GLOBAL_GAP):

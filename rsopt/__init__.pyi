@@ -1,0 +1,36 @@
+from . import baselines as baselines
+from .bound import Bound as Bound
+from .bounding import lower_bound as lower_bound
+from .certificate import Certificate as Certificate
+from .checks.certificate import check_certificate as check_certificate
+from .checks.transcript import check_transcript as check_transcript
+from .counts import Counts as Counts
+from .domain import Simplex as Simplex
+from .errors import RsoptError as RsoptError
+from .functional import Functional as Functional
+from .functional import LinkFunctional as LinkFunctional
+from .functionals import Margin as Margin
+from .functionals import ProbitMargin as ProbitMargin
+from .functionals import TaylorProbitMargin as TaylorProbitMargin
+from .problem import LowerBoundProblem as LowerBoundProblem
+from .question import Question as Question
+from .registry import get_solver as get_solver
+from .registry import solver_names as solver_names
+from .scores.lower_bound_scores import lower_bound_scores as lower_bound_scores
+from .scores.score_bound import ScoreBound as ScoreBound
+from .sequential.adaptive import Precision as Precision
+from .sequential.adaptive import TargetRadii as TargetRadii
+from .sequential.adaptive import adaptive_bound as adaptive_bound
+from .sequential.e_process import DirichletMixture as DirichletMixture
+from .sequential.e_process import e_process_bound as e_process_bound
+from .sequential.looks import Looks as Looks
+from .sequential.planning import plan as plan
+from .smoothing import adapters as adapters
+from .solver import Budget as Budget
+from .statistics import ClopperPearson as ClopperPearson
+from .statistics import PlugIn as PlugIn
+from .statistics import Studentized as Studentized
+from .testing.comparison import compare as compare
+from .worst_case import WorstCaseProblem as WorstCaseProblem
+
+__version__: str

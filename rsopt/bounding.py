@@ -1,0 +1,54 @@
+"""The function that most people call: from counts to a proven lower bound.
+
+The file has another name than the function, which is an attribute of the package as a submodule would be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rsopt.bound import Bound
+from rsopt.counts import Counts, as_counts
+from rsopt.functional import Functional
+from rsopt.functionals import TaylorProbitMargin, as_functional
+from rsopt.problem import LowerBoundProblem
+from rsopt.solver import Budget, Solver
+from rsopt.statistics import Statistic, as_statistic
+from rsopt.taylor_route import published_bound
+
+
+def lower_bound(counts: Counts | Sequence[int], top: int | None = None, *, functional: str | Functional = "probit",
+                statistic: str | Statistic = "studentized", alpha: float = 1e-3, solver: str | Solver = "scipy",
+                order: int | None = None, budget: Budget | None = None) -> Bound:
+    """The exact, proven lower confidence bound on the margin between the certified class and every other class.
+
+    LCB = sup { L : Pi(L) <= alpha } (equation 8). One pair suffices for all rivals: the bound is least against the
+    empirical runner-up, and the minimum over rivals is valid without correction (fact 7).
+
+    Args:
+        counts: votes per class, shape (K,), K >= 2, or a `Counts`.
+        top: index of the certified class. Required with bare votes: it is a known label or was chosen on separate
+            samples, never the argmax of these votes (fact 8).
+        functional: "margin", "probit" or "taylor-probit", or an instance.
+        statistic: "studentized", "clopper-pearson" or "plugin", or an instance.
+        alpha: probability that the statement "g(p) >= lower" is false.
+        solver: name or instance of the solver that proposes; the bound is proven whatever it proposes.
+        order: order of the Taylor polynomial, with ``functional="taylor-probit"``.
+        budget: limits of each search of the solver.
+
+    Returns:
+        a certified `Bound`.
+
+    Raises:
+        InvalidInputError: counts, top, alpha or order have no meaning (see the text).
+        UnknownNameError: an unknown functional, statistic or solver.
+        MissingDependencyError: the solver's package is not installed.
+        RefusedError: the solver cannot take this problem.
+        SolverFailedError: the solver raised or returned no answer.
+    """
+    chosen = as_functional(functional, order)
+    if isinstance(chosen, TaylorProbitMargin) and chosen.as_published:
+        return published_bound(as_counts(counts, top), chosen, as_statistic(statistic), alpha, solver,
+                               budget or Budget())
+    problem = LowerBoundProblem(as_counts(counts, top), chosen, as_statistic(statistic), alpha)
+    return problem.solve(solver, budget or Budget())
