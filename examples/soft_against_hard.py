@@ -44,7 +44,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     data = digits_data()
-    classifier = SmoothedClassifier(digits_model(), SIGMA, 10, chunk=250, batch=1000, progress=False)
+    classifier = SmoothedClassifier(digits_model(), SIGMA, 10, progress=False)
     images = [(index, data.images[index]) for index in range(options.inputs)]
     selection = list(selection_rows(classifier, images, n0=options.n0, seed=options.seed, temperature=TEMPERATURES[-1],
                                     stop_on_failure=True))

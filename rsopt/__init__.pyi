@@ -13,6 +13,7 @@ from .functionals import Margin as Margin
 from .functionals import ProbitMargin as ProbitMargin
 from .functionals import TaylorProbitMargin as TaylorProbitMargin
 from .problem import LowerBoundProblem as LowerBoundProblem
+from .question import Question as Question
 from .registry import get_solver as get_solver
 from .registry import solver_names as solver_names
 from .scores.lower_bound_scores import lower_bound_scores as lower_bound_scores
@@ -22,7 +23,6 @@ from .sequential.adaptive import TargetRadii as TargetRadii
 from .sequential.adaptive import adaptive_bound as adaptive_bound
 from .sequential.e_process import DirichletMixture as DirichletMixture
 from .sequential.e_process import e_process_bound as e_process_bound
-from .sequential.levels import Question as Question
 from .sequential.looks import Looks as Looks
 from .sequential.planning import plan as plan
 from .smoothing import adapters as adapters

@@ -37,6 +37,7 @@ obligations
 problem
 taylor_route
 bounding baselines
+methods
 question
 intervals
 scores

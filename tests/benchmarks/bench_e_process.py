@@ -20,7 +20,8 @@ from votes import Order, voted
 
 from rsopt.counts import Counts
 from rsopt.functionals import ProbitMargin
-from rsopt.sequential.adaptive import Question, TargetRadii
+from rsopt.question import Question
+from rsopt.sequential.adaptive import TargetRadii
 from rsopt.sequential.e_process import DirichletMixture, e_process_bound
 from rsopt.sequential.levels import level_reached
 from rsopt.sequential.looks import Looks
@@ -78,7 +79,7 @@ def until_proven(radius: float, inputs: list[Input]) -> dict[str, list[int]]:
     statistic = Studentized()
 
     def exact(counts: Counts, alpha: float) -> bool:
-        return level_reached(counts, level, PROBIT, statistic, alpha)
+        return level_reached(counts, level, Question(SIGMA, PROBIT, statistic=statistic, alpha=alpha))
 
     found: dict[str, list[int]] = {}
     for case in inputs:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 import os
@@ -14,12 +13,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from places import SUPPORT
-from small_run import LABELS, TASK, KeyedExecutor, facts, left_behind, work
+from small_run import LABELS, SIGMA, TASK, KeyedExecutor, facts, left_behind, work
 
 from rsopt.errors import StorageError
-from rsopt.runs.certify import STORE
-from rsopt.runs.records import BoundRow, Chunk, Look, Outcome, Session, pack_votes, unpack_votes
+from rsopt.question import Question
+from rsopt.runs.folder import STORE
+from rsopt.runs.records import BoundRow, Chunk, InputOutcome, Look, Session, pack_votes, unpack_votes
 from rsopt.runs.store import Store
+from rsopt.runs.task import Task
 from rsopt.sequential.policy import FixedSamples
 
 FACTS = {"model": "a", "sigma": 0.25, "order": None}
@@ -38,14 +39,14 @@ def test_votes_survive_the_round_trip() -> None:
 
 def test_records_survive_the_round_trip_exactly(tmp_path: Path) -> None:
     bound = BoundRow(4, 0, "rsopt", 1e-3, -math.inf, math.inf, 0.1 + 0.2)
-    outcome = Outcome(4, None, 2, "selection", 1, 0, 1, 1.0 / 3.0, "")
+    outcome = InputOutcome(4, None, 2, "selection", 1, 0, 1, 1.0 / 3.0, "")
     with Store.open(tmp_path / STORE, FACTS) as store:
         store.add(chunk(0, [3, 4]))
         store.finish(outcome, [bound], [])
     with Store.read(tmp_path / STORE) as store:
         assert store.all(BoundRow) == [bound]
-        assert store.of_input(Outcome, 4) == [outcome]
-        assert store.of_input(Outcome, 5) == []
+        assert store.of_input(InputOutcome, 4) == [outcome]
+        assert store.of_input(InputOutcome, 5) == []
         assert store.all(Chunk) == []
         assert store.facts == FACTS
 
@@ -96,11 +97,13 @@ def test_another_run_is_refused_with_the_difference_named(tmp_path: Path) -> Non
     Store.open(tmp_path / STORE, FACTS).close()
 
 
-@pytest.mark.parametrize("change", [{"policy": FixedSamples(220, 0.02)}, {"n0": 61}, {"functional": "margin"},
-                                    {"sigma": 0.25}, {"statistic": "plugin"}, {"solver": "branch-and-bound"},
-                                    {"policy": FixedSamples(221, 0.01)}, {"n0": None}])
-def test_every_option_of_a_task_is_compared(change: dict[str, object], tmp_path: Path) -> None:
-    other = dataclasses.replace(TASK, **change)
+@pytest.mark.parametrize("other", [
+    Task(Question(SIGMA), FixedSamples(220, 0.02), 60), Task(Question(SIGMA), TASK.policy, 61),
+    Task(Question(SIGMA, "margin"), TASK.policy, 60), Task(Question(0.25), TASK.policy, 60),
+    Task(Question(SIGMA, statistic="plugin"), TASK.policy, 60), Task(Question(SIGMA), TASK.policy),
+    Task(Question(SIGMA, solver="branch-and-bound"), TASK.policy, 60),
+    Task(Question(SIGMA), FixedSamples(221, 0.01), 60)])
+def test_every_option_of_a_task_is_compared(other: Task, tmp_path: Path) -> None:
     Store.open(tmp_path / STORE, facts()).close()
     with pytest.raises(StorageError, match="holds another run"):
         Store.open(tmp_path / STORE, facts(other))
@@ -175,5 +178,5 @@ def test_odd_names_of_folders(tmp_path: Path) -> None:
     folder = tmp_path / "a b?c#d%41é"
     work(folder)
     with Store.read(folder / STORE) as store:
-        assert len(store.all(Outcome)) == 4
+        assert len(store.all(InputOutcome)) == 4
     assert json.loads((folder / "certificates" / "000003.json").read_text())["x1"] == 155

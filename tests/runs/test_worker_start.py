@@ -11,20 +11,22 @@ import pytest
 from command_line import MODULE, RSOPT
 
 from rsopt.errors import InvalidInputError
-from rsopt.runs.certify import Inputs
+from rsopt.runs.inputs import Inputs
 
 SCRIPT = """
 import torch
 from pathlib import Path
 from torch import nn
-from rsopt.runs.certify import Inputs, certify
+from rsopt.question import Question
+from rsopt.runs.certify import certify
+from rsopt.runs.inputs import Inputs
 from rsopt.runs.task import Task
 from rsopt.runs.workers.executors import Workers
 from rsopt.sequential.policy import FixedSamples
 from rsopt.smoothing import SmoothedClassifier
 
 classifier = SmoothedClassifier(nn.Sequential(nn.Flatten(), nn.Linear(4, 3)), 0.5, 3)
-task = Task(sigma=0.5, policy=FixedSamples(400, 0.01), n0=50)
+task = Task(Question(0.5), FixedSamples(400, 0.01), n0=50)
 certify(classifier, Inputs(torch.rand(4, 2, 2), [0] * 4, range(4)), task, seed=0, output=Path("out"),
         workers=Workers(2))
 """

@@ -14,7 +14,7 @@ from small_run import CHUNK, LABELS, TASK, chunk_votes, facts
 from waiting import wait_until
 
 from rsopt.errors import ModelError
-from rsopt.runs.certify import STORE
+from rsopt.runs.folder import STORE
 from rsopt.runs.records import pack_votes
 from rsopt.runs.rows import Row
 from rsopt.runs.run import Run

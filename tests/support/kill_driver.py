@@ -18,7 +18,8 @@ from small_net import IMAGES, LABELS, SEED, TASK, Net, classifier
 from waiting import finished
 
 from rsopt.errors import StorageError
-from rsopt.runs.certify import Inputs, certify
+from rsopt.runs.certify import certify
+from rsopt.runs.inputs import Inputs
 
 
 class Watched(Net):

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rsopt.errors import StorageError
-from rsopt.runs.certify import STORE
-from rsopt.runs.records import Outcome
+from rsopt.runs.folder import STORE
+from rsopt.runs.records import InputOutcome
 from rsopt.runs.store import Store
 
 PATIENCE = 900.0
@@ -35,7 +35,7 @@ def finished(folder: Path) -> int:
     """How many inputs the run in a folder has finished so far, asked while it is at work."""
     try:
         with Store.read(folder / STORE) as store:
-            return len(store.all(Outcome))
+            return len(store.all(InputOutcome))
     except StorageError:
         return 0  # it is just being made
 
