@@ -9,6 +9,8 @@ from .domain import Simplex as Simplex
 from .errors import RsoptError as RsoptError
 from .functional import Functional as Functional
 from .functional import LinkFunctional as LinkFunctional
+from .functionals import LaplaceMargin as LaplaceMargin
+from .functionals import LogitMargin as LogitMargin
 from .functionals import Margin as Margin
 from .functionals import ProbitMargin as ProbitMargin
 from .functionals import TaylorProbitMargin as TaylorProbitMargin

@@ -43,6 +43,7 @@ class Functional(ABC):
         compiled: the link in compiled code; None for a functional given in Python.
         smooth: whether `tangent` is defined, which solvers that need derivatives ask.
         linear: whether g(q) = q1 - q2.
+        analytic: whether g is analytic inside the simplex, which series for a modelling language need.
         concave_from: the level from which q1 = h(q2) is known to be concave; infinite where it is not.
     """
 
@@ -52,6 +53,7 @@ class Functional(ABC):
     order: int | None = None
     smooth: ClassVar[bool] = False
     linear: ClassVar[bool] = False
+    analytic: ClassVar[bool] = True
     concave_from: ClassVar[float] = math.inf
 
     def __init_subclass__(cls, **arguments: Any) -> None:
@@ -140,7 +142,7 @@ class Functional(ABC):
         """
         raise InvalidInputError(f"The functional {self.name!r} has no link, hence no derivatives of its level curve.")
 
-    def expression(self, q1: Any, q2: Any, log: Callable[[Any], Any]) -> Any | None:
+    def expression(self, q: tuple[Any, Any, Any], log: Callable[[Any], Any]) -> Any | None:
         """g in the algebra of a modelling language, whose logarithm is `log`; None where it cannot be written so."""
         return None
 

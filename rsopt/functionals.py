@@ -1,4 +1,4 @@
-"""The functionals that ship: margin, probit margin and its Taylor polynomial, and functionals by name."""
+"""The functionals that ship: differences of a link at q1 and q2, one for each law of the noise; and by name."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import numpy.typing as npt
 from rsopt.errors import InvalidInputError, UnknownNameError
 from rsopt.functional import Functional, LinkFunctional
 from rsopt.kernels import links
-from rsopt.radius import probit_radius, smoothed_margin_radius
+from rsopt.radius import probit_radius, quantile_radius, smoothed_margin_radius
 from rsopt.signomials import LevelSignomials, Signomial
 
 Array = npt.NDArray[np.float64]
@@ -94,9 +94,9 @@ class Margin(CompiledFunctional):
         """R1 = lower · scale sqrt(pi/2), l2, by the Lipschitz constant of the smoothed hard classifier."""
         return smoothed_margin_radius(lower, scale)
 
-    def expression(self, q1: Any, q2: Any, log: Callable[[Any], Any]) -> Any:
+    def expression(self, q: tuple[Any, Any, Any], log: Callable[[Any], Any]) -> Any:
         """q1 - q2."""
-        return q1 - q2
+        return q[0] - q[1]
 
     def level_signomials(self, level: float, least_q1: float) -> LevelSignomials:
         """q1 - q2 - L <= 0."""
@@ -173,11 +173,11 @@ class TaylorProbitMargin(CompiledFunctional):
         """R2 = scale/2 · lower, l2: a positive bound on g bounds the probit margin."""
         return probit_radius(lower, scale)
 
-    def expression(self, q1: Any, q2: Any, log: Callable[[Any], Any]) -> Any:
+    def expression(self, q: tuple[Any, Any, Any], log: Callable[[Any], Any]) -> Any:
         """The two polynomials, by Horner's rule."""
         sides = []
-        for q in (q1, q2):
-            u = 2.0 * q - 1.0
+        for q_i in q[:2]:
+            u = 2.0 * q_i - 1.0
             series: Any = 0.0
             for coefficient in reversed(self.coefficients):
                 series = float(coefficient) + u * u * series
@@ -205,6 +205,66 @@ class TaylorProbitMargin(CompiledFunctional):
                 "order": self.order, "coefficients": self.coefficients.tolist()}
 
 
+@dataclass(frozen=True)
+class LaplaceMargin(CompiledFunctional):
+    """g(q) = f(q1) - f(q2) (equation 12), f(q) = log 2q up to 1/2 and -log 2(1 - q) above: Laplace noise.
+
+    f times the scale of the noise is its quantile function, so scale/2 times g is the certified l1 radius.
+    """
+
+    name: ClassVar[str] = "laplace"
+    equation: ClassVar[str] = "12"
+    formula: ClassVar[str] = "f(q1) - f(q2)"
+    analytic: ClassVar[bool] = False
+    concave_from: ClassVar[float] = 0.0
+
+    @property
+    def compiled(self) -> links.Link:
+        """The quantile function of the Laplace law of scale 1."""
+        return links.Link(links.LAPLACE, _NONE)
+
+    def radius(self, lower: float, scale: float) -> float:
+        """scale/2 · lower, l1."""
+        return quantile_radius(lower, scale)
+
+    def described(self) -> dict[str, Any]:
+        """As `Functional.described`."""
+        return {"functional": self.name, "g": "f(q1) - f(q2), f(q) = log(2q) for q <= 1/2, -log(2(1 - q)) above"}
+
+
+@dataclass(frozen=True)
+class LogitMargin(CompiledFunctional):
+    """g(q) = logit(q1) - logit(q2) (equation 13): logistic noise, whose scale/2 times g is the certified l1 radius."""
+
+    name: ClassVar[str] = "logit"
+    equation: ClassVar[str] = "13"
+    formula: ClassVar[str] = "logit(q1) - logit(q2)"
+    concave_from: ClassVar[float] = 0.0
+
+    @property
+    def compiled(self) -> links.Link:
+        """The quantile function of the logistic law of scale 1."""
+        return links.Link(links.LOGIT, _NONE)
+
+    def radius(self, lower: float, scale: float) -> float:
+        """scale/2 · lower, l1."""
+        return quantile_radius(lower, scale)
+
+    def expression(self, q: tuple[Any, Any, Any], log: Callable[[Any], Any]) -> Any:
+        """log q1(q1 + q3) - log q2(q2 + q3), since 1 - q1 = q2 + q3 and 1 - q2 = q1 + q3."""
+        return log(q[0]) + log(q[0] + q[2]) - log(q[1]) - log(q[1] + q[2])
+
+    def level_signomials(self, level: float, least_q1: float) -> LevelSignomials:
+        """q1² + q1 q3 <= e^L (q2² + q2 q3)."""
+        ratio = math.exp(level)
+        return LevelSignomials(("q1", "q2", "q3"), (Signomial.of([
+            (1.0, (2, 0, 0)), (1.0, (1, 0, 1)), (-ratio, (0, 2, 0)), (-ratio, (0, 1, 1))]),))
+
+    def described(self) -> dict[str, Any]:
+        """As `Functional.described`."""
+        return {"functional": self.name, "g": "log(q1/(1 - q1)) - log(q2/(1 - q2))"}
+
+
 _NONE = np.zeros(0)
 
 
@@ -226,8 +286,10 @@ def taylor_coefficients(terms: int) -> Array:
     return result
 
 
-FUNCTIONALS: dict[str, type[Margin] | type[ProbitMargin] | type[TaylorProbitMargin]] = {
-    "margin": Margin, "probit": ProbitMargin, "taylor-probit": TaylorProbitMargin}
+_Shipped = type[Margin] | type[ProbitMargin] | type[TaylorProbitMargin] | type[LaplaceMargin] | type[LogitMargin]
+
+FUNCTIONALS: dict[str, _Shipped] = {"margin": Margin, "probit": ProbitMargin, "taylor-probit": TaylorProbitMargin,
+                                    "laplace": LaplaceMargin, "logit": LogitMargin}
 
 
 def as_functional(functional: str | Functional | type[Functional], order: int | None = None) -> Functional:

@@ -68,6 +68,16 @@ def probit_radius(probit_margin: float, sigma: float) -> float:
     return _rounded_down(0.5 * checked_sigma(sigma) * probit_margin)
 
 
+def quantile_radius(margin: float, scale: float) -> float:
+    """scale/2 (Q(p_A) - Q(p_B)), l1, Q the quantile function of the noise at scale 1 (the theorem on l1 noise).
+
+    Args:
+        margin: a lower bound on Q(p_A) - Q(p_B).
+        scale: of the noise, in the units of the input: lambda of the Laplace law, s of the logistic one.
+    """
+    return _rounded_down(0.5 * checked_sigma(scale) * margin)
+
+
 def _rounded_down(radius: float) -> float:
     """`radius` less a relative 1e-15, and 0 for an abstention."""
     if math.isnan(radius):

@@ -71,7 +71,7 @@ def _add_level(model: Any, form: TermList) -> None:
     curve, functional = form.curve, form.curve.functional
     if not has_algebraic_form(functional):
         raise RefusedError(f"The functional {functional.name!r} has no algebraic form for a Pyomo model.")
-    left = functional.expression(model.q[1], model.q[2], pyo.log)
+    left = functional.expression((model.q[1], model.q[2], model.q[3]), pyo.log)
     if left is not None:
         model.level = pyo.Constraint(expr=left <= curve.level)
     else:
@@ -85,7 +85,8 @@ def _add_level(model: Any, form: TermList) -> None:
 
 def has_algebraic_form(functional: Functional) -> bool:
     """Whether g can be written in logs and powers, or through the inverse of its link."""
-    return functional.compiled is not None or functional.expression(0.25, 0.25, math.log) is not None
+    inverted = functional.compiled is not None and functional.analytic
+    return inverted or functional.expression((0.25, 0.25, 0.5), math.log) is not None
 
 
 def _inverse_of(functional: Functional, model: Any, low: float, high: float) -> Any:

@@ -3,11 +3,14 @@
 A link is increasing, odd about 1/2 (f(1 - q) = -f(q)), its derivative is symmetric about 1/2 with its
 minimum there, and its second derivative is nondecreasing. Every bound in the certificate that needs more
 than monotonicity rests on these properties. They hold for the identity (f' = 1), for the probit
-(f' = 1/phi(z), f'' = z/phi(z)²) and for odd polynomials in q - 1/2 with positive coefficients.
+(f' = 1/phi(z), f'' = z/phi(z)²), for odd polynomials in q - 1/2 with positive coefficients, for the logit
+(f' = 1/(q(1 - q))) and for the quantile function of the Laplace law (f' = 1/min(q, 1 - q), whose second derivative
+jumps upwards at 1/2, from -4 to 4; there it is taken as 4, and one point of a curve bends no chord).
 """
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +18,7 @@ from numba import njit
 
 from rsopt.kernels.normal import density, ndtr, ndtri
 
-IDENTITY, PROBIT, POLYNOMIAL = 0, 1, 2
+IDENTITY, PROBIT, POLYNOMIAL, LAPLACE, LOGIT = 0, 1, 2, 3, 4
 VALUE, SLOPE, CURVATURE, INVERSE = 0, 1, 2, 3
 
 EPS = 2.220446049250313e-16
@@ -32,12 +35,23 @@ class Link(NamedTuple):
 
 
 @njit(cache=True, error_model="numpy")
+def endless(f: Link) -> bool:
+    """Whether f(0) = -inf, so that every level curve goes on for ever, towards q1 = q2 = 0."""
+    return f.kind == PROBIT or f.kind == LAPLACE or f.kind == LOGIT
+
+
+@njit(cache=True, error_model="numpy")
 def link_value(f: Link, q: float) -> float:
     """f(q)."""
     if f.kind == IDENTITY:
         return q - 0.5
     if f.kind == PROBIT:
         return ndtri(q)
+    if f.kind == LAPLACE:
+        return _log(2.0 * q) if q <= 0.5 else -_log(2.0 * (1.0 - q))
+    if f.kind == LOGIT:
+        # A quotient that is exactly 1 at 1/2; q and 1 - q are exact where the other one rounds.
+        return _log(q / (1.0 - q)) if q < 1.0 else np.inf
     u = 2.0 * q - 1.0
     total = 0.0
     for k in range(f.coefficients.size - 1, -1, -1):
@@ -53,6 +67,9 @@ def link_slope(f: Link, q: float) -> float:
     if f.kind == PROBIT:
         d = density(ndtri(q)) if 0.0 < q < 1.0 else 0.0
         return 1.0 / d if d > 0.0 else np.inf
+    if f.kind == LAPLACE or f.kind == LOGIT:
+        side = min(q, 1.0 - q) if f.kind == LAPLACE else q * (1.0 - q)
+        return 1.0 / side if side > 0.0 else np.inf
     u = 2.0 * q - 1.0
     total = 0.0
     for k in range(f.coefficients.size - 1, -1, -1):
@@ -71,6 +88,13 @@ def link_curvature(f: Link, q: float) -> float:
         if d * d > 0.0:
             return z / (d * d)
         return np.inf if q > 0.5 else -np.inf
+    if f.kind == LAPLACE:
+        side = min(q, 1.0 - q)
+        size = 1.0 / (side * side) if side > 0.0 else np.inf
+        return size if q >= 0.5 else -size
+    if f.kind == LOGIT:
+        side = q * (1.0 - q)
+        return (2.0 * q - 1.0) / side / side if side > 0.0 else (np.inf if q > 0.5 else -np.inf)
     u = 2.0 * q - 1.0
     total = 0.0
     for k in range(f.coefficients.size - 1, 0, -1):
@@ -85,6 +109,10 @@ def link_inverse(f: Link, y: float) -> float:
         return min(max(y + 0.5, 0.0), 1.0)
     if f.kind == PROBIT:
         return ndtr(y)
+    if f.kind == LAPLACE:
+        return 0.5 * math.exp(y) if y <= 0.0 else 1.0 - 0.5 * math.exp(-y)
+    if f.kind == LOGIT:
+        return math.exp(y) / (1.0 + math.exp(y)) if y <= 0.0 else 1.0 / (1.0 + math.exp(-y))
     top = 0.0
     for k in range(f.coefficients.size):
         top += f.coefficients[k]
@@ -107,6 +135,11 @@ def link_inverse(f: Link, y: float) -> float:
 
 
 @njit(cache=True, error_model="numpy")
+def _log(x: float) -> float:
+    return math.log(x) if x > 0.0 else -np.inf
+
+
+@njit(cache=True, error_model="numpy")
 def elementwise(what: int, f: Link, values: np.ndarray) -> np.ndarray:
     """f, f', f'' or the inverse of f, by `what`, at every entry of a float array of shape (b,)."""
     result = np.empty(values.size)
@@ -125,7 +158,7 @@ def elementwise(what: int, f: Link, values: np.ndarray) -> np.ndarray:
 @njit(cache=True, error_model="numpy")
 def curve_start(f: Link, level: float) -> float:
     """Smallest q2 on the curve f(q1) - f(q2) = level, rounded down (q1 >= 0 there; 0 for level >= 0)."""
-    if level >= 0.0 or f.kind == PROBIT:
+    if level >= 0.0 or endless(f):
         return 0.0
     bottom = link_value(f, 0.0)
     return max(0.0, link_inverse(f, bottom - level) - 4.0 * EPS)
@@ -151,7 +184,7 @@ def curve_q1(f: Link, level: float, q2: float) -> float:
     """h(q2): the q1 with f(q1) - f(q2) = level, clamped to [0, 1]."""
     if f.kind == IDENTITY:
         return min(max(q2 + level, 0.0), 1.0)
-    if q2 == 0.0 and f.kind == PROBIT:
+    if q2 == 0.0 and endless(f):
         return 0.0
     return link_inverse(f, level + link_value(f, q2))
 
@@ -161,12 +194,16 @@ def curve_q1_error(f: Link, q1: float, q2: float, level: float) -> float:
     """A bound on the rounding error of `curve_q1`, absolute.
 
     The probit is computed to a few units in the last place; dq1 = phi(z1) dz1 and phi(z) <= (1 + |z|) min(q, 1-q)
-    turn that into the quadratic factor. The other links have bounded condition numbers.
+    turn that into the quadratic factor. Logs carry a relative error of a few units, so y = f(q2) + L is off by that
+    much of |f(q2)| + |L|, and q1 by 1/f'(q1) <= min(q1, 1 - q1) of it. The other links have bounded condition numbers.
     """
     if f.kind == PROBIT:
         z = abs(ndtri(q2)) if 0.0 < q2 < 1.0 else 40.0
         z = min(z, 40.0) + abs(level)
         return 8.0 * EPS * min(q1, 1.0 - q1) * (1.0 + z) * (1.0 + z) + 2.0 * EPS * q1
+    if f.kind == LAPLACE or f.kind == LOGIT:
+        size = min(-math.log(min(q2, 1.0 - q2)), 800.0) if 0.0 < q2 < 1.0 else 800.0
+        return 8.0 * EPS * min(q1, 1.0 - q1) * (2.0 + size + abs(level)) + 4.0 * EPS * q1
     return 32.0 * EPS
 
 

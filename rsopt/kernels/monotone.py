@@ -78,7 +78,7 @@ def doubtful_level(n: int, f: Link, z: float) -> float:
         f: the link f.
         z: ndtri(1 - alpha).
     """
-    c = pseudo_count(z)
+    c = pseudo_count(f, z)
     total = n + 3.0 * c
     floor = c / total
     worst = -np.inf

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from rsopt.kernels.links import IDENTITY, PROBIT, Link, link_value
+from rsopt.kernels.links import IDENTITY, LAPLACE, LOGIT, PROBIT, Link, endless, link_slope, link_value
 from rsopt.kernels.normal import density, ndtri
 
 PLUG_IN, STUDENTIZED, TABULATED = 0, 1, 2
@@ -28,9 +28,13 @@ class Rule(NamedTuple):
 
 
 @njit(cache=True, error_model="numpy")
-def pseudo_count(z: float) -> float:
-    """c = z²/4, added to each of the three cells by the studentized statistic."""
-    return 0.25 * z * z
+def pseudo_count(f: Link, z: float) -> float:
+    """c, added to each of the three cells by the studentized statistic: z²/4, and z²/4 · 9/8 for links of logs.
+
+    For those dT/dq2 is nearly 0 at x2 = 0 where c = z²/4; with a little more T is provably monotone.
+    """
+    c = 0.25 * z * z
+    return 1.125 * c if f.kind == LAPLACE or f.kind == LOGIT else c
 
 
 @njit(cache=True, error_model="numpy")
@@ -38,12 +42,12 @@ def raw_statistic(n: int, statistic: int, f: Link, z: float, x1: int,
                   x2: int) -> float:
     """T_raw(x1, x2): the statistic before its monotone hull is taken (docs/theory/bound.md)."""
     if statistic == PLUG_IN:
-        if f.kind == PROBIT and x1 == 0:
+        if endless(f) and x1 == 0:
             return -np.inf
-        if f.kind == PROBIT and x2 == 0:
+        if endless(f) and x2 == 0:
             return np.inf
         return link_value(f, x1 / n) - link_value(f, x2 / n)
-    c = pseudo_count(z)
+    c = pseudo_count(f, z)
     total = n + 3.0 * c
     p1 = (x1 + c) / total
     p2 = (x2 + c) / total
@@ -55,6 +59,9 @@ def raw_statistic(n: int, statistic: int, f: Link, z: float, x1: int,
         f2 = ndtri(p2)
         a = 1.0 / density(f1)
         b = 1.0 / density(f2)
+    elif f.kind == LAPLACE or f.kind == LOGIT:
+        f1, a = link_value(f, p1), link_slope(f, p1)
+        f2, b = link_value(f, p2), link_slope(f, p2)
     else:
         f1, a = _polynomial(f.coefficients, p1)
         f2, b = _polynomial(f.coefficients, p2)

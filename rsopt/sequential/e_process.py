@@ -47,15 +47,15 @@ from rsopt.counts import Counts, as_counts, checked_alpha
 from rsopt.errors import InvalidInputError, RefusedError
 from rsopt.functional import Functional
 from rsopt.functionals import as_functional
-from rsopt.kernels.links import EPS, IDENTITY, Link, curve_q1, level_to_end
+from rsopt.kernels.links import EPS, IDENTITY, PROBIT, Link, curve_q1, level_to_end, link_slope
 from rsopt.kernels.normal import ndtri
 
 METHOD = "e-process"
 GUARANTEE = ("valid at all sample sizes at once: look and stop whenever you like and keep the best bound; all of them "
              "hold together with probability at least 1 - alpha")
 _GOLDEN = 0.3819660112501051
-# Ten million votes of one class alone bound the probit margin below 11.
-_HIGHEST = 16.0
+# Ten million votes of one class alone bound the probit margin below 11, and margins of logs below 34.
+_HIGHEST, _HIGHEST_LOG = 16.0, 48.0
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ def _lower_bound(f: Link, n: int, x1: int, x2: int, edge: bool, a1: float, a2: f
                  cap: float) -> tuple[float, int]:
     """The largest level found with log E >= target, at most `cap`; (level, evaluations)."""
     low = -1.0 if f.kind == IDENTITY else 0.0
-    high = 1.0 if f.kind == IDENTITY else _HIGHEST
+    high = 1.0 if f.kind == IDENTITY else (_HIGHEST if f.kind == PROBIT else _HIGHEST_LOG)
     used = 0
     if f.kind != IDENTITY:
         used += 1
@@ -226,23 +226,23 @@ def _gain(f: Link, level: float, n: int, x1: int, x2: int) -> float:
     b = math.log(end)
     u = a + _GOLDEN * (b - a)
     v = b - _GOLDEN * (b - a)
-    at_u = _probit_gain(f, level, math.exp(u), n, x1, x2)
-    at_v = _probit_gain(f, level, math.exp(v), n, x1, x2)
-    best = max(_probit_gain(f, level, end, n, x1, x2), max(at_u, at_v), 0.0)
+    at_u = _curve_gain(f, level, math.exp(u), n, x1, x2)
+    at_v = _curve_gain(f, level, math.exp(v), n, x1, x2)
+    best = max(_curve_gain(f, level, end, n, x1, x2), max(at_u, at_v), 0.0)
     for _ in range(60):
         if at_u >= at_v:
             b = v
             v = u
             at_v = at_u
             u = a + _GOLDEN * (b - a)
-            at_u = _probit_gain(f, level, math.exp(u), n, x1, x2)
+            at_u = _curve_gain(f, level, math.exp(u), n, x1, x2)
             best = max(best, at_u)
         else:
             a = u
             u = v
             at_u = at_v
             v = b - _GOLDEN * (b - a)
-            at_v = _probit_gain(f, level, math.exp(v), n, x1, x2)
+            at_v = _curve_gain(f, level, math.exp(v), n, x1, x2)
             best = max(best, at_v)
         if b - a < 1e-7:
             break
@@ -250,10 +250,12 @@ def _gain(f: Link, level: float, n: int, x1: int, x2: int) -> float:
 
 
 @njit(cache=True, error_model="numpy")
-def _probit_gain(f: Link, level: float, q2: float, n: int, x1: int, x2: int) -> float:
+def _curve_gain(f: Link, level: float, q2: float, n: int, x1: int, x2: int) -> float:
     """G for the tangent at q2."""
-    s = math.exp(-level * (ndtri(q2) + 0.5 * level))
-    c = curve_q1(f, level, q2) - s * q2
+    q1 = curve_q1(f, level, q2)
+    s = (math.exp(-level * (ndtri(q2) + 0.5 * level)) if f.kind == PROBIT
+         else link_slope(f, q2) / link_slope(f, q1))
+    c = q1 - s * q2
     return _tangent_gain(s, c, n, x1, x2)
 
 

@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 from flint import arb, ctx, fmpq, fmpq_series
-from scipy import special
+from scipy import special, stats
 
 import rsopt
 from rsopt.functional import Functional
@@ -19,7 +19,7 @@ Whole = npt.NDArray[np.int64]
 
 FUNCTIONALS: dict[str, Functional] = {
     "margin": rsopt.Margin(), "probit": rsopt.ProbitMargin(), "taylor-3": rsopt.TaylorProbitMargin(order=3),
-    "taylor-15": rsopt.TaylorProbitMargin(order=15)}
+    "taylor-15": rsopt.TaylorProbitMargin(order=15), "laplace": rsopt.LaplaceMargin(), "logit": rsopt.LogitMargin()}
 STATISTICS = ("studentized", "clopper-pearson", "plugin")
 
 
@@ -61,17 +61,21 @@ def taylor_link(order: int, q: Array) -> Array:
     return np.asarray(np.polynomial.polynomial.polyval(q - 0.5, taylor_exact(order)))
 
 
+# Quantile functions of the standard normal, Laplace and logistic laws.
+_QUANTILES = {"probit": special.ndtri, "laplace": stats.laplace.ppf, "logit": special.logit}
+
+
 def functional_value(name: str, q1: Array, q2: Array) -> Array:
-    """g(q1, q2) from its definition; the probit margin of (0, 0) is its least limit, -inf.
+    """g(q1, q2) from its definition; margins of unbounded links at (0, 0) are their least limit, -inf.
 
     A Taylor polynomial is the one that rsopt states it bounds, with coefficients 1e-12 below the exact ones: close to
     the exact polynomial, and on the safe side of the probit.
     """
     if name == "margin":
         return q1 - q2
-    if name == "probit":
+    if name in _QUANTILES:
         with np.errstate(invalid="ignore"):
-            value = special.ndtri(q1) - special.ndtri(q2)
+            value = _QUANTILES[name](q1) - _QUANTILES[name](q2)
         return np.where(q1 <= 0.0, -np.inf, value)
     order = int(name.removeprefix("taylor-"))
     stated, exact = FUNCTIONALS[name].value(q1, q2), taylor_link(order, q1) - taylor_link(order, q2)
