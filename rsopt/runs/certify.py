@@ -19,6 +19,7 @@ from rsopt.runs.records import CertificateRow, Outcome
 from rsopt.runs.reports.pictures import PICTURES, hardest, save_pictures
 from rsopt.runs.rows import Row, write_table
 from rsopt.runs.run import Run, Watcher
+from rsopt.runs.same_model import SameModel, as_begun
 from rsopt.runs.store import Store
 from rsopt.runs.task import Task
 from rsopt.runs.work import OWN
@@ -81,7 +82,7 @@ def certify(classifier: SmoothedClassifier, inputs: Inputs, task: Task, *, seed:
     """Certifies inputs and leaves the store, the table, the certificates and some pictures in a folder.
 
     The folder may hold the same run, unfinished: it is then continued, and the result is bit for bit that of an
-    uninterrupted one (but for the times), whoever does the work.
+    uninterrupted one (but for the times), whoever does the work and however many threads torch is set to by now.
 
     Args:
         classifier: the smoothed classifier; its sigma must be the task's.
@@ -99,19 +100,24 @@ def certify(classifier: SmoothedClassifier, inputs: Inputs, task: Task, *, seed:
     Raises:
         InvalidInputError: task and classifier disagree, a label that is no class, or as in `Run`.
         ModelError, StorageError, RsoptError: as in `Run.rows`.
+        StorageError: the folder holds another run, or this one begun with another model.
         WorkerError, MissingDependencyError: as in `rsopt.runs.workers.executors.executor`.
     """
     if classifier.sigma != task.sigma:
         raise InvalidInputError(f"The task has sigma {task.sigma} and the classifier {classifier.sigma}.")
-    task = with_choice(task, classifier, inputs, seed, output, stop_on_failure)
-    simplex = simplex_of(task)
     labels = {idx: _label(inputs.labels[idx], idx, classifier.num_classes) for idx in inputs.chosen}
-    with (executor(classifier, seed, lambda idx: inputs.images[idx], workers, simplex=simplex) as crew,
-          Store.open(output / STORE, run_facts(classifier, inputs, task, crew.sampling)) as store):
-        rows = Run(labels, task, crew, store, stop_on_failure=stop_on_failure, watcher=watcher).rows()
-        write_table(output / TABLE, rows)
-        save_certificates(output / CERTIFICATES, stored_certificates(store))
-        save_pictures(output / PICTURES, ((row.idx, inputs.images[row.idx]) for row in hardest(rows)), task.sigma)
+    with as_begun(output / STORE) as earlier:
+        task = with_choice(task, classifier, inputs, seed, output, stop_on_failure)
+        with executor(classifier, seed, lambda idx: inputs.images[idx], workers, simplex=simplex_of(task)) as crew:
+            model = SameModel(classifier.model, crew, inputs.chosen[0], crew.sampling, earlier)
+            facts = {**run_facts(classifier, inputs, task, crew.sampling), **model.facts}
+            with Store.open(output / STORE, facts) as store:
+                model.refuse_another(store.path)
+                rows = Run(labels, task, crew, store, stop_on_failure=stop_on_failure, watcher=watcher).rows()
+                write_table(output / TABLE, rows)
+                save_certificates(output / CERTIFICATES, stored_certificates(store))
+                save_pictures(output / PICTURES, ((row.idx, inputs.images[row.idx]) for row in hardest(rows)),
+                              task.sigma)
     return rows
 
 

@@ -59,6 +59,20 @@ def test_the_zoos_leave_the_generators_alone():
     assert states() == before
 
 
+def test_random_numbers_that_are_not_used_are_told_with_the_way_out():
+    class Idle(nn.Module):
+        def forward(self, x):
+            torch.rand(1)
+            return x
+
+    with pytest.raises(ModelError) as error:
+        SmoothedClassifier(Idle(), 0.5, 2, chunk=50).counts(torch.zeros(2), 500, 0)
+    assert str(error.value) == (
+        "Input 0: the model draws random numbers in eval mode (from the generator of torch), so its counts cannot be "
+        "reproduced. Make it deterministic in eval mode; if it uses none of them, let it draw inside "
+        "torch.random.fork_rng().")
+
+
 @pytest.mark.parametrize("mask", [-1e2, -1e4, -65504.0, -1e9, -math.inf, 1e9])
 def test_what_a_mask_is_worth_does_not_matter(mask):
     # Rows that all answer for the first one of their chunk, beside a constant class.
