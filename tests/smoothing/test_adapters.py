@@ -178,8 +178,8 @@ class Patches(Processor):
 
 @pytest.mark.parametrize(("processor", "told"), [
     (Twice(), r"Twice does something else to a pixel than divide by 255 and normalise once: for a probe it gives "
-              r"values from -12\.5 to 12\.5, its image_mean and image_std alone -2\.5 to 2\.5, and they differ by up to "
-              r"10\. Wrap the model yourself"),
+              r"values from -12\.5 to 12\.5, its image_mean and image_std alone -2\.5 to 2\.5, and they differ by up "
+              r"to 10\. Wrap the model yourself"),
     (Transforms(), r"What Transforms does to a pixel cannot be seen: asked for an image without rescaling and "
                    r"normalisation, it raised TypeError: .*unexpected keyword argument.* Wrap the model yourself"),
     (Patches(), r"Patches gives shape \(1, 1, 3, 61, 47\) for an image, and without .* \(1, 3, 61, 47\)\. Wrap")])
