@@ -11,8 +11,8 @@ from rsopt.radius import lipschitz_radius, margin_probit_radius, probit_radius, 
 
 if TYPE_CHECKING:
     from rsopt.certificate import Certificate
-    from rsopt.scores.stream import Evidence
-    from rsopt.scores.transcript import Transcript
+    from rsopt.scores.evidence import Evidence
+    from rsopt.transcript import Transcript
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,6 @@ class ScoreBound:
             raise InvalidInputError("A bound must be a number; got NaN.")
 
     @property
-    def level(self) -> float:
-        """The level: another name for alpha, the probability that the statement is false."""
-        return self.alpha
-
-    @property
     def certified(self) -> bool:
         """True: every method offered is backed by a theorem, the betting ones by a transcript, drawn
         votes by a certificate."""
@@ -79,9 +74,7 @@ class ScoreBound:
             raise RefusedError(
                 f"Method {self.method!r} places no bets, so there is no transcript: recompute its "
                 "formula from the rows. 'digital-hedge' and 'fast-betting' have transcripts.")
-        from rsopt.scores.transcript import Transcript
-
-        return Transcript.of(self, self.evidence)
+        return self.evidence.transcript(self.method, self.functional, self.top, self.lower)
 
     def radius(self, sigma: float | None = None, *, lipschitz: float | None = None) -> float:
         """Certified l2 radius, in the units of the input; 0 for an abstention. Give exactly one argument.
