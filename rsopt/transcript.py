@@ -122,7 +122,10 @@ class Transcript:
         proof_file.save(path, self._content())
 
     def _content(self) -> dict[str, Any]:
-        return {"format": FORMAT, **asdict(self)}
+        return {"format": FORMAT, "method": self.method, "functional": self.functional, "alpha": self.alpha, "n": self.n,
+                "first_stage": self.first_stage, "prior": self.prior, "classes": self.classes, "top": self.top,
+                "lower": self.lower, "null": self.null, "grid": None if self.grid is None else asdict(self.grid),
+                "rivals": [_of_rival(rival) for rival in self.rivals]}
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Transcript:
@@ -154,6 +157,12 @@ class Transcript:
             CertificateError: as in `from_dict`, or the file is not JSON.
         """
         return cls.from_dict(proof_file.load(path))
+
+
+def _of_rival(rival: RivalRecord) -> dict[str, Any]:
+    return {"classes": list(rival.classes), "prior": list(rival.prior), "slopes": [list(run) for run in rival.slopes],
+            "sums": [list(row) for row in rival.sums], "folded": [list(row) for row in rival.folded],
+            "kept": [list(row) for row in rival.kept], "bets": list(rival.bets), "log_capital": rival.log_capital}
 
 
 def _grid(content: object) -> StatedGrid:

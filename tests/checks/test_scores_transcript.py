@@ -22,7 +22,7 @@ from rsopt.errors import CertificateError, RefusedError, StorageError
 from rsopt.intervals import few_downs
 from rsopt.scores.lower_bound_scores import lower_bound_scores
 from rsopt.scores.stream import ScoreStream
-from rsopt.scores.transcript import Transcript
+from rsopt.transcript import Transcript
 
 CASES = [(functional, method) for functional in ("margin", "probit") for method in ("digital-hedge", "fast-betting")]
 
@@ -219,7 +219,7 @@ def test_the_text_names_what_fails(rows):
                         ("lower", "the bound lies above the reported null"),
                         ("grid", "the grid of nulls is not the one"),
                         ("a rival less", "the rivals are not all classes but the certified one"),
-                        ("a missing entry", "incomplete or malformed: KeyError")):
+                        ("a missing entry", "Part 1 of the transcript is incomplete: 'folded' is missing")):
         with pytest.raises(CertificateError, match=text):
             check_transcript(altered(content, where))
 
