@@ -51,10 +51,15 @@ class ScoreBound:
             raise InvalidInputError("A bound must be a number; got NaN.")
 
     @property
-    def certified(self) -> bool:
-        """True: every method offered is backed by a theorem, the betting ones by a transcript, drawn
-        votes by a certificate."""
+    def proven(self) -> bool:
+        """True: every method offered is backed by a theorem, the betting ones by a transcript, drawn votes by a
+        certificate."""
         return True
+
+    @property
+    def certified(self) -> bool:
+        """Whether the bound is proven and positive, so that it certifies a radius."""
+        return self.proven and not self.abstain
 
     @property
     def abstain(self) -> bool:
@@ -130,6 +135,6 @@ class ScoreBound:
     def to_dict(self) -> dict[str, Any]:
         """The bound as JSON-ready values; a bound of -inf is ``"lower": None, "abstain": True``."""
         return {"lower": self.lower if math.isfinite(self.lower) else None, "abstain": self.abstain,
-                "certified": self.certified, "method": self.method, "functional": self.functional,
+                "proven": self.proven, "certified": self.certified, "method": self.method, "functional": self.functional,
                 "alpha": self.alpha, "n": self.n, "top": self.top, "runner_up": list(self.runner_up),
                 "time_uniform": self.time_uniform}

@@ -33,7 +33,7 @@ class ScoreStream:
     functionals, say) are two statements, each at its own alpha.
     """
 
-    def __init__(self, n: int, classes: int, *, top: int, functional: str = "margin",
+    def __init__(self, n: int, classes: int, *, top: int, functional: str = "probit",
                  method: str = "digital-hedge", alpha: float = 1e-3,
                  groups: Sequence[Sequence[int]] | None = None, selection: object = None) -> None:
         """Fix everything before the first row.

@@ -93,7 +93,7 @@ def test_a_region_from_scores_agrees_with_the_tangent_bound():
     assert 0.9 * value < several.solve()[0] < 1.02 * value
     # The margin's slope: M2 >= 2 ndtri((1 + M1)/2).
     one = probit_region(rows, top=0, rival=1, slopes=[1.0], alpha=1e-3)
-    margin = lower_bound_scores(rows, top=0).lower
+    margin = lower_bound_scores(rows, top=0, functional="margin").lower
     assert one.solve()[0] == pytest.approx(2.0 * ndtri(0.5 * (1.0 + margin)), abs=2e-3)
 
 
