@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from rsopt.functionals import TaylorProbitMargin as TaylorProbitMargin
     from rsopt.problem import LowerBoundProblem as LowerBoundProblem
     from rsopt.problem import WorstCaseProblem as WorstCaseProblem
+    from rsopt.question import Question as Question
     from rsopt.registry import get_solver as get_solver
     from rsopt.registry import solver_names as solver_names
     from rsopt.scores.lower_bound_scores import lower_bound_scores as lower_bound_scores
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from rsopt.sequential.adaptive import adaptive_bound as adaptive_bound
     from rsopt.sequential.e_process import DirichletMixture as DirichletMixture
     from rsopt.sequential.e_process import e_process_bound as e_process_bound
-    from rsopt.sequential.levels import Question as Question
     from rsopt.sequential.looks import Looks as Looks
     from rsopt.sequential.planning import plan as plan
     from rsopt.smoothing import adapters as adapters
@@ -46,7 +46,7 @@ _HOME = {
     "Bound": "bound", "Budget": "solver", "Certificate": "certificate", "ClopperPearson": "statistics",
     "Counts": "counts", "DirichletMixture": "sequential.e_process", "Looks": "sequential.looks",
     "LowerBoundProblem": "problem", "Margin": "functionals", "PlugIn": "statistics",
-    "Precision": "sequential.adaptive", "ProbitMargin": "functionals", "Question": "sequential.levels",
+    "Precision": "sequential.adaptive", "ProbitMargin": "functionals", "Question": "question",
     "RsoptError": "errors", "ScoreBound": "scores.score_bound", "Simplex": "domain", "Studentized": "statistics",
     "TargetRadii": "sequential.adaptive", "TaylorProbitMargin": "functionals", "WorstCaseProblem": "problem",
     "adapters": "smoothing.adapters", "adaptive_bound": "sequential.adaptive", "baselines": "baselines",

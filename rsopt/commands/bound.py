@@ -12,6 +12,7 @@ import typer
 
 from rsopt.commands.options import Alpha, Functional, Json, MaybeSigma, Order, Solver, Statistic
 from rsopt.errors import InvalidInputError
+from rsopt.files import write_text
 
 if TYPE_CHECKING:
     from rsopt.bound import Bound
@@ -53,7 +54,7 @@ def bound(
     draw more, use --anytime from the first look on: P(any of these bounds is ever wrong) <= alpha, for margin and
     probit. At one look it is smaller than the other bound; never take the larger of the two.
     """
-    from rsopt import lower_bound
+    from rsopt.bound import lower_bound
 
     votes, certified = [_count(text) for text in counts], 0 if top is None else top
     if anytime:
@@ -114,13 +115,13 @@ def _count(text: str) -> int:
 def _save(found: Bound, output: Path) -> None:
     if found.certificate is None:
         raise InvalidInputError("This bound is a closed form and has no certificate to save; leave out --output.")
-    found.certificate.save(output)
+    write_text(output, found.certificate.to_json() + "\n", "The certificate")
 
 
 def _print(found: Bound, chosen: str, sigma: float | None, radius: float | None, output: Path | None) -> None:
     from rich.console import Console
 
-    from rsopt.runs.tables import print_facts
+    from rsopt.commands.tables import print_facts
 
     votes = found.counts
     facts = [("certified class", f"{votes.top} (from {chosen}): {votes.x1:,} of {votes.n:,} votes; runner-up "

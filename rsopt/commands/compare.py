@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rsopt.errors import InvalidInputError, StorageError, UnknownNameError
+from rsopt.errors import InvalidInputError, UnknownNameError
+from rsopt.files import made_folder
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -45,10 +46,7 @@ def compare(
     cases = [case for case in zoo() if case.problem.counts.n in sizes and case.problem.functional.name in wanted]
     if not cases:
         raise InvalidInputError("The zoo has no such problem; widen --n or --functional.")
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(f"The folder {output} cannot be made: {error.strerror}.") from error
+    made_folder(output)
     with Progress(transient=True) as bar:
         task = bar.add_task("", total=len(cases) * len(names) * seeds)
 

@@ -13,7 +13,7 @@ from rsopt.commands.options import Json
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from rsopt.runs.compare import Comparison
+    from rsopt.runs.compare import RunComparison
 
 
 def compare_runs(
@@ -34,10 +34,10 @@ def compare_runs(
         _print(Console(), found)
 
 
-def _print(console: Console, found: Comparison) -> None:
+def _print(console: Console, found: RunComparison) -> None:
     from rich.table import Table
 
-    from rsopt.runs.tables import print_facts
+    from rsopt.commands.tables import print_facts
 
     alone = "".join(f"; {count:,} more in {name} only" for name, count in (
         (found.first, found.only_first), (found.second, found.only_second)) if count)
@@ -63,7 +63,7 @@ def _print(console: Console, found: Comparison) -> None:
         console.print(_changes_table(found))
 
 
-def _changes_table(found: Comparison) -> object:
+def _changes_table(found: RunComparison) -> object:
     from rich.table import Table
 
     table = Table(title="Largest changes", title_justify="left", title_style="bold")

@@ -26,20 +26,24 @@ def export(
                                                              "certificate and transcript as a file.")] = Format.TSV,
 ) -> None:
     """Write what a run has finished: its rows as TSV, in Cohen's format or as Parquet, or its proofs."""
-    from rsopt.runs.certify import STORE, save_certificates, stored_proofs
-    from rsopt.runs.export import write_parquet
-    from rsopt.runs.rows import COHEN_COLUMNS, stored_rows, write_table
+    from rsopt.files import refuse_overwrite
+    from rsopt.runs.export import COHEN_COLUMNS, write_parquet_table, write_table
+    from rsopt.runs.folder import store_of
+    from rsopt.runs.proofs import refuse_strangers, save_proofs, stored_proofs
+    from rsopt.runs.rows import stored_rows
     from rsopt.runs.store import Store
 
-    with Store.read(run / STORE if run.is_dir() else run) as store:
+    refuse_overwrite(output, [store_of(run)], "The export")
+    with Store.read(store_of(run)) as store:
         rows = stored_rows(store)
         facts = store.facts
         if format_ is Format.PROOFS:
-            proofs = save_certificates(output, stored_proofs(store))
+            refuse_strangers(output, [row.idx for row in rows])
+            proofs = save_proofs(output, stored_proofs(store))
             typer.echo(f"{output}: {proofs} proofs.")
             return
     if format_ is Format.PARQUET:
-        write_parquet(output, rows, facts)
+        write_parquet_table(output, rows, facts)
     elif format_ is Format.COHEN:
         write_table(output, rows, columns=COHEN_COLUMNS)
     else:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rsopt.commands.options import Alpha, Json
-from rsopt.errors import StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,10 +41,6 @@ def intervals(
 
     asked = sorted(set(sizes or SIZES))
     rows = compare_widths(law, asked, alpha=alpha, runs=runs, seed=seed)
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(f"The folder {output.parent} cannot be made: {error.strerror or error}.") from error
     save_width_plot(output, rows, asked, law=law, alpha=alpha)
     if json:
         typer.echo(json_module.dumps({"law": law, "alpha": alpha, "sizes": asked, "runs": runs, "seed": seed,

@@ -1,4 +1,4 @@
-"""Options that several commands share, so that they are spelt and explained alike."""
+"""Options of the commands, so that those that several share are spelt and explained alike."""
 
 from __future__ import annotations
 
@@ -17,3 +17,52 @@ MaybeSigma = Annotated[float | None, typer.Option(help="Standard deviation of th
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
 Output = Annotated[Path | None, typer.Option(help="Folder of the run: store, table, certificates, plot; by default "
                                                   "runs/NAME.")]
+
+# What rsopt certify takes, from where, and how much of it.
+Preset = Annotated[str | None, typer.Option(help="Ready model and data: digits (default without --model).")]
+Model = Annotated[str | None, typer.Option(help="module:callable that makes a torch model.")]
+Weights = Annotated[Path | None, typer.Option(help="State dict for --model; tensors only are loaded.")]
+Data = Annotated[str | None, typer.Option(help="module:callable giving (images, labels), or FILE.npz with these "
+                                               "arrays.")]
+Classes = Annotated[int | None, typer.Option(help="Columns of the model's output, if it cannot be asked.")]
+Inputs = Annotated[int | None, typer.Option(min=1, help="Certify so many inputs; by default all.")]
+Skip = Annotated[int, typer.Option(min=1, help="Take every SKIP-th input.")]
+
+# How it samples.
+Samples = Annotated[int, typer.Option("--n", help="Samples per input for the bound; with --target-radius or "
+                                                  "--precision the most an input may take.")]
+TargetRadius = Annotated[list[float] | None, typer.Option(help="Stop as soon as this radius is certified or out of "
+                                                               "reach; may be repeated.")]
+Precision = Annotated[str | None, typer.Option(help="Stop as soon as the bound is known to this share of itself, for "
+                                                    "example 5%.")]
+Spending = Annotated[str | None, typer.Option(help="How the looks of an adaptive run share out alpha: equal, linear, "
+                                                   "power, pocock, open-ended or obrien-fleming.")]
+SelectionSamples = Annotated[int | None, typer.Option("--n0", help="Separate samples that choose the certified class; "
+                                                                   "100 unless --label-mode.")]
+LabelMode = Annotated[bool, typer.Option("--label-mode", help="Certify the known label instead of a class chosen on n0 "
+                                                              "samples.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of the noise.")]
+Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, …; by default where the model lies. With workers "
+                                                 "its type, one device each.")]
+Chunk = Annotated[int | None, typer.Option(min=1, help="Rows of one forward pass; the samples depend on it. By default "
+                                                       "that of the run which is continued, else 200; 50 where "
+                                                       "sampling may stop early.")]
+Batch = Annotated[int | None, typer.Option(min=1, help="Samples in flight, by default 800; costs memory, changes no "
+                                                       "result.")]
+
+# Bounds on soft outputs.
+Scores = Annotated[str | None, typer.Option(help="Bound soft outputs too: softmax, sparsemax or hardmax of the model's "
+                                                 "outputs.")]
+Temperature = Annotated[str | None, typer.Option(help="What the outputs are divided by before softmax; 'auto' chooses "
+                                                      "one for all inputs on the n0 samples.")]
+ScoreMethod = Annotated[str | None, typer.Option(help="How scores are bounded: digital-hedge, fast-betting, "
+                                                      "drawn-votes, …; digital-hedge by default, and with "
+                                                      "--temperature auto chosen together with it.")]
+
+# Who does the work.
+WorkerCount = Annotated[int | None, typer.Option(min=1, help="Processes that sample and prove; changes no result. By "
+                                                            "default one, on a cluster as many as it has room for.")]
+Cluster = Annotated[str | None, typer.Option(help="Work on Ray: 'ray' finds a cluster or starts one here; "
+                                                  "ray://HOST:PORT.")]
+KeepGoing = Annotated[bool, typer.Option("--keep-going", help="An input that the model cannot take becomes a row with "
+                                                              "its error instead of ending the run.")]

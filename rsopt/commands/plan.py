@@ -57,8 +57,8 @@ def _print(found: Plan) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from rsopt.runs.reports.plots import TITLES
-    from rsopt.runs.tables import print_facts
+    from rsopt.commands.tables import print_facts
+    from rsopt.methods import TITLES
 
     pilot, own = found.counts, found.needs[0]
     table = Table(title=f"Samples that reach radius {found.radius:g} with probability {found.probability:.0%}",

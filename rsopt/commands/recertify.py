@@ -26,33 +26,45 @@ def recertify(
     solver: Solver = "scipy",
     jobs: Annotated[int, typer.Option(min=1, help="Processes to use.")] = os.cpu_count() or 1,
     output: Annotated[Path | None, typer.Option(help="Folder for the table, the certificates and the plot; by default "
-                                                     "the log's name with .rsopt.")] = None,
+                                                     "the log's whole name with .rsopt.")] = None,
 ) -> None:
     """Prove the exact bound for every line of a log of votes, beside the baselines on the same votes."""
     from rich.console import Console
     from rich.progress import Progress
 
-    from rsopt.runs.certify import CERTIFICATES, PLOT, TABLE, save_certificates
+    from rsopt.commands.tables import print_summary
+    from rsopt.errors import InvalidInputError
+    from rsopt.files import refuse_overwrite
+    from rsopt.question import Question
+    from rsopt.runs.export import write_table
+    from rsopt.runs.folder import CERTIFICATES, PLOT, STORE, TABLE
     from rsopt.runs.logs import CohenLog, read_log
-    from rsopt.runs.recertify import Question
+    from rsopt.runs.proofs import refuse_strangers, save_proofs
     from rsopt.runs.recertify import recertify as proven
     from rsopt.runs.reports.plots import save_plot
-    from rsopt.runs.rows import write_table
-    from rsopt.runs.tables import print_summary
+    from rsopt.runs.results import Results
 
+    question = Question(sigma, functional, order, statistic=statistic, alpha=alpha, solver=solver)
     lines = read_log(log, top=top, cohen=None if n is None else CohenLog(sigma, n, log_alpha))
-    question = Question(sigma, functional, order, statistic, alpha, solver)
+    # The whole name, suffix and all: sigma_0.25 and sigma_0.50 are two logs.
+    folder = output or log.with_name(f"{log.name}.rsopt")
+    if (folder / STORE).is_file():
+        raise InvalidInputError(f"{folder} holds a run of rsopt certify, whose table would be lost. Choose another "
+                                "--output.")
+    refuse_overwrite(folder / TABLE, [log], "The table")
+    refuse_strangers(folder / CERTIFICATES, [line.idx for line in lines])
     errors = Console(stderr=True)
     with Progress(console=errors, transient=True, disable=not errors.is_terminal) as bar:
         task = bar.add_task(f"Proving {len(lines):,} bounds", total=len(lines))
         rows, certificates = proven(lines, question, jobs=jobs, advanced=lambda done: bar.advance(task, done))
-    folder = output or log.with_suffix(".rsopt")
     write_table(folder / TABLE, rows)
-    save_certificates(folder / CERTIFICATES, certificates)
-    save_plot(folder / PLOT, rows, sigma=sigma, alpha=alpha, functional=functional,
-              title=f"{log.name}: {len(rows):,} inputs, sigma {sigma:g}, alpha {alpha:g}")
-    console = Console()
-    print_summary(console, rows, alpha=alpha, functional=functional)
+    save_proofs(folder / CERTIFICATES, certificates.items())
+    for line in lines:
+        if f"{line.idx:06d}" not in certificates:
+            (folder / CERTIFICATES / f"{line.idx:06d}.json").unlink(missing_ok=True)
+    results, console = Results(rows, question), Console()
+    save_plot(folder / PLOT, results, f"{log.name}: {len(rows):,} inputs, sigma {sigma:g}, alpha {alpha:g}")
+    print_summary(console, results)
     if any(line.merged for line in lines):
         console.print("This log holds no counts. The top count was recovered from the printed radius, the smallest "
                       "that fits, and all other votes stand for one rival: on such votes the exact bound is Cohen's "

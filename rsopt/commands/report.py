@@ -16,8 +16,9 @@ def report(
 
     The page holds everything it shows and opens without a network.
     """
+    from rsopt.runs.folder import REPORT, folder_of
     from rsopt.runs.reports.page import write_report
 
-    target = output or (run if run.is_dir() else run.parent) / "report.html"
+    target = output or folder_of(run) / REPORT
     found = write_report(run, target)
     typer.echo(f"{target}: {len(found.rows):,} of {found.facts['inputs']:,} inputs.")

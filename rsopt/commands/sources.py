@@ -12,6 +12,7 @@ from rsopt.errors import InvalidInputError, UnknownNameError
 if TYPE_CHECKING:
     from torch import nn
 
+    from rsopt.runs.inputs import Inputs
     from rsopt.smoothing.loading import Dataset
 
 PRESETS = ("digits",)
@@ -25,6 +26,13 @@ class Source:
     model: nn.Module
     data: Dataset
     classes: int
+
+    def inputs(self, limit: int | None, skip: int) -> Inputs:
+        """Every `skip`-th input, at most `limit` of them."""
+        from rsopt.runs.inputs import Inputs
+
+        chosen = range(0, len(self.data.images), skip)[:limit]
+        return Inputs(self.data.images, self.data.labels.tolist(), list(chosen))
 
 
 @dataclass(frozen=True)

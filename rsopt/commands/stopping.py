@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 from rsopt.errors import InvalidInputError
 
 if TYPE_CHECKING:
+    from rsopt.question import Question
     from rsopt.runs.task import Task
-    from rsopt.sequential.levels import Question
     from rsopt.sequential.policy import StoppingPolicy
 
-CHUNK = 250
-ADAPTIVE_CHUNK = 50
-"""Looks fall on whole chunks, so an input that one look decides costs a chunk at least."""
+LOOKING_CHUNK = 50
+"""Rows of one forward pass where sampling may stop early."""
 
 
 @dataclass(frozen=True)
@@ -23,15 +22,15 @@ class Asked:
 
     Attributes:
         n: samples of every input; with a target or a precision the most that an input may take.
-        alpha: probability that a row is wrong.
         targets: target radii.
         precision: for example "5%".
         spending: name of a spending function.
         chunk: rows of one forward pass; None for the default.
+
+    Looks fall on whole chunks, so an input that one look decides costs a chunk at least.
     """
 
     n: int
-    alpha: float
     targets: tuple[float, ...] = ()
     precision: str | None = None
     spending: str | None = None
@@ -43,9 +42,9 @@ class Asked:
         return bool(self.targets) or self.precision is not None
 
     @property
-    def rows(self) -> int:
-        """Rows of one forward pass."""
-        return self.chunk or (ADAPTIVE_CHUNK if self.adaptive else CHUNK)
+    def rows(self) -> int | None:
+        """Rows of one forward pass; None for those of the library."""
+        return self.chunk or (LOOKING_CHUNK if self.adaptive else None)
 
     def policy(self, question: Question) -> StoppingPolicy:
         """The policy.
@@ -63,10 +62,10 @@ class Asked:
             if self.spending is not None:
                 raise InvalidInputError("--spending shares out the error of several looks, and a fixed --n is looked "
                                         "at once: give --target-radius or --precision too, or leave it out.")
-            return FixedSamples(self.n, self.alpha)
+            return FixedSamples(self.n, question.alpha)
         if self.targets and self.precision is not None:
             raise InvalidInputError("--target-radius and --precision ask different questions: give one of them.")
-        looks = Looks(self.n, self.alpha, chunk=self.rows, spending=self.spending or DEFAULT)
+        looks = Looks(self.n, question.alpha, chunk=self.chunk or LOOKING_CHUNK, spending=self.spending or DEFAULT)
         if self.targets:
             return TargetRadii(self.targets, question, looks)
         assert self.precision is not None

@@ -22,7 +22,8 @@ def verify(
     from rich.progress import track
 
     from rsopt.errors import RsoptError
-    from rsopt.runs.verification import claims_without_proof, proofs_in
+    from rsopt.runs.proofs import proofs_in
+    from rsopt.runs.verification import claims_without_proof
 
     errors = Console(stderr=True)
     rejected = False

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from rsopt.errors import MissingDependencyError, RefusedError, StorageError
+from rsopt.errors import MissingDependencyError, RefusedError
+from rsopt.files import made_folder, write_text
 
 
 def zoo(
@@ -23,10 +24,7 @@ def zoo(
     from rsopt.testing.zoo import zoo as problems
 
     index = []
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(f"The folder {folder} cannot be made: {error.strerror}.") from error
+    made_folder(folder)
     without_nl = ""
     for case in problems():
         counts, p = case.problem.counts, case.problem
@@ -47,10 +45,7 @@ def zoo(
                 except (MissingDependencyError, RefusedError) as error:
                     without_nl = str(error)
         index.append(entry)
-    try:
-        (folder / "index.json").write_text(json.dumps(index, indent=1, allow_nan=False) + "\n")
-    except OSError as error:
-        raise StorageError(f"The index could not be written to {folder}: {error.strerror}.") from error
+    write_text(folder / "index.json", json.dumps(index, indent=1, allow_nan=False) + "\n", "The index")
     written = [sum(entry[kind] is not None for entry in index) for kind in ("terms", "nl")]
     console = Console()
     console.print(f"{len(index)} problems in {folder}/index.json; {written[0]} as term lists, {written[1]} as .nl. "

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 from scipy.special import ndtri
 
-from rsopt.errors import InvalidInputError, MissingDependencyError, StorageError, UnknownNameError
+from rsopt.errors import InvalidInputError, MissingDependencyError, UnknownNameError
+from rsopt.files import replaced
 from rsopt.intervals import get, names
 from rsopt.intervals.values import check_alpha
 from rsopt.intervals.widths import width_bernstein, width_empirical_bernstein, width_prpi_eb
@@ -125,9 +126,5 @@ def save_width_plot(path: Path, rows: Sequence[WidthRow], sizes: Sequence[int], 
     axes.set_axisbelow(True)
     axes.legend(frameon=False, fontsize=9, loc="center left", bbox_to_anchor=(1.0, 0.5),
                 title="measured (dots), formula (crosses)", title_fontsize=9, alignment="left")
-    partial = path.with_name(path.name + ".partial")
-    try:
+    with replaced(path, "The plot") as partial:
         figure.savefig(partial, format="png", dpi=140)
-        partial.replace(path)
-    except OSError as error:
-        raise StorageError(f"The plot {path} cannot be written: {error.strerror or error}.") from error

@@ -10,10 +10,10 @@ from typing import Any
 from scipy.stats import binomtest
 
 from rsopt.errors import InvalidInputError
+from rsopt.methods import OWN
 from rsopt.runs.overview import Overview
+from rsopt.runs.results import radius_grid
 from rsopt.runs.rows import Row
-from rsopt.runs.tables import radius_grid
-from rsopt.runs.work import OWN
 
 LARGEST_CHANGES = 10
 
@@ -62,7 +62,7 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class RunComparison:
     """Two runs on their common inputs.
 
     Attributes:
@@ -98,7 +98,7 @@ class Comparison:
         return asdict(self)
 
 
-def compare_runs(first: Overview, second: Overview) -> Comparison:
+def compare_runs(first: Overview, second: Overview) -> RunComparison:
     """Compares two runs on the inputs that both have finished.
 
     Args:
@@ -116,7 +116,7 @@ def compare_runs(first: Overview, second: Overview) -> Comparison:
             raise InvalidInputError(f"Input {one.idx} has label {one.label} in {first.name} and {other.label} in "
                                     f"{second.name}: these runs are on different data.")
     radii = [(_radius(one), _radius(other)) for one, other in pairs]
-    return Comparison(
+    return RunComparison(
         first.name, second.name, len(pairs), len(mine) - len(pairs), len(theirs) - len(pairs),
         identical=all(replace(one, seconds=0.0) == replace(other, seconds=0.0) for one, other in pairs),
         same_votes=sum(one.counts == other.counts for one, other in pairs),

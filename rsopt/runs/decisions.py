@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rsopt.runs.records import BoundRow, Look, Outcome
-from rsopt.runs.rows import Row
+from rsopt.methods import OWN
+from rsopt.runs.records import ESTIMATION, BoundRow, InputOutcome, Look
+from rsopt.runs.rows import Row, looks_taken
 from rsopt.runs.store import Store
-from rsopt.runs.work import ESTIMATION, OWN
-from rsopt.sequential.adaptive import TargetRadii, Verdict
-from rsopt.sequential.policy import LookResult, looks_taken
+from rsopt.sequential.adaptive import TargetRadii, TargetState
+from rsopt.sequential.policy import LookResult
 
 
 @dataclass(frozen=True)
@@ -69,17 +69,17 @@ def decided(store: Store, policy: TargetRadii) -> list[Decided]:
     Raises:
         StorageError: a record is damaged.
     """
-    found: dict[float, list[tuple[Verdict, bool]]] = {radius: [] for radius in policy.radii}
-    for outcome in store.all(Outcome):
+    found: dict[float, list[tuple[TargetState, bool]]] = {radius: [] for radius in policy.radii}
+    for outcome in store.all(InputOutcome):
         if outcome.error or outcome.top is None:
             continue
-        for radius, verdict in policy.verdicts(_taken(store, outcome.idx, outcome.top)).items():
-            found[radius].append((verdict, outcome.top == outcome.label))
-    return [Decided(radius, sum(verdict is Verdict.REACHED for verdict, _ in verdicts),
-                    sum(verdict is Verdict.REACHED and right for verdict, right in verdicts),
-                    sum(verdict is Verdict.OUT_OF_REACH for verdict, _ in verdicts),
-                    sum(verdict is Verdict.OPEN for verdict, _ in verdicts))
-            for radius, verdicts in found.items()]
+        for radius, state in policy.states(_taken(store, outcome.idx, outcome.top)).items():
+            found[radius].append((state, outcome.top == outcome.label))
+    return [Decided(radius, sum(state is TargetState.REACHED for state, _ in states),
+                    sum(state is TargetState.REACHED and right for state, right in states),
+                    sum(state is TargetState.OUT_OF_REACH for state, _ in states),
+                    sum(state is TargetState.OPEN for state, _ in states))
+            for radius, states in found.items()]
 
 
 def _taken(store: Store, idx: int, top: int) -> list[LookResult]:

@@ -1,57 +1,86 @@
-"""The table as Parquet."""
+"""The certified table as a file: TSV that scripts for Cohen's logs can read, or Parquet."""
 
 from __future__ import annotations
 
-import json
+import csv
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 
-from rsopt.errors import MissingDependencyError, StorageError
+from rsopt.files import replaced, write_parquet
+from rsopt.methods import CLOPPER_PEARSON, COHEN, METHODS, OWN, SOFT_MARGIN, SOFT_PROBIT
 from rsopt.runs.rows import Row
-from rsopt.runs.work import METHODS
+
+COHEN_COLUMNS = ("idx", "label", "predict", "radius", "correct", "time")
+"""The columns of Cohen's logs, in their order; -1 as `predict` is an abstention there and here."""
+OWN_COLUMNS = ("top", "chosen", "n0", "n", "x1", "x2", "lower", "lower_at_most", "cp_lower", "cp_radius", "cohen_lower",
+               "cohen_radius", "counts", "looks", "saved", "look_n", "look_x1", "look_x2", "look_alpha", "error")
+"""n, x1, x2 and counts are of all votes; look_n, look_x1, look_x2 and look_alpha of the look whose bound is reported.
+`saved` is what a fixed number of samples would have taken more."""
+SOFT_COLUMNS = ("soft_probit_lower", "soft_probit_radius", "soft_margin_lower", "soft_margin_radius")
+"""Columns of a run on soft outputs: R2 from the probit margin of the mean scores, R1 from their margin."""
+_PREFIXES = {OWN: "", CLOPPER_PEARSON: "cp_", COHEN: "cohen_", SOFT_PROBIT: "soft_probit_",
+             SOFT_MARGIN: "soft_margin_"}
 
 
-def write_parquet(path: Path, rows: Sequence[Row], facts: Mapping[str, object]) -> None:
+def write_table(path: Path, rows: Sequence[Row], *, columns: tuple[str, ...] | None = None) -> None:
+    """Writes rows as TSV, by default all columns; the file appears whole or not at all.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    if columns is None:
+        soft = any(SOFT_PROBIT in row.bounds for row in rows)
+        columns = COHEN_COLUMNS + OWN_COLUMNS + (SOFT_COLUMNS if soft else ())
+    with replaced(path, "The table") as partial, partial.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns, delimiter="\t", lineterminator="\n", extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(cells(row) for row in rows)
+
+
+def write_parquet_table(path: Path, rows: Sequence[Row], facts: Mapping[str, object]) -> None:
     """Writes rows as Parquet, typed, counts as lists; the facts of the run stand in the file's metadata under "rsopt".
 
     Raises:
         MissingDependencyError: pyarrow is not installed.
         StorageError: the file cannot be written.
     """
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ImportError as error:
-        raise MissingDependencyError.of("Export to Parquet", "pyarrow", "parquet") from error
-    columns: dict[str, object] = {
-        "idx": pyarrow.array([row.idx for row in rows], pyarrow.int64()),
-        "label": pyarrow.array([row.label for row in rows], pyarrow.int64()),
-        "predict": pyarrow.array([None if row.abstain else row.top for row in rows], pyarrow.int64()),
-        "radius": pyarrow.array([row.radius() for row in rows], pyarrow.float64()),
-        "correct": pyarrow.array([row.correct() for row in rows], pyarrow.bool_()),
-        "seconds": pyarrow.array([row.seconds for row in rows], pyarrow.float64()),
-        "top": pyarrow.array([row.top for row in rows], pyarrow.int64()),
-        "chosen": pyarrow.array([row.chosen for row in rows], pyarrow.string()),
-        "n0": pyarrow.array([row.n0 for row in rows], pyarrow.int64()),
-        "n": pyarrow.array([row.n for row in rows], pyarrow.int64()),
-        "counts": pyarrow.array([list(row.counts) for row in rows], pyarrow.list_(pyarrow.int64())),
-        "looks": pyarrow.array([row.looks for row in rows], pyarrow.int64()),
-        "saved": pyarrow.array([row.saved for row in rows], pyarrow.int64()),
-        "error": pyarrow.array([row.error for row in rows], pyarrow.string())}
-    for name, kind in (("n", pyarrow.int64()), ("x1", pyarrow.int64()), ("x2", pyarrow.int64()),
-                       ("alpha", pyarrow.float64())):
-        columns[f"look.{name}"] = pyarrow.array(
-            [None if row.evidence is None else getattr(row.evidence, name) for row in rows], kind)
+    columns: dict[str, list[object]] = {
+        "idx": [row.idx for row in rows], "label": [row.label for row in rows],
+        "predict": [None if row.abstain else row.top for row in rows], "radius": [row.radius() for row in rows],
+        "correct": [row.correct() for row in rows], "seconds": [row.seconds for row in rows],
+        "top": [row.top for row in rows], "chosen": [row.chosen for row in rows], "n0": [row.n0 for row in rows],
+        "n": [row.n for row in rows], "counts": [list(row.counts) for row in rows],
+        "looks": [row.looks for row in rows], "saved": [row.saved for row in rows],
+        "error": [row.error for row in rows]}
+    for name in ("n", "x1", "x2", "alpha"):
+        columns[f"look.{name}"] = [None if row.reported is None else getattr(row.reported, name) for row in rows]
     for method in METHODS:
         bounds = [row.bounds.get(method) for row in rows]
         for name in ("lower", "lower_at_most", "radius"):
-            columns[f"{method}.{name}"] = pyarrow.array(
-                [None if bound is None else getattr(bound, name) for bound in bounds], pyarrow.float64())
-    table = pyarrow.table(columns).replace_schema_metadata({"rsopt": json.dumps(dict(facts))})
-    partial = path.with_name(path.name + ".partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        parquet.write_table(table, partial)
-        partial.replace(path)
-    except OSError as error:
-        raise StorageError(f"The file {path} cannot be written: {error.strerror or error}.") from error
+            columns[f"{method}.{name}"] = [None if bound is None else getattr(bound, name) for bound in bounds]
+    types = {name: "double" if name.rpartition(".")[2] in ("radius", "seconds", "alpha", "lower", "lower_at_most")
+             else "int64" for name in columns}
+    types |= {"correct": "bool", "chosen": "string", "error": "string", "counts": "counts"}
+    write_parquet(path, columns, "The table", types=types, facts=facts)
+
+
+def cells(row: Row) -> dict[str, str]:
+    """A row as text, by column; floats in full precision."""
+    label = -1 if row.label is None else row.label
+    predict = -1 if row.abstain or row.top is None else row.top
+    text = {"idx": str(row.idx), "label": str(label), "predict": str(predict), "radius": repr(row.radius()),
+            "correct": str(int(row.correct())), "time": str(timedelta(seconds=row.seconds)),
+            "top": "" if row.top is None else str(row.top), "chosen": row.chosen, "n0": str(row.n0),
+            "n": str(row.n), "x1": str(row.x1), "x2": str(row.x2),
+            "counts": ",".join(map(str, row.counts)), "looks": str(row.looks), "saved": str(row.saved),
+            "error": " ".join(row.error.split())}
+    if row.reported is not None:
+        text |= {"look_n": str(row.reported.n), "look_x1": str(row.reported.x1),
+                 "look_x2": str(row.reported.x2), "look_alpha": repr(row.reported.alpha)}
+    for method, prefix in _PREFIXES.items():
+        if bound := row.bounds.get(method):
+            text[f"{prefix}lower"], text[f"{prefix}radius"] = repr(bound.lower), repr(bound.radius)
+    if OWN in row.bounds:
+        text["lower_at_most"] = repr(row.bounds[OWN].lower_at_most)
+    return text

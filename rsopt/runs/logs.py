@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from scipy import special
 
-from rsopt.errors import InvalidInputError, StorageError
+from rsopt.errors import InvalidInputError
+from rsopt.files import read_text
 from rsopt.statistics import clopper_pearson_lower
 
+_WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
+_COUNT = re.compile(r"[0-9]{1,18}(?:\.0*)?")
+_LARGEST_CELL = 1 << 24
 _COUNT_COLUMN = re.compile(r"(?:c|count|class)?[ _]?(\d+)", re.IGNORECASE)
 
 
@@ -68,16 +76,22 @@ class CohenLog:
             raise InvalidInputError(f"The radius {radius!r} is no number.") from None
         if not printed.is_finite() or printed <= 0:
             raise InvalidInputError(f"The radius {radius!r} must be positive where a class is predicted.")
-        # Half a unit in the last place; trailing zeros may have been dropped, and three digits are Cohen's format.
+        # Half a unit in the last place; trailing zeros may have been dropped, and three digits are Cohen's format. Many
+        # digits may be those of a number in single precision.
         digits = max(len(printed.as_tuple().digits), 3)
-        half = 0.5 * 10.0 ** (printed.adjusted() - digits + 1) * (1.0 + 1e-9)
-        counts = np.arange(self.n // 2, self.n + 1)
-        radii = self.sigma * special.ndtri(clopper_pearson_lower(counts, self.n, self.alpha))
-        fits = counts[abs(radii - float(printed)) <= half]
-        if not fits.size:
+        half = max(0.5 * 10.0 ** (printed.adjusted() - digits + 1), 2.0**-23 * float(printed)) * (1.0 + 1e-9)
+        first = int(np.searchsorted(self._radii, float(printed) - half))
+        if first == self._radii.size or self._radii[first] > float(printed) + half:
             raise InvalidInputError(f"No count of {self.n:,} gives the radius {radius} at sigma {self.sigma:g} and "
                                     f"alpha {self.alpha:g}. Give the sigma, n and alpha that the log was made with.")
-        return int(fits[0])
+        return self.n // 2 + first
+
+    @cached_property
+    def _radii(self) -> npt.NDArray[np.float64]:
+        """The radius of every count from half of n on, increasing."""
+        counts = np.arange(self.n // 2, self.n + 1)
+        radii: npt.NDArray[np.float64] = special.ndtri(clopper_pearson_lower(counts, self.n, self.alpha))
+        return self.sigma * radii
 
 
 def read_log(path: Path, *, top: str | None, cohen: CohenLog | None) -> list[LoggedInput]:
@@ -92,33 +106,55 @@ def read_log(path: Path, *, top: str | None, cohen: CohenLog | None) -> list[Log
 
     Raises:
         StorageError: the file cannot be read.
-        InvalidInputError: columns are missing, or a line has no meaning; the text names the line.
+        InvalidInputError: columns are missing or named twice, the last line does not end, a line has other cells than
+            the header or no meaning, or an input stands twice; the text names the line.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise StorageError(f"{path} cannot be read: {error.strerror or error}.") from error
-    except UnicodeDecodeError as error:
-        raise InvalidInputError(f"{path} is not a text file ({error.reason}).") from error
-    head, _, _ = text.partition("\n")
-    lines = list(csv.DictReader(text.splitlines(), delimiter="\t" if "\t" in head else ","))
-    columns = list(lines[0]) if lines else []
-    if not lines:
-        raise InvalidInputError(f"{path} has no lines below its header.")
+    columns, lines = _table(path, read_text(path, "The log"))
     read = _reader(path, columns, top, cohen)
-    found = []
-    for number, line in enumerate(lines, start=2):
+    found: dict[int, LoggedInput] = {}
+    stands: dict[int, int] = {}
+    for place, (number, cells) in enumerate(lines):
         try:
-            found.append(read(line, number - 2))
-        except (InvalidInputError, ValueError, TypeError) as error:
+            if len(cells) != len(columns):
+                raise InvalidInputError(f"it has {len(cells)} cells, and the header has {len(columns)}.")
+            line = read(dict(zip(columns, cells, strict=True)), place)
+            if line.idx in found:
+                raise InvalidInputError(f"input {line.idx} stands in line {stands[line.idx]} already.")
+        except InvalidInputError as error:
             raise InvalidInputError(f"{path}, line {number}: {error}") from error
-    return found
+        found[line.idx], stands[line.idx] = line, number
+    return list(found.values())
+
+
+def _table(path: Path, text: str) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """The columns, and the cells of each line below with its number; empty lines are left out."""
+    head, _, _ = text.partition("\n")
+    reader = csv.reader(io.StringIO(text), delimiter="\t" if "\t" in head else ",", strict=True)
+    # The counts of many classes are one cell.
+    limit = csv.field_size_limit(_LARGEST_CELL)
+    try:
+        lines = [(reader.line_num, cells) for cells in reader if cells]
+    except csv.Error as error:
+        raise InvalidInputError(f"{path}, line {reader.line_num}: {error}.") from error
+    finally:
+        csv.field_size_limit(limit)
+    columns = [name.strip() for name in lines[0][1]] if lines else []
+    if columns and all(_COUNT.fullmatch(name) for name in columns):
+        raise InvalidInputError(f"{path} has no header: its first line is {head.strip()!r}. Name the columns there.")
+    if len(lines) < 2:
+        raise InvalidInputError(f"{path} has no lines below its header.")
+    if repeated := [name for name, times in Counter(columns).items() if times > 1]:
+        raise InvalidInputError(f"{path} has more than one column {repeated[0]!r}.")
+    if not text.endswith("\n"):
+        raise InvalidInputError(f"{path}, line {lines[-1][0]}: the line does not end, so the file may be cut off. If "
+                                "it is whole, end it with a line break.")
+    return columns, lines[1:]
 
 
 def _reader(path: Path, columns: Sequence[str], top: str | None,
             cohen: CohenLog | None) -> Callable[[Mapping[str, str], int], LoggedInput]:
     numbered = [] if "counts" in columns else columns
-    votes = {int(match[1]): name for name in numbered if (match := _COUNT_COLUMN.fullmatch((name or "").strip()))}
+    votes = {int(match[1]): name for name in numbered if (match := _COUNT_COLUMN.fullmatch(name))}
     if len(votes) >= 2 or "counts" in columns:
         if sorted(votes) != list(range(len(votes))):
             raise InvalidInputError(f"{path}: the count columns must be numbered 0 to {len(votes) - 1}; found "
@@ -129,7 +165,7 @@ def _reader(path: Path, columns: Sequence[str], top: str | None,
                 f"{path} has no column {named or 'top or label'!r} with the certified class; it has "
                 f"{', '.join(columns)}. Name the column with --top. It must hold a known label or a class chosen on "
                 "other samples: the winner of these very counts would void the bound.")
-        return lambda line, number: _whole(line, number, [votes[cls] for cls in range(len(votes))], named)
+        return lambda line, number: _of_counts(line, number, [votes[cls] for cls in range(len(votes))], named)
     if missing := [name for name in ("predict", "radius") if name not in columns]:
         raise InvalidInputError(f"{path} has neither count columns (c0, c1, …) nor {' and '.join(missing)} of Cohen's "
                                 f"format; it has {', '.join(columns)}.")
@@ -139,9 +175,9 @@ def _reader(path: Path, columns: Sequence[str], top: str | None,
     return lambda line, number: _of_cohen(line, number, cohen)
 
 
-def _whole(line: Mapping[str, str], number: int, votes: Sequence[str], named: str) -> LoggedInput:
+def _of_counts(line: Mapping[str, str], number: int, votes: Sequence[str], named: str) -> LoggedInput:
     texts = [line[name] for name in votes] if votes else line["counts"].split(",")
-    top = int(line[named])
+    top = _whole_number(named, line[named])
     counts = tuple(_count(text) for text in texts)
     if not 0 <= top < len(counts):
         raise InvalidInputError(f"the certified class {top} is no class: there are {len(counts)}, numbered from 0.")
@@ -149,7 +185,7 @@ def _whole(line: Mapping[str, str], number: int, votes: Sequence[str], named: st
 
 
 def _of_cohen(line: Mapping[str, str], number: int, log: CohenLog) -> LoggedInput:
-    predicted = int(line["predict"])
+    predicted = _whole_number("predict", line["predict"])
     if predicted < 0:
         return LoggedInput(_number(line, number), _label(line), 0, None, (), merged=True)
     x1 = log.top_count(line["radius"])
@@ -157,16 +193,24 @@ def _of_cohen(line: Mapping[str, str], number: int, log: CohenLog) -> LoggedInpu
 
 
 def _count(text: str) -> int:
-    value = float(text)
-    if value != int(value) or value < 0:
+    if not _COUNT.fullmatch(text.strip()):
         raise InvalidInputError(f"{text!r} is no count.")
-    return int(value)
+    return int(text.partition(".")[0])
 
 
-def _number(line: Mapping[str, str], number: int) -> int:
-    return int(line["idx"]) if line.get("idx") else number
+def _whole_number(name: str, text: str) -> int:
+    if not _WHOLE.fullmatch(text.strip()):
+        raise InvalidInputError(f"{name} {text!r} is no whole number.")
+    return int(text)
+
+
+def _number(line: Mapping[str, str], place: int) -> int:
+    idx = _whole_number("idx", line["idx"]) if line.get("idx") else place
+    if idx < 0:
+        raise InvalidInputError(f"idx {idx} is no number of an input: they are counted from 0.")
+    return idx
 
 
 def _label(line: Mapping[str, str]) -> int | None:
-    label = int(line["label"]) if line.get("label") else -1
+    label = _whole_number("label", line["label"]) if line.get("label") else -1
     return None if label < 0 else label

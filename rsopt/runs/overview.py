@@ -11,34 +11,35 @@ from typing import Any
 from scipy.stats import binom
 
 from rsopt.errors import InvalidInputError
-from rsopt.runs.certify import STORE
+from rsopt.methods import OWN
+from rsopt.question import Question
+from rsopt.runs.folder import store_of
 from rsopt.runs.records import CertificateRow, Session
+from rsopt.runs.results import Results
 from rsopt.runs.rows import Row, stored_rows
 from rsopt.runs.store import Store
-from rsopt.runs.work import CLOPPER_PEARSON, COHEN, METHODS, OWN, SOFT_METHODS
 
 CONFIDENCE = 0.95
 EQUAL = 1e-3
 """Radii that differ by no more than this share of the larger are called equal: bounds are not searched for closer."""
-BASELINES = (CLOPPER_PEARSON, COHEN)
 
 
 @dataclass(frozen=True, eq=False)
-class Overview:
+class Overview(Results):
     """The finished inputs of a run and everything it says about itself.
 
     Attributes:
+        rows: the finished inputs, at least one, failed ones included.
+        question: what was asked; who proposed the bounds stands in the facts.
         name: how the run is called: its folder.
         facts: what decides its results, by name.
         sessions: the processes that worked on it.
-        rows: the finished inputs, at least one, failed ones included.
         proofs: how many of our bounds have a saved proof; the others are closed forms or failed.
     """
 
     name: str
     facts: dict[str, Any]
     sessions: list[Session]
-    rows: list[Row]
     proofs: int
 
     @classmethod
@@ -49,48 +50,16 @@ class Overview:
             StorageError: there is no run, or it is damaged.
             InvalidInputError: no input is finished.
         """
-        path = run / STORE if run.is_dir() else run
+        path = store_of(run)
         with Store.read(path) as store:
-            rows = stored_rows(store)
-            found = cls(path.resolve().parent.name, store.facts, list(store.all(Session)), rows,
-                        sum(proof.method == OWN for proof in store.all(CertificateRow)))
+            rows, facts = stored_rows(store), store.facts
+            sessions = store.all(Session)
+            proofs = sum(proof.method == OWN for proof in store.all(CertificateRow))
         if not rows:
             raise InvalidInputError(f"{path} has no finished inputs yet.")
-        return found
-
-    @property
-    def alpha(self) -> float:
-        """Probability that a single row is wrong."""
-        return float(self.facts["stopping"]["alpha"])
-
-    @property
-    def sigma(self) -> float:
-        """Standard deviation of the noise, in the units of the input."""
-        return float(self.facts["sigma"])
-
-    @property
-    def functional(self) -> str:
-        """Name of the quantity that was bounded."""
-        return str(self.facts["functional"])
-
-    @property
-    def labelled(self) -> bool:
-        """Whether labels are known, so that what is certified is right or wrong."""
-        return any(row.label is not None for row in self.rows)
-
-    @property
-    def methods(self) -> list[str]:
-        """The methods that bounded these rows; ours first."""
-        return [name for name in (*METHODS, *SOFT_METHODS) if any(name in row.bounds for row in self.rows)]
-
-    def radii(self, method: str = OWN) -> list[float]:
-        """Certified radii, of the inputs certified as their label; where no labels are known, of all certified."""
-        return [row.radius(method) for row in self.rows
-                if (row.correct(method) if self.labelled else row.radius(method) > 0.0)]
-
-    def share(self, radius: float, method: str = OWN) -> float:
-        """Share of all inputs that are certified (and right) at `radius`; at 0, with any radius."""
-        return sum(found >= radius for found in self.radii(method)) / len(self.rows)
+        question = Question(float(facts["sigma"]), str(facts["functional"]), facts["order"],
+                            statistic=str(facts["statistic"]), alpha=float(facts["stopping"]["alpha"]))
+        return cls(rows, question, path.resolve().parent.name, facts, sessions, proofs)
 
     @property
     def targets(self) -> list[float]:

@@ -5,25 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
 from multiprocessing import get_context
 
 from rsopt.counts import Counts
+from rsopt.methods import OWN
+from rsopt.question import Question
 from rsopt.runs.logs import LoggedInput
+from rsopt.runs.proving import prove
 from rsopt.runs.rows import Row
-from rsopt.runs.work import OWN, ProofDone, ProofRequest, prove
-
-
-@dataclass(frozen=True)
-class Question:
-    """What is asked about every line of a log: fields as in `rsopt.lower_bound`, sigma for the radius."""
-
-    sigma: float
-    functional: str = "probit"
-    order: int | None = None
-    statistic: str = "studentized"
-    alpha: float = 1e-3
-    solver: str = "scipy"
+from rsopt.runs.work import ProofDone, ProofRequest
 
 
 def recertify(inputs: Sequence[LoggedInput], question: Question, *, jobs: int = 1,
@@ -50,9 +40,7 @@ def recertify(inputs: Sequence[LoggedInput], question: Question, *, jobs: int = 
         key = None if votes is None else (votes.n, votes.x1, votes.x2, votes.two_classes)
         keys.append(key)
         if key is not None and key not in requests:
-            requests[key] = ProofRequest(
-                place, 0, line.counts, line.top, question.alpha, question.sigma, question.functional, question.order,
-                question.statistic, question.solver)
+            requests[key] = ProofRequest(place, 0, line.counts, line.top, question)
     proofs: dict[tuple[int, int, int, bool], ProofDone] = {}
     waiting = Counter(keys)
     for key, proof in zip(requests, _proven(list(requests.values()), jobs), strict=True):

@@ -11,6 +11,10 @@ import numpy.typing as npt
 Votes = npt.NDArray[np.int64]
 Scores = npt.NDArray[np.float32]
 
+SELECTION = 0
+ESTIMATION = 1
+"""What samples are for, as it is stored: `rsopt.smoothing.Stream` as a number, for readers without torch."""
+
 
 @dataclass(frozen=True)
 class Fact:
@@ -43,7 +47,7 @@ class Chunk:
 
     Attributes:
         idx: number of the input.
-        stream: what the samples are for (`rsopt.smoothing.Stream` as a number).
+        stream: what the samples are for, `SELECTION` or `ESTIMATION`.
         chunk: number of the chunk.
         rows: samples in it.
         payload: int64 votes (K,) or float32 score rows (rows, K), little endian.
@@ -132,7 +136,7 @@ class CertificateRow:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class InputOutcome:
     """A finished input.
 
     Attributes:
@@ -161,8 +165,8 @@ class Outcome:
     error: str
 
 
-RECORDS: tuple[type[Fact | Session | Chunk | Look | BoundRow | CertificateRow | Outcome], ...] = (
-    Fact, Session, Chunk, Look, BoundRow, CertificateRow, Outcome)
+RECORDS: tuple[type[Fact | Session | Chunk | Look | BoundRow | CertificateRow | InputOutcome], ...] = (
+    Fact, Session, Chunk, Look, BoundRow, CertificateRow, InputOutcome)
 
 
 def pack_scores(rows: Scores) -> bytes:

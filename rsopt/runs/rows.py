@@ -1,34 +1,22 @@
-"""The certified table: one row an input, readable by scripts written for Cohen's logs."""
+"""The certified table: one row an input, from what its looks and bounds came to."""
 
 from __future__ import annotations
 
-import csv
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
-from pathlib import Path
 
 from rsopt.counts import Counts
 from rsopt.errors import StorageError
-from rsopt.runs.records import BoundRow, Look, Outcome
+from rsopt.methods import OWN
+from rsopt.runs.records import ESTIMATION, SELECTION, BoundRow, InputOutcome, Look
 from rsopt.runs.store import Store
-from rsopt.runs.work import CLOPPER_PEARSON, COHEN, ESTIMATION, OWN, SELECTION, SOFT_MARGIN, SOFT_PROBIT, MethodBound
-
-COHEN_COLUMNS = ("idx", "label", "predict", "radius", "correct", "time")
-"""The columns of Cohen's logs, in their order; -1 as `predict` is an abstention there and here."""
-OWN_COLUMNS = ("top", "chosen", "n0", "n", "x1", "x2", "lower", "lower_at_most", "cp_lower", "cp_radius", "cohen_lower",
-               "cohen_radius", "counts", "looks", "saved", "look_n", "look_x1", "look_x2", "look_alpha", "error")
-"""n, x1, x2 and counts are of all votes; look_n, look_x1, look_x2 and look_alpha of the look whose bound is reported.
-`saved` is what a fixed number of samples would have taken more."""
-SOFT_COLUMNS = ("soft_probit_lower", "soft_probit_radius", "soft_margin_lower", "soft_margin_radius")
-"""Columns of a run on soft outputs: R2 from the probit margin of the mean scores, R1 from their margin."""
-_PREFIXES = {OWN: "", CLOPPER_PEARSON: "cp_", COHEN: "cohen_", SOFT_PROBIT: "soft_probit_",
-             SOFT_MARGIN: "soft_margin_"}
+from rsopt.runs.work import MethodBound
+from rsopt.sequential.policy import LookResult
 
 
 @dataclass(frozen=True)
-class Evidence:
+class ReportedLook:
     """The look whose bound is reported.
 
     Attributes:
@@ -62,7 +50,7 @@ class Row:
         error: why the input failed; "" for a result.
         looks: how often the estimation samples were looked at.
         saved: samples that it took less than it might have, with the same number for every input.
-        evidence: the look whose bound is reported; None where nothing is known about it.
+        reported: the look whose bound is reported; None where nothing is known about it.
     """
 
     idx: int
@@ -79,7 +67,7 @@ class Row:
     error: str = ""
     looks: int = 1
     saved: int = 0
-    evidence: Evidence | None = None
+    reported: ReportedLook | None = None
 
     def radius(self, method: str = OWN) -> float:
         """Certified l2 radius by a method, in the units of the input; 0 for an abstention or a failure."""
@@ -94,26 +82,6 @@ class Row:
         """Whether nothing is certified."""
         return not self.radius() > 0.0
 
-    def cells(self) -> dict[str, str]:
-        """The row as text, by column; floats in full precision."""
-        label = -1 if self.label is None else self.label
-        predict = -1 if self.abstain or self.top is None else self.top
-        text = {"idx": str(self.idx), "label": str(label), "predict": str(predict), "radius": repr(self.radius()),
-                "correct": str(int(self.correct())), "time": str(timedelta(seconds=self.seconds)),
-                "top": "" if self.top is None else str(self.top), "chosen": self.chosen, "n0": str(self.n0),
-                "n": str(self.n), "x1": str(self.x1), "x2": str(self.x2),
-                "counts": ",".join(map(str, self.counts)), "looks": str(self.looks), "saved": str(self.saved),
-                "error": " ".join(self.error.split())}
-        if self.evidence is not None:
-            text |= {"look_n": str(self.evidence.n), "look_x1": str(self.evidence.x1),
-                     "look_x2": str(self.evidence.x2), "look_alpha": repr(self.evidence.alpha)}
-        for method, prefix in _PREFIXES.items():
-            if bound := self.bounds.get(method):
-                text[f"{prefix}lower"], text[f"{prefix}radius"] = repr(bound.lower), repr(bound.radius)
-        if OWN in self.bounds:
-            text["lower_at_most"] = repr(self.bounds[OWN].lower_at_most)
-        return text
-
 
 def stored_rows(store: Store, idx: int | None = None) -> list[Row]:
     """The finished rows of a store in the order of the inputs, or the one of input `idx`.
@@ -121,7 +89,7 @@ def stored_rows(store: Store, idx: int | None = None) -> list[Row]:
     Raises:
         StorageError: a record is damaged or missing.
     """
-    outcomes = store.all(Outcome) if idx is None else store.of_input(Outcome, idx)
+    outcomes = store.all(InputOutcome) if idx is None else store.of_input(InputOutcome, idx)
     bounds: dict[int, list[BoundRow]] = defaultdict(list)
     looks: dict[int, list[Look]] = defaultdict(list)
     for bound in store.all(BoundRow) if idx is None else store.of_input(BoundRow, idx):
@@ -141,17 +109,24 @@ def best_bounds(bounds: Iterable[BoundRow]) -> dict[str, BoundRow]:
     return best
 
 
-def _row(store: Store, outcome: Outcome, bounds: list[BoundRow], looks: list[Look], most: int) -> Row:
+def looks_taken(looks: Sequence[Look], bounds: Sequence[BoundRow], top: int) -> list[LookResult]:
+    """Looks with our bounds on them, as a stopping policy sees them."""
+    return [LookResult(look.n, look.alpha, bound.lower, bound.lower_at_most, bound.radius,
+                       Counts(tuple(look.counts.tolist()), top))
+            for look, bound in zip(looks, bounds, strict=True)]
+
+
+def _row(store: Store, outcome: InputOutcome, bounds: list[BoundRow], looks: list[Look], most: int) -> Row:
     estimation = [look for look in looks if look.stream == ESTIMATION]
     if not outcome.error and (len(bounds) != outcome.bounds or len(estimation) != outcome.looks):
         raise StorageError(f"{store.path} is damaged: the bounds or looks of input {outcome.idx} are incomplete. "
                            "Delete it and run again, or restore it from a backup.")
     counts = tuple(estimation[-1].counts.tolist()) if estimation else ()
-    votes, evidence = None, None
+    votes, reported = None, None
     if not outcome.error and outcome.top is not None:
         votes, look = Counts(counts, outcome.top), estimation[outcome.best]
         shown = Counts(tuple(look.counts.tolist()), outcome.top)
-        evidence = Evidence(look.n, shown.x1, shown.x2, look.alpha)
+        reported = ReportedLook(look.n, shown.x1, shown.x2, look.alpha)
     return Row(
         outcome.idx, outcome.label, outcome.top, outcome.chosen,
         n0=sum(look.n for look in looks if look.stream == SELECTION), n=sum(counts),
@@ -159,25 +134,4 @@ def _row(store: Store, outcome: Outcome, bounds: list[BoundRow], looks: list[Loo
         bounds={method: MethodBound(method, bound.lower, bound.lower_at_most, bound.radius)
                 for method, bound in best_bounds(bounds).items()},
         seconds=outcome.seconds, error=outcome.error, looks=outcome.looks,
-        saved=0 if votes is None else most - votes.n, evidence=evidence)
-
-
-def write_table(path: Path, rows: Sequence[Row], *, columns: tuple[str, ...] | None = None) -> None:
-    """Writes rows as TSV, by default all columns; the file appears whole or not at all.
-
-    Raises:
-        StorageError: it cannot be written.
-    """
-    if columns is None:
-        soft = any(SOFT_PROBIT in row.bounds for row in rows)
-        columns = COHEN_COLUMNS + OWN_COLUMNS + (SOFT_COLUMNS if soft else ())
-    partial = path.with_name(path.name + ".partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("w", newline="") as file:
-            writer = csv.DictWriter(file, columns, delimiter="\t", lineterminator="\n", extrasaction="ignore")
-            writer.writeheader()
-            writer.writerows(row.cells() for row in rows)
-        partial.replace(path)
-    except OSError as error:
-        raise StorageError(f"The table {path} cannot be written: {error.strerror or error}.") from error
+        saved=0 if votes is None else most - votes.n, reported=reported)

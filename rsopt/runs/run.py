@@ -9,33 +9,24 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from rsopt.errors import InvalidInputError
+from rsopt.methods import OWN
 from rsopt.runs.records import (
+    ESTIMATION,
+    SELECTION,
     BoundRow,
     CertificateRow,
     Chunk,
+    InputOutcome,
     Look,
-    Outcome,
     Votes,
     pack_votes,
     unpack_scores,
     unpack_votes,
 )
-from rsopt.runs.rows import Row, best_bounds, stored_rows
+from rsopt.runs.rows import Row, best_bounds, looks_taken, stored_rows
 from rsopt.runs.store import Store
 from rsopt.runs.task import Task
-from rsopt.runs.work import (
-    ESTIMATION,
-    OWN,
-    SELECTION,
-    ChunkDone,
-    Executor,
-    InputFailed,
-    ProofDone,
-    ProofRequest,
-    SampleRequest,
-    ScoreRows,
-)
-from rsopt.sequential.policy import looks_taken
+from rsopt.runs.work import ChunkDone, Executor, InputFailed, ProofDone, ProofRequest, SampleRequest, ScoreRows
 
 
 class Watcher:
@@ -162,8 +153,8 @@ class Run:
         last = votes_proven or look.n == task.policy.most_samples
         state.scored = last
         self._executor.submit(ProofRequest(
-            idx, look.look, tuple(look.counts.tolist()), self._top(idx), look.alpha, task.sigma, task.functional,
-            task.order, task.statistic, task.solver, self._scores(idx, look.n) if last else None, votes_proven))
+            idx, look.look, tuple(look.counts.tolist()), self._top(idx), task.question.at(look.alpha),
+            self._scores(idx, look.n) if last else None, votes_proven))
 
     def _ask(self, idx: int, stream: int, n: int, alpha: float) -> None:
         """Requests the chunks up to n that are not stored yet, one request for each gap."""
@@ -247,8 +238,8 @@ class Run:
         sampling = sum(look.seconds for look in (*state.looks, *([state.selection] if state.selection else [])))
         label = self._labels[idx]
         top = int(state.selection.counts.argmax()) if state.selection is not None else label
-        outcome = Outcome(idx, label, top, "label" if state.selection is None else "selection", len(state.looks),
-                          best[OWN].look, len(state.bounds), sampling + state.proving, "")
+        outcome = InputOutcome(idx, label, top, "label" if state.selection is None else "selection", len(state.looks),
+                               best[OWN].look, len(state.bounds), sampling + state.proving, "")
         shown = [proof for proof in state.proofs if proof.look == best[proof.method].look]
         self._store.finish(outcome, state.bounds, shown)
         self._announce(idx)
@@ -258,8 +249,8 @@ class Run:
             raise failed.error
         del self._active[failed.idx]
         self._executor.forget(failed.idx)
-        self._store.finish(Outcome(failed.idx, self._labels[failed.idx], None, "", 0, 0, 0, 0.0, str(failed.error)),
-                           [], [])
+        self._store.finish(InputOutcome(failed.idx, self._labels[failed.idx], None, "", 0, 0, 0, 0.0,
+                                        str(failed.error)), [], [])
         self._announce(failed.idx)
 
     def _announce(self, idx: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,9 +10,9 @@ import numpy.typing as npt
 from scipy import special
 
 from rsopt.errors import UnknownNameError
-from rsopt.functionals import as_functional
-from rsopt.runs.rows import Evidence, Row
-from rsopt.runs.work import CLOPPER_PEARSON, COHEN, OWN
+from rsopt.methods import BASELINES, COHEN, OWN
+from rsopt.question import Question
+from rsopt.runs.rows import ReportedLook, Row
 
 Array = npt.NDArray[np.float64]
 
@@ -49,8 +49,12 @@ class Savings:
         """Inputs for which no number of samples is enough: at these shares the method's limit is below our bound."""
         return sum(np.isinf(factor) for factor in self.factors)
 
+    def __str__(self) -> str:
+        median = self.median
+        return "–" if np.isnan(median) else "never enough" if np.isinf(median) else f"{median:.2f}×"
 
-def savings(rows: Sequence[Row], method: str, alpha: float, functional: str) -> Savings:
+
+def savings(rows: Sequence[Row], method: str, question: Question) -> Savings:
     """The samples that `method` needs to reach our bounds on `rows`, as `DEFINITION` says.
 
     Counts are those of the look whose bound is reported, and the baseline is given the error of that look.
@@ -58,30 +62,29 @@ def savings(rows: Sequence[Row], method: str, alpha: float, functional: str) -> 
     Args:
         rows: certified rows with counts; those without a positive radius are left out.
         method: "two-way-clopper-pearson" or "cohen".
-        alpha: error that the baseline may spend on rows that do not say what ours has spent.
-        functional: name of the quantity that was bounded.
+        question: what was bounded; the baseline may spend its error on rows that do not say what ours has spent.
 
     Raises:
         UnknownNameError: no such baseline.
     """
-    if method not in (CLOPPER_PEARSON, COHEN):
-        raise UnknownNameError.of("baseline", method, [CLOPPER_PEARSON, COHEN])
+    if method not in BASELINES:
+        raise UnknownNameError.of("baseline", method, list(BASELINES))
     certified = [row for row in rows if row.radius() > 0.0]
     if not certified:
         return Savings(method, ())
-    looks = [row.evidence or Evidence(row.n, row.x1, row.x2, alpha) for row in certified]
+    looks = [row.reported or ReportedLook(row.n, row.x1, row.x2, question.alpha) for row in certified]
     first = np.array([look.x1 for look in looks], dtype=float)
     second = np.array([look.x2 for look in looks], dtype=float)
     total = np.array([look.n for look in looks], dtype=float)
     target = np.array([row.bounds[OWN].lower for row in certified])
     error = np.array([look.alpha for look in looks])
-    return Savings(method, tuple(_factors(first, second, total, target, method, error, functional).tolist()))
+    value = question.functional.value
+    return Savings(method, tuple(_factors(first, second, total, target, method, error, value).tolist()))
 
 
 def _factors(first: Array, second: Array, total: Array, target: Array, method: str, alpha: Array,
-             functional: str) -> Array:
+             value: Callable[[Array, Array], Array]) -> Array:
     """Bisection on log n'/n: the limits tighten with the sample size at fixed shares."""
-    value = as_functional(functional).value
 
     def reaches(scale: Array) -> npt.NDArray[np.bool_]:
         x1, x2, n = first * scale, second * scale, total * scale

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rsopt.errors import InvalidInputError, UnknownNameError
+from rsopt.runs.inputs import Inputs
+from rsopt.runs.store import facts_of
 from rsopt.scores.lower_bound_scores import score_methods
+
+if TYPE_CHECKING:
+    from rsopt.smoothing import SimplexMap, SmoothedClassifier
 
 
 @dataclass(frozen=True)
@@ -45,6 +53,66 @@ class SoftOutputs:
         if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
             raise InvalidInputError(f"seed must be a nonnegative integer; found {self.seed!r}.")
 
+    @property
+    def to_choose(self) -> bool:
+        """Whether the temperature is still to be chosen."""
+        return bool(self.temperatures) and self.temperature is None
+
     def draw_seed(self, idx: int) -> int:
         """Seed of the votes drawn for input `idx`, 64 bits; a hash, so inputs draw apart from each other."""
         return int.from_bytes(sha256(f"votes drawn for input {idx}, seed {self.seed}".encode()).digest()[:8], "big")
+
+    def simplex_map(self) -> SimplexMap:
+        """The map.
+
+        Raises:
+            UnknownNameError: no such map.
+            InvalidInputError: a temperature that the map does not have, or one that is not positive.
+        """
+        from rsopt.smoothing import simplex_map
+
+        return simplex_map(self.simplex, self.temperature)
+
+
+def chosen_outputs(soft: SoftOutputs, classifier: SmoothedClassifier, inputs: Inputs, *, n0: int | None, n: int,
+                   alpha: float, seed: int, store: Path, stop_on_failure: bool) -> SoftOutputs:
+    """Temperature and method: as given, as an earlier session of the run chose them, or chosen now.
+
+    Args:
+        soft: what was asked for.
+        classifier, inputs: what is certified.
+        n0: selection samples of each input; None where it is certified as its label.
+        n, alpha: of the bounds to come.
+        seed: seed of the noise.
+        store: where the run is, or will be, stored.
+        stop_on_failure: whether an input that the model cannot take ends the run.
+
+    Raises:
+        InvalidInputError: a temperature is to be chosen, and there are no selection samples or the map has none.
+        ModelError: the model cannot take an input, and the run stops on failures.
+    """
+    if not soft.to_choose:
+        return soft
+    from rsopt.scores.temperature import choose_temperature, selection_rows
+
+    # An unknown map is refused by its name first.
+    soft.simplex_map()
+    if soft.simplex != "softmax":
+        raise InvalidInputError(f"A temperature belongs to softmax; {soft.simplex!r} has none to choose.")
+    if n0 is None:
+        raise InvalidInputError("A temperature is chosen on selection samples, and a run on known labels draws none. "
+                                "Give n0, or the temperature itself.")
+    methods = soft.methods or (soft.method,)
+    stored = facts_of(store).get("scores") or {}
+    if (stored.get("temperatures"), stored.get("methods")) == (list(soft.temperatures), list(soft.methods)):
+        # A method that was asked for stays, so that a run begun with another one is told apart from this one.
+        method = stored["method"] if soft.methods else soft.method
+        return replace(soft, temperature=stored["temperature"], method=method)
+    rows = selection_rows(classifier, ((idx, inputs.images[idx]) for idx in inputs.chosen), n0=n0, seed=seed,
+                          temperature=soft.temperatures[-1], stop_on_failure=stop_on_failure)
+    first = next(rows, None)
+    if first is None:
+        # The model can take no input at all: nothing will be bounded, and every input is a row with its error.
+        return replace(soft, temperature=soft.temperatures[-1], method=methods[0])
+    choice = choose_temperature(chain([first], rows), n=n, alpha=alpha, temperatures=soft.temperatures, methods=methods)
+    return replace(soft, temperature=choice.temperature, method=choice.method)

@@ -20,14 +20,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from rsopt.errors import StorageError
-from rsopt.runs.records import RECORDS, BoundRow, CertificateRow, Chunk, Fact, Look, Outcome, Session
+from rsopt.runs.records import RECORDS, BoundRow, CertificateRow, Chunk, Fact, InputOutcome, Look, Session
 
 APPLICATION_ID = 0x72736F70
 SCHEMA = 1
 _COLUMN = {"int": "INTEGER NOT NULL", "int | None": "INTEGER", "float": "REAL NOT NULL", "str": "TEXT NOT NULL",
            "bytes": "BLOB NOT NULL"}
 
-Record = Fact | Session | Chunk | Look | BoundRow | CertificateRow | Outcome
+Record = Fact | Session | Chunk | Look | BoundRow | CertificateRow | InputOutcome
 R = TypeVar("R", bound=Record)
 
 
@@ -71,8 +71,12 @@ class Store:
         return store
 
     @classmethod
-    def read(cls, path: Path) -> Store:
+    def read(cls, path: Path, *, pages: bool = True) -> Store:
         """Opens a run to look at it; a run in progress may be read, and a folder without write permission too.
+
+        Args:
+            path: the file.
+            pages: whether every page is checked first, which takes as long as reading the file.
 
         Raises:
             StorageError: there is no such file, it is damaged, or it is no store of this version.
@@ -82,14 +86,14 @@ class Store:
         with _told_as_storage_error(path):
             store = cls(path, _connected(f"file:{_quoted(path)}?mode=ro"), None)
             try:
-                store._check()
+                store._check(pages=pages)
             except sqlite3.OperationalError:
                 # SQLite wants to create its log, which a folder without write permission refuses. Without a log there
                 # is no writer, and the file alone is the whole store.
                 if Path(f"{path}-wal").exists():
                     raise
                 store = cls(path, _connected(f"file:{_quoted(path)}?mode=ro&immutable=1"), None)
-                store._check()
+                store._check(pages=pages)
         return store
 
     def __enter__(self) -> Store:
@@ -110,7 +114,7 @@ class Store:
         """What decides the results of this run, as JSON values by name."""
         return {fact.name: json.loads(fact.value) for fact in self.all(Fact)}
 
-    def add(self, *records: Chunk | Look | BoundRow | CertificateRow | Outcome) -> None:
+    def add(self, *records: Chunk | Look | BoundRow | CertificateRow | InputOutcome) -> None:
         """Stores records in one transaction: after the call they survive the process, before it none does.
 
         Raises:
@@ -130,7 +134,7 @@ class Store:
             if not keep_chunks:
                 self._database.execute("DELETE FROM chunks WHERE idx = ? AND stream = ?", (look.idx, look.stream))
 
-    def finish(self, outcome: Outcome, bounds: Iterable[BoundRow], certificates: Iterable[CertificateRow]) -> None:
+    def finish(self, outcome: InputOutcome, bounds: Iterable[BoundRow], certificates: Iterable[CertificateRow]) -> None:
         """Stores the result of an input: all of it or, if the process dies, nothing.
 
         A failure also drops the input's chunks: they will not be looked at.
@@ -159,7 +163,7 @@ class Store:
             self._database.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
     def _insert(self, record: Record) -> None:
-        values = _values(record)
+        values = astuple(record)
         names = [field.name for field in fields(record)]
         marks = ", ".join("?" for _ in range(len(names) + 1))
         sql = (f"INSERT INTO {record.TABLE} ({', '.join(names)}, digest) VALUES ({marks}) "
@@ -205,7 +209,7 @@ class Store:
         (application,) = self._database.execute("PRAGMA application_id").fetchone()
         return bool(tables == 0 and application == 0)
 
-    def _check(self) -> None:
+    def _check(self, *, pages: bool = True) -> None:
         (application,) = self._database.execute("PRAGMA application_id").fetchone()
         if application != APPLICATION_ID:
             raise StorageError(f"{self.path} is not a store of rsopt. Choose another output folder.")
@@ -213,6 +217,8 @@ class Store:
         if version != SCHEMA:
             raise StorageError(f"{self.path} has schema version {version}; this rsopt reads version {SCHEMA}. "
                                "Use the rsopt that wrote it, or another output folder.")
+        if not pages:
+            return
         (verdict,) = self._database.execute("PRAGMA integrity_check(1)").fetchone()
         if verdict != "ok":
             raise _damaged(self.path, verdict)
@@ -255,8 +261,18 @@ class Store:
             raise
 
 
-def _values(record: Record) -> tuple[object, ...]:
-    return astuple(record)
+def facts_of(path: Path) -> dict[str, Any]:
+    """What decides the results of the run at `path`; empty where there is none, or none that can be read.
+
+    Whatever is wrong with a file is said when it is opened for work.
+    """
+    if not path.is_file():
+        return {}
+    try:
+        with Store.read(path, pages=False) as store:
+            return store.facts
+    except StorageError:
+        return {}
 
 
 def _comparable(record: Record) -> tuple[object, ...]:

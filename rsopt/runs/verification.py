@@ -1,52 +1,25 @@
-"""Saved proofs of every kind, told apart and handed to the checker of their kind."""
+"""Proofs handed to the checker of their kind, and what a run reports held against its own proofs."""
 
 from __future__ import annotations
 
 import json
+import math
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from rsopt.errors import CertificateError, InvalidInputError, StorageError, UnknownNameError
-from rsopt.runs.certify import CERTIFICATES, STORE, stored_proofs
-from rsopt.runs.claims import unproven_claims
+from rsopt.counts import Counts
+from rsopt.errors import CertificateError, UnknownNameError
+from rsopt.methods import OWN, SOFT_METHODS
+from rsopt.radius import probit_radius, smoothed_margin_radius
+from rsopt.runs.folder import STORE
+from rsopt.runs.records import ESTIMATION, BoundRow, CertificateRow, InputOutcome, Look
+from rsopt.runs.rows import best_bounds
 from rsopt.runs.store import Store
+from rsopt.scores.lower_bound_scores import PROVEN
 
 ARITHMETICS = ("double", "arb")
-
-
-def proofs_in(path: Path) -> Iterator[tuple[str, str]]:
-    """(name, text) of the proofs in a file, in a run's folder (from its store) or in a folder of files.
-
-    Raises:
-        InvalidInputError: a folder without any.
-        StorageError: something cannot be read.
-    """
-    if not path.is_dir():
-        yield str(path), _text(path)
-        return
-    if (path / STORE).is_file():
-        with Store.read(path / STORE) as store:
-            yield from stored_proofs(store)
-        return
-    folder = path / CERTIFICATES
-    files = sorted((folder if folder.is_dir() else path).glob("*.json"))
-    if not files:
-        raise InvalidInputError(f"{path} holds no proofs: no {STORE}, no {CERTIFICATES}/*.json and no *.json.")
-    for file in files:
-        yield str(file), _text(file)
-
-
-def claims_without_proof(path: Path) -> list[str]:
-    """For the folder of a run, what it reports and its proofs do not give (`unproven_claims`); otherwise nothing.
-
-    Raises:
-        StorageError: something cannot be read.
-    """
-    if not (path / STORE).is_file():
-        return []
-    with Store.read(path / STORE) as store:
-        return list(unproven_claims(store))
 
 
 def check_text(text: str, arithmetic: str = "double") -> str:
@@ -78,6 +51,70 @@ def check_text(text: str, arithmetic: str = "double") -> str:
             f"{report.tail_at_most:.6g}, {report.arithmetic} arithmetic)")
 
 
+def claims_without_proof(path: Path) -> list[str]:
+    """For the folder of a run, what it reports and its proofs do not give (`unproven_claims`); otherwise nothing.
+
+    A proof that holds does not prove a larger number.
+
+    Raises:
+        StorageError: something cannot be read.
+    """
+    if not (path / STORE).is_file():
+        return []
+    with Store.read(path / STORE) as store:
+        return list(unproven_claims(store))
+
+
+def unproven_claims(store: Store) -> Iterator[str]:
+    """A sentence for each reported bound or radius that the proof beside it does not give, or that has none.
+
+    Whether the proofs themselves hold is for their checkers. Two classes have closed forms, which need no proof, and
+    so do abstentions.
+
+    Raises:
+        StorageError: a record is damaged.
+    """
+    facts = store.facts
+    sigma = float(facts["sigma"])
+    proven = {OWN, *(SOFT_METHODS if (facts.get("scores") or {}).get("method") in PROVEN else ())}
+    for outcome in store.all(InputOutcome):
+        looks = {look.look: look for look in store.of_input(Look, outcome.idx) if look.stream == ESTIMATION}
+        proofs = {(row.look, row.method): row for row in store.of_input(CertificateRow, outcome.idx)}
+        for method, bound in best_bounds(store.of_input(BoundRow, outcome.idx)).items():
+            where = f"input {outcome.idx}, {method}"
+            proof = proofs.pop((bound.look, method), None)
+            if proof is None:
+                if method in proven and bound.radius > 0.0 and looks[bound.look].counts.size > 2:
+                    yield f"{where}: radius {bound.radius:.6g} is reported and no proof is stored."
+                continue
+            try:
+                difference = _difference(json.loads(zlib.decompress(proof.body)), bound, looks[bound.look], outcome.top,
+                                         sigma)
+            except (KeyError, TypeError, ValueError, zlib.error) as error:
+                difference = f"the proof is incomplete or malformed: {error!r}"
+            if difference:
+                yield f"{where}: {difference}."
+        for look, method in proofs:
+            yield f"input {outcome.idx}, {method}: the proof is of look {look}, which is not the one reported."
+
+
+def _difference(proof: dict[str, Any], bound: BoundRow, look: Look, top: int | None, sigma: float) -> str | None:
+    """What is reported and not what the proof states, or None."""
+    lower = -math.inf if proof["lower"] is None else proof["lower"]
+    if not bound.lower <= lower:
+        return f"{bound.lower:.6g} is reported, and the proof is of {lower:.6g}"
+    if not proof["alpha"] <= bound.alpha:
+        return f"alpha {bound.alpha:g} is reported, and the proof is at {proof['alpha']:g}"
+    if proof["n"] != look.n or proof.get("top", top) != top:
+        return f"class {top} on {look.n} samples is reported, and the proof is of another class or number"
+    if bound.method == OWN and top is not None:
+        votes = Counts(tuple(look.counts.tolist()), top)
+        if (proof["x1"], proof["x2"]) != (votes.x1, votes.x2):
+            return f"the votes are {votes.x1} against {votes.x2}, and the proof is of {proof['x1']} and {proof['x2']}"
+    radius = (smoothed_margin_radius if proof["functional"] == "margin" else probit_radius)(bound.lower, sigma)
+    return f"radius {bound.radius:.6g} is reported, and the bound gives {radius:.6g}" if bound.radius > radius else None
+
+
 def _content(text: str) -> dict[str, Any]:
     try:
         content = json.loads(text)
@@ -86,12 +123,3 @@ def _content(text: str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise CertificateError("It holds no certificate: expected a JSON object.")
     return content
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text()
-    except OSError as error:
-        raise StorageError(f"{path} cannot be read: {error.strerror or error}.") from error
-    except UnicodeDecodeError as error:
-        raise CertificateError(f"{path} is no text: {error.reason}.") from error

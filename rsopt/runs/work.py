@@ -1,26 +1,14 @@
-"""The units of work of a run and who carries them out: samples of an input, and proofs of bounds on its votes."""
+"""The units of work of a run, samples of an input and proofs of bounds on its votes, and what is made of them."""
 
 from __future__ import annotations
 
-import json
-import math
-import time
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-SELECTION = 0
-ESTIMATION = 1
-
-OWN = "rsopt"
-CLOPPER_PEARSON = "two-way-clopper-pearson"
-COHEN = "cohen"
-METHODS = (OWN, CLOPPER_PEARSON, COHEN)
-SOFT_MARGIN = "soft-margin"
-SOFT_PROBIT = "soft-probit"
-SOFT_METHODS = (SOFT_PROBIT, SOFT_MARGIN)
+from rsopt.question import Question
 
 
 @dataclass(frozen=True)
@@ -60,9 +48,7 @@ class ProofRequest:
         idx, look: which look of which input.
         votes: votes per class.
         top: the certified class.
-        alpha: error of this look, for every bound: whoever looks more than once has to share out the error.
-        sigma: noise level, for the radius.
-        functional, order, statistic, solver: as in `rsopt.lower_bound`.
+        question: what is asked, at the error of this look: whoever looks more than once has to share out the error.
         scores: the score rows, where bounds on soft outputs are wanted too.
         votes_proven: the bounds on votes are there already; only those on the scores are wanted.
     """
@@ -71,12 +57,7 @@ class ProofRequest:
     look: int
     votes: tuple[int, ...]
     top: int
-    alpha: float
-    sigma: float
-    functional: str
-    order: int | None
-    statistic: str
-    solver: str
+    question: Question
     scores: ScoreRows | None = None
     votes_proven: bool = False
 
@@ -162,51 +143,3 @@ class Executor(Protocol):
     def forget(self, idx: int) -> None:
         """Drops what is queued for an input."""
         ...
-
-
-def prove(request: ProofRequest) -> ProofDone:
-    """Proves our bound on the votes and computes the baselines beside it.
-
-    Raises:
-        RsoptError: as raised by `rsopt.lower_bound`.
-    """
-
-    start = time.perf_counter()
-    bounds: list[MethodBound] = []
-    proofs: dict[str, str] = {}
-    if not request.votes_proven:
-        _prove_votes(request, bounds, proofs)
-    if request.scores is not None:
-        _prove_scores(request, request.scores, bounds, proofs)
-    return ProofDone(request.idx, request.look, tuple(bounds), proofs, time.perf_counter() - start)
-
-
-def _prove_votes(request: ProofRequest, bounds: list[MethodBound], proofs: dict[str, str]) -> None:
-    """Adds our bound with its certificate, and the baselines."""
-    import rsopt
-
-    own = rsopt.lower_bound(request.votes, top=request.top, functional=request.functional, order=request.order,
-                            statistic=request.statistic, alpha=request.alpha, solver=request.solver)
-    at_most = own.lower if math.isnan(own.lower_at_most) else own.lower_at_most
-    bounds.append(MethodBound(OWN, own.lower, at_most, own.radius(sigma=request.sigma)))
-    if own.certificate is not None:
-        proofs[OWN] = own.certificate.to_json()
-    baselines = {CLOPPER_PEARSON: rsopt.baselines.two_way_clopper_pearson, COHEN: rsopt.baselines.cohen}
-    for name, baseline in baselines.items():
-        other = baseline(request.votes, top=request.top, functional=request.functional, order=request.order,
-                         alpha=request.alpha)
-        bounds.append(MethodBound(name, other.lower, other.lower, other.radius(sigma=request.sigma)))
-
-
-def _prove_scores(request: ProofRequest, scores: ScoreRows, bounds: list[MethodBound], proofs: dict[str, str]) -> None:
-    """Adds both bounds on scores, with the transcript or the certificate of each that has one."""
-    import rsopt
-
-    for name, functional in ((SOFT_PROBIT, "probit"), (SOFT_MARGIN, "margin")):
-        soft = rsopt.lower_bound_scores(scores.rows, top=request.top, functional=functional, method=scores.method,
-                                        alpha=request.alpha, selection=scores.selection, seed=scores.seed)
-        bounds.append(MethodBound(name, soft.lower, soft.lower, soft.radius(sigma=request.sigma)))
-        if soft.certificate is not None:
-            proofs[name] = soft.certificate.to_json()
-        elif soft.evidence is not None:
-            proofs[name] = json.dumps(soft.transcript.to_dict(), separators=(",", ":"))

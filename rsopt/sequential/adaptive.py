@@ -1,7 +1,7 @@
 """Adaptive sampling: look at the counts at growing n and stop as soon as the question is decided.
 
-**Validity.** Fix n_1 < n_2 < … < n_K and levels alpha_k with alpha_1 + … + alpha_K <= alpha (see
-`rsopt.sequential.looks`). Let LCB_k be the exact bound at level alpha_k on the counts of the first n_k samples. For one
+**Validity.** Fix n_1 < n_2 < … < n_K and errors alpha_k with alpha_1 + … + alpha_K <= alpha (see
+`rsopt.sequential.looks`). Let LCB_k be the exact bound at error alpha_k on the counts of the first n_k samples. For one
 fixed rival with margin theta, P(LCB_k > theta) <= alpha_k, because the first n_k samples are multinomial whether or not
 they will ever be drawn: imagine all n_K drawn in advance. A stopping rule only chooses which of the LCB_k are looked
 at, so
@@ -25,7 +25,7 @@ from __future__ import annotations
 import enum
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -35,12 +35,13 @@ from rsopt.bound import Bound, lower_bound
 from rsopt.counts import Counts, checked_alpha
 from rsopt.errors import InvalidInputError
 from rsopt.functionals import Functional
-from rsopt.sequential.levels import ABOVE_ZERO, Question, least_samples, upper_limit
+from rsopt.question import ABOVE_ZERO, Question, least_samples
+from rsopt.sequential.levels import upper_limit
 from rsopt.sequential.looks import Looks
 from rsopt.sequential.policy import LookResult, PlannedLook
 
 
-class Verdict(enum.Enum):
+class TargetState(enum.Enum):
     """What is known about a target radius."""
 
     REACHED = "The radius is certified."
@@ -54,12 +55,13 @@ class TargetRadii:
 
     Attributes:
         radii: the targets, in the units of the input; 0 asks for a positive bound.
-        question: what is bounded.
+        question: what is bounded, at the error that the looks share out (see `Question.spent_by`).
         looks: when to look, and at which error.
         give_up: probability that a radius is given up that the true margin allows.
 
     Raises:
-        InvalidInputError: no radii, a radius without meaning, or one that no votes can reach within `looks.most`.
+        InvalidInputError: no radii, a radius without meaning, one that no votes can reach within `looks.most`, or a
+            question at another error than the looks.
     """
 
     radii: tuple[float, ...]
@@ -69,6 +71,7 @@ class TargetRadii:
 
     def __post_init__(self) -> None:
         checked_alpha(self.give_up)
+        object.__setattr__(self, "question", self.question.spent_by(self.looks.alpha))
         if not self.radii:
             raise InvalidInputError("Give at least one target radius.")
         for radius in self.radii:
@@ -76,7 +79,7 @@ class TargetRadii:
         object.__setattr__(self, "radii", tuple(sorted({float(radius) for radius in self.radii})))
         last = self.plan[-1].alpha
         for radius, level in zip(self.radii, self.levels, strict=True):
-            least = least_samples(self.question.g, level, last)
+            least = least_samples(self.question.functional, level, last)
             if least > self.looks.most:
                 raise InvalidInputError(
                     f"Radius {radius:g} at sigma {self.question.sigma:g} needs at least {least:,} samples at alpha "
@@ -100,29 +103,31 @@ class TargetRadii:
 
     @cached_property
     def plan(self) -> tuple[PlannedLook, ...]:
-        """All looks with their levels. Looks that are too early for even the smallest radius spend next to nothing."""
-        return _plan(self.looks, self.question.g, self.levels[0])
+        """All looks with their errors. Looks that are too early for even the smallest radius spend next to nothing."""
+        return _plan(self.looks, self.question.functional, self.levels[0])
 
     def earliest(self, radius: float) -> int:
         """The first look at which `radius`, one of the targets, is reached if all vote for the class."""
         level = self.levels[self.radii.index(radius)]
-        return next(look.n for look in self.plan if least_samples(self.question.g, level, look.alpha) <= look.n)
+        return next(look.n for look in self.plan
+                    if least_samples(self.question.functional, level, look.alpha) <= look.n)
 
-    def verdicts(self, taken: Sequence[LookResult]) -> dict[float, Verdict]:
+    def states(self, taken: Sequence[LookResult]) -> dict[float, TargetState]:
         """What the looks say about each radius."""
         best = max((look.lower for look in taken), default=-math.inf)
-        limit = _least_upper(taken, self.question.g, self.give_up / len(self.plan))
-        return {radius: Verdict.REACHED if best >= level else Verdict.OUT_OF_REACH if limit < level else Verdict.OPEN
+        limit = _least_upper(taken, self.question.functional, self.give_up / len(self.plan))
+        return {radius: TargetState.REACHED if best >= level else
+                TargetState.OUT_OF_REACH if limit < level else TargetState.OPEN
                 for radius, level in zip(self.radii, self.levels, strict=True)}
 
     def next_look(self, taken: Sequence[LookResult]) -> PlannedLook | None:
         """The next look, or None once all is decided or `looks.most` samples are drawn."""
-        return _after(self.plan, taken) if Verdict.OPEN in self.verdicts(taken).values() else None
+        return _after(self.plan, taken) if TargetState.OPEN in self.states(taken).values() else None
 
     def facts(self) -> dict[str, object]:
         """The policy's name and everything its decisions depend on."""
         return {"policy": "target-radii", "n": self.most_samples, "alpha": self.alpha, "radii": list(self.radii),
-                "looks": _looks_facts(self.looks), "give_up": self.give_up}
+                "looks": _looks_facts(self.looks, self.plan), "give_up": self.give_up}
 
 
 @dataclass(frozen=True)
@@ -134,12 +139,13 @@ class Precision:
 
     Attributes:
         share: for example 0.05 for 5%.
-        question: what is bounded.
+        question: what is bounded, at the error that the looks share out (see `Question.spent_by`).
         looks: when to look, and at which error.
         upper_alpha: probability that any of the upper limits is too low; shared equally by the looks.
 
     Raises:
-        InvalidInputError: a share that is not positive, or so few samples that nothing can be certified.
+        InvalidInputError: a share that is not positive, so few samples that nothing can be certified, or a question at
+            another error than the looks.
     """
 
     share: float
@@ -149,6 +155,7 @@ class Precision:
 
     def __post_init__(self) -> None:
         checked_alpha(self.upper_alpha)
+        object.__setattr__(self, "question", self.question.spent_by(self.looks.alpha))
         if isinstance(self.share, bool) or not isinstance(self.share, int | float) or not 0.0 < self.share < math.inf:
             raise InvalidInputError(f"The precision must be a positive share of the bound, for example 0.05; found "
                                     f"{self.share!r}.")
@@ -169,12 +176,12 @@ class Precision:
 
     @cached_property
     def plan(self) -> tuple[PlannedLook, ...]:
-        """All looks with their levels. Looks that are too early for any radius spend next to nothing."""
-        return _plan(self.looks, self.question.g, ABOVE_ZERO)
+        """All looks with their errors. Looks that are too early for any radius spend next to nothing."""
+        return _plan(self.looks, self.question.functional, ABOVE_ZERO)
 
     def upper(self, taken: Sequence[LookResult]) -> float:
         """The least upper limit over the looks."""
-        return _least_upper(taken, self.question.g, self.upper_alpha / len(self.plan))
+        return _least_upper(taken, self.question.functional, self.upper_alpha / len(self.plan))
 
     def next_look(self, taken: Sequence[LookResult]) -> PlannedLook | None:
         """The next look, or None once the width is small enough, nothing can be certified, or all samples are drawn."""
@@ -186,7 +193,7 @@ class Precision:
     def facts(self) -> dict[str, object]:
         """The policy's name and everything its decisions depend on."""
         return {"policy": "precision", "n": self.most_samples, "alpha": self.alpha, "share": self.share,
-                "looks": _looks_facts(self.looks), "upper_alpha": self.upper_alpha}
+                "looks": _looks_facts(self.looks, self.plan), "upper_alpha": self.upper_alpha}
 
 
 @dataclass(frozen=True)
@@ -194,8 +201,8 @@ class AdaptiveBound:
     """What adaptive sampling found for one input.
 
     Attributes:
-        bound: the best bound over the looks, with its certificate, at the level of its look.
-        alpha: probability that it is wrong: the sum of the levels of all looks that could have been taken, or more.
+        bound: the best bound over the looks, with its certificate, at the error of its look.
+        alpha: probability that it is wrong: the sum of the errors of all looks that could have been taken, or more.
         looks: the looks that were taken.
     """
 
@@ -214,20 +221,19 @@ class AdaptiveBound:
         return self.looks[-1].n
 
 
-def adaptive_bound(draw: Callable[[int], npt.ArrayLike], policy: TargetRadii | Precision, top: int, *,
-                   statistic: str = "studentized", solver: str = "scipy") -> AdaptiveBound:
+def adaptive_bound(draw: Callable[[int], npt.ArrayLike], policy: TargetRadii | Precision, top: int) -> AdaptiveBound:
     """Draws until the policy stops.
 
     Args:
         draw: number of new samples -> their votes per class, shape (K,).
         policy: what is asked, when to look and when to stop.
         top: the certified class: a known label, or chosen on other samples.
-        statistic, solver: as in `rsopt.lower_bound`.
 
     Raises:
         InvalidInputError: votes that do not add up to what was asked for.
         RsoptError: as raised by `rsopt.lower_bound`.
     """
+    question = policy.question
     taken: list[LookResult] = []
     best: Bound | None = None
     votes: npt.NDArray[np.int64] | None = None
@@ -238,10 +244,10 @@ def adaptive_bound(draw: Callable[[int], npt.ArrayLike], policy: TargetRadii | P
             raise InvalidInputError(f"{more:,} samples were asked for and {drawn.sum():,} votes came back.")
         votes = drawn if votes is None else votes + drawn
         counts = Counts(tuple(votes.tolist()), top)
-        bound = lower_bound(counts, functional=policy.question.g, statistic=statistic, alpha=planned.alpha,
-                            solver=solver)
+        bound = lower_bound(counts, functional=question.functional, statistic=question.statistic, alpha=planned.alpha,
+                            solver=question.solver)
         taken.append(LookResult(planned.n, planned.alpha, bound.lower, bound.lower_at_most,
-                                bound.radius(sigma=policy.question.sigma), counts))
+                                bound.radius(sigma=question.sigma), counts))
         best = bound if best is None or bound.lower > best.lower else best
     assert best is not None, "no policy stops before its first look"
     return AdaptiveBound(best, policy.alpha, tuple(taken))
@@ -265,7 +271,8 @@ def _after(plan: Sequence[PlannedLook], taken: Sequence[LookResult]) -> PlannedL
     return next((look for look in plan if not taken or look.n > taken[-1].n), None)
 
 
-def _looks_facts(looks: Looks) -> dict[str, object]:
-    """When the looks are and how they share out the error; a spending function of one's own is told by its repr."""
-    named = looks.spending if isinstance(looks.spending, str) else repr(looks.spending)
-    return {**asdict(looks), "spending": named}
+def _looks_facts(looks: Looks, plan: Sequence[PlannedLook]) -> dict[str, object]:
+    """When the looks are and how they share out the error; a spending function of one's own is told by what it gave."""
+    named = looks.spending if isinstance(looks.spending, str) else [look.alpha for look in plan]
+    return {"most": looks.most, "alpha": looks.alpha, "first": looks.first, "growth": looks.growth,
+            "chunk": looks.chunk, "spending": named}

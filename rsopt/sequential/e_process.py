@@ -133,25 +133,6 @@ def e_process_bound(counts: Counts | Sequence[int], top: int | None = None, *,
                  seconds=time.perf_counter() - started, message=GUARANTEE)
 
 
-def log_e_value(counts: Counts, level: float, functional: Functional, mixture: DirichletMixture) -> float:
-    """log E(x; level) against the runner-up of `counts`, rounded down.
-
-    Args:
-        counts: the votes; the rival is `counts.runner_up`.
-        level: L; at least 0 for the probit margin.
-        functional: `Margin` or `ProbitMargin`.
-        mixture: the mixture.
-
-    Raises:
-        RefusedError: another functional, or a negative level of the probit margin.
-    """
-    if not isinstance(functional, Margin | ProbitMargin) or (isinstance(functional, ProbitMargin) and level < 0.0):
-        raise RefusedError(f"The e-process tests levels of 'margin', and of 'probit' from 0 on; asked for "
-                           f"{functional.name!r} at {level:g}.")
-    return float(_log_e(functional.kind, level, counts.n, counts.x1, counts.x2, counts.two_classes,
-                        *mixture.parameters(counts, counts.runner_up)))
-
-
 def _rivals(counts: Counts) -> list[int]:
     return [counts.rival] if counts.rival is not None else [
         j for j in range(len(counts.votes)) if j != counts.top]

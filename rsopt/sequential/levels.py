@@ -1,24 +1,17 @@
-"""Levels: the value of g that a radius asks for, whether it is proven, whether it is out of reach, and from what n."""
+"""Levels, values of g: whether votes prove one, and how large the true margin may be."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
 from rsopt.counts import Counts, checked_alpha
-from rsopt.errors import InvalidInputError
-from rsopt.functionals import Functional, Margin, ProbitMargin, TaylorProbitMargin, as_functional
+from rsopt.functionals import Functional
 from rsopt.problem import LowerBoundProblem
 from rsopt.prover import ProofStatus, prove_level
-from rsopt.radius import checked_sigma, probit_radius, smoothed_margin_radius
-from rsopt.statistics import Statistic, clopper_pearson_lower, clopper_pearson_upper
-
-# Radius 0 asks for a bound above 0. This is the bound that is tried.
-ABOVE_ZERO = 1e-9
+from rsopt.question import Question
+from rsopt.statistics import clopper_pearson_lower, clopper_pearson_upper
 
 # Tail evaluations that one proof may take; more are only needed where the level is the exact bound to three digits.
 MOST_EVALUATIONS = 20_000
@@ -27,116 +20,19 @@ _SAFE = 1e-12
 _REFINEMENTS = 3
 
 
-@dataclass(frozen=True)
-class Question:
-    """What is bounded, and the noise that makes a radius of it.
-
-    Attributes:
-        sigma: standard deviation of the noise, in the units of the input.
-        functional, order: as in `rsopt.lower_bound`.
-
-    Raises:
-        InvalidInputError, UnknownNameError: a value or name without meaning.
-    """
-
-    sigma: float
-    functional: str = "probit"
-    order: int | None = None
-
-    def __post_init__(self) -> None:
-        checked_sigma(self.sigma)
-        as_functional(self.functional, self.order)
-
-    @cached_property
-    def g(self) -> Functional:
-        """The functional."""
-        return as_functional(self.functional, self.order)
-
-    def level(self, radius: float) -> float:
-        """The bound on g that certifies `radius`; errors as in `level_for_radius`."""
-        return level_for_radius(self.g, radius, self.sigma)
-
-    def least_samples(self, alpha: float) -> int:
-        """Below this many samples nothing can be certified at error alpha, whatever the votes."""
-        return least_samples(self.g, ABOVE_ZERO, alpha)
-
-
-def level_for_radius(functional: Functional, radius: float, sigma: float) -> float:
-    """The least bound on g whose certified radius is at least `radius` and positive.
-
-    Args:
-        functional: the margin, the probit margin or its Taylor polynomial.
-        radius: l2, in the units of the input and of sigma; 0 asks for any positive bound.
-        sigma: standard deviation of the noise.
-
-    Raises:
-        InvalidInputError: a radius or sigma without meaning, a functional without a radius, or a radius that no
-            margin reaches.
-    """
-    scale = checked_sigma(sigma)
-    to_radius: Callable[[float, float], float]
-    if isinstance(radius, bool) or not isinstance(radius, int | float) or not 0.0 <= radius < math.inf:
-        raise InvalidInputError(f"A target radius must be a number from 0 on; found {radius!r}.")
-    if isinstance(functional, Margin):
-        to_radius, slope = smoothed_margin_radius, scale * math.sqrt(math.pi / 2.0)
-    elif isinstance(functional, ProbitMargin | TaylorProbitMargin):
-        to_radius, slope = probit_radius, 0.5 * scale
-    else:
-        raise InvalidInputError(f"The functional {functional.name!r} has no certified radius in rsopt; "
-                                "'margin', 'probit' and 'taylor-probit' have.")
-    level = max(radius / slope * (1.0 - 1e-14), ABOVE_ZERO)
-    while to_radius(level, scale) < radius:
-        level = math.nextafter(level, math.inf)
-    if level >= functional.range[1]:
-        largest = to_radius(functional.range[1], scale)
-        raise InvalidInputError(f"No votes certify radius {radius:g} at sigma {scale:g} with {functional.name!r}: its "
-                                f"largest radius is {largest:g}. Use a larger sigma or a smaller radius.")
-    return level
-
-
-def least_samples(functional: Functional, level: float, alpha: float) -> int:
-    """The least n at which any votes at all reach a level at error alpha: below it everything falls short.
-
-    The strongest evidence is (n, 0, 0). Its tail set holds nothing else, so that sup {P_q(W) : g(q) <= L} = q1(L)^n,
-    with q1(L) the largest q1 at level L, where q3 = 0: the level is reached once q1(L)^n <= alpha. One-sided
-    Clopper–Pearson limits, and so Cohen's bound, reach it at the same n.
-
-    Args:
-        functional: g.
-        level: below the largest value of g.
-        alpha: probability that the statement is false.
-
-    Raises:
-        InvalidInputError: a level that no q exceeds.
-    """
-    if not level < functional.range[1]:
-        raise InvalidInputError(f"No q has {functional.name} above {level:g}.")
-    low, high = 0.0, 1.0
-    for _ in range(80):
-        middle = 0.5 * (low + high)
-        below = float(functional.value(np.array(middle), np.array(1.0 - middle))) <= level
-        low, high = (middle, high) if below else (low, middle)
-    if low >= 1.0 - 1e-15:
-        raise InvalidInputError(f"A bound of {level:g} on {functional.name!r}, which the target asks for, is beyond "
-                                "double precision: no number of samples reaches it. Use a smaller target radius or a "
-                                "larger sigma.")
-    return max(math.ceil(math.log(checked_alpha(alpha)) / math.log(low) - 1e-9), 1)
-
-
-def level_reached(counts: Counts, level: float, functional: Functional, statistic: Statistic, alpha: float) -> bool:
-    """Whether LCB >= level at error alpha is proven: one proof, no search.
+def level_reached(counts: Counts, level: float, question: Question) -> bool:
+    """Whether LCB >= level is proven at the question's error: one proof, no search.
 
     Args:
         counts: the observation and the certified class.
         level: L.
-        functional: g.
-        statistic: T.
-        alpha: probability that "g(p) >= level" is false.
+        question: g, the statistic, and the probability that "g(p) >= level" is false.
 
     Returns:
         True only with a proof of Pi(level) <= alpha; a proof that runs out counts as no.
     """
-    problem = LowerBoundProblem(counts, functional, statistic, alpha)
+    functional = question.functional
+    problem = LowerBoundProblem(counts, functional, question.statistic, question.alpha)
     assert problem.domain is not None  # filled in at construction
     proof = prove_level(problem.tail_set, functional, problem.domain, level, problem.alpha, MOST_EVALUATIONS)
     return proof.status is ProofStatus.PROVED

@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from rsopt.counts import MAX_DRAWS, checked_alpha
+from rsopt.counts import checked_alpha
 from rsopt.errors import InvalidInputError
+from rsopt.question import ALPHA, checked_draws
 from rsopt.sequential.policy import PlannedLook
-from rsopt.sequential.spending import DEFAULT, Spending, as_spending, look_levels
+from rsopt.sequential.spending import DEFAULT, Spending, as_spending, look_alphas
 
 
 @dataclass(frozen=True)
 class Looks:
-    """n_1 < n_2 < … < n_K with levels alpha_1 + … + alpha_K <= alpha.
+    """n_1 < n_2 < … < n_K with errors alpha_1 + … + alpha_K <= alpha.
 
     Attributes:
         most: n_K, the most samples an input can take.
@@ -21,7 +22,7 @@ class Looks:
         first: n_1, rounded up to whole chunks.
         growth: largest n_{k+1}/n_k; it is evened out so that the last step is no shorter than the others.
         chunk: all looks but the last are multiples of it: the samples that are drawn at a time, as in a run.
-        spending: how alpha is shared out, by name (see `rsopt.sequential.spending`) or as an instance.
+        spending: how alpha is shared out, by name (see `rsopt.sequential.spending`) or as a function.
 
     Raises:
         InvalidInputError: a number out of range (see the text).
@@ -29,20 +30,17 @@ class Looks:
     """
 
     most: int
-    alpha: float = 1e-3
+    alpha: float = ALPHA
     first: int = 20
     growth: float = 1.35
     chunk: int = 1
     spending: str | Spending = DEFAULT
 
     def __post_init__(self) -> None:
-        checked_alpha(self.alpha)
+        object.__setattr__(self, "alpha", checked_alpha(self.alpha))
         as_spending(self.spending)
         for name in ("most", "first", "chunk"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_DRAWS:
-                raise InvalidInputError(f"{name} must be a whole number of samples from 1 to {MAX_DRAWS:,}; found "
-                                        f"{value!r}.")
+            object.__setattr__(self, name, checked_draws(name, getattr(self, name)))
         if isinstance(self.growth, bool) or not isinstance(self.growth, int | float) or not 1.05 <= self.growth <= 100:
             raise InvalidInputError(f"growth must lie between 1.05 and 100, so that looks are neither too many nor too "
                                     f"rare; found {self.growth!r}.")
@@ -59,10 +57,10 @@ class Looks:
         return (*sorted(n for n in whole if n < self.most), self.most)
 
     def planned(self, idle: int = 0) -> tuple[PlannedLook, ...]:
-        """All looks with their levels.
+        """All looks with their errors.
 
         Args:
             idle: so many first looks can prove nothing; nearly all of alpha goes to the others.
         """
-        levels = look_levels(as_spending(self.spending), self.alpha, self.sizes, idle)
-        return tuple(PlannedLook(n, level) for n, level in zip(self.sizes, levels, strict=True))
+        alphas = look_alphas(self.spending, self.alpha, self.sizes, idle)
+        return tuple(PlannedLook(n, alpha) for n, alpha in zip(self.sizes, alphas, strict=True))

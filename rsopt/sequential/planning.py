@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rsopt.counts import Counts, as_counts, checked_alpha
+from rsopt.counts import Counts, as_counts
 from rsopt.errors import InvalidInputError
-from rsopt.functionals import Functional, as_functional
-from rsopt.runs.work import CLOPPER_PEARSON, COHEN, METHODS, OWN
-from rsopt.sequential.levels import ABOVE_ZERO, least_samples, level_for_radius, level_reached
+from rsopt.functionals import Functional
+from rsopt.methods import CLOPPER_PEARSON, COHEN, METHODS, OWN
+from rsopt.question import ALPHA, Question, least_samples
+from rsopt.sequential.levels import level_reached
 from rsopt.staircase import TailSet
-from rsopt.statistics import Statistic, as_statistic, clopper_pearson_lower, clopper_pearson_upper
+from rsopt.statistics import Statistic, clopper_pearson_lower, clopper_pearson_upper
 
 Array = npt.NDArray[np.float64]
 Votes = npt.NDArray[np.int64]
@@ -79,7 +80,7 @@ class Plan:
         return {**asdict(self), "counts": list(self.counts.votes), "top": self.counts.top, "n": self.n}
 
 
-def plan(counts: Counts | Sequence[int], radius: float, sigma: float, alpha: float = 1e-3, *, top: int | None = None,
+def plan(counts: Counts | Sequence[int], radius: float, sigma: float, alpha: float = ALPHA, *, top: int | None = None,
          functional: str | Functional = "probit", statistic: str | Statistic = "studentized", order: int | None = None,
          probability: float = 0.9, seed: int = 0) -> Plan:
     """The n at which a radius is reached with probability 90%, for our bound and for the baselines.
@@ -103,26 +104,28 @@ def plan(counts: Counts | Sequence[int], radius: float, sigma: float, alpha: flo
         InvalidInputError: counts, radius, sigma, alpha or probability without meaning; a radius no margin reaches.
         UnknownNameError: an unknown functional or statistic.
     """
-    g, t = as_functional(functional, order), as_statistic(statistic)
-    return Planner(radius, sigma, alpha, g, t, probability, seed).plan(as_counts(counts, top))
+    question = Question(sigma, functional, order, statistic=statistic, alpha=alpha)
+    return Planner(question, radius, probability, seed).plan(as_counts(counts, top))
 
 
 class Planner:
     """Plans for many pilots under one question; what does not depend on the pilot is worked out once.
 
-    Args, Raises: as `plan`.
+    Args:
+        question: what the bound to come is asked; who proposes is not used.
+        radius, probability, seed: as in `plan`.
+
+    Raises:
+        InvalidInputError: as in `plan`.
     """
 
-    def __init__(self, radius: float, sigma: float, alpha: float, functional: Functional, statistic: Statistic,
-                 probability: float = 0.9, seed: int = 0) -> None:
+    def __init__(self, question: Question, radius: float, probability: float = 0.9, seed: int = 0) -> None:
         if isinstance(probability, bool) or not isinstance(probability, int | float) or not 0.0 < probability <= 0.99:
             raise InvalidInputError(f"probability must lie above 0 and be at most 0.99; found {probability!r}.")
-        self._alpha = checked_alpha(alpha, statistic.largest_alpha)
-        self._level = level_for_radius(functional, radius, sigma)
-        self._radius, self._sigma, self._probability, self._seed = float(radius), float(sigma), probability, seed
-        self._g = functional
-        self._regions = {classes: Regions(classes, self._level, functional, statistic, self._alpha)
-                         for classes in (2, 3)}
+        self._question, self._alpha, self._g = question, question.alpha, question.functional
+        self._level = question.level(radius)
+        self._radius, self._probability, self._seed = float(radius), probability, seed
+        self._regions = {classes: Regions(classes, self._level, question) for classes in (2, 3)}
 
     def least(self, method: str) -> int:
         """The n below which a method reaches the radius for no votes at all."""
@@ -132,8 +135,8 @@ class Planner:
         """The plan for one pilot."""
         doubtful, exact = posterior(pilot, DRAWS, self._seed), shares(pilot, DRAWS)
         needs = tuple(self._need(method, pilot.two_classes, doubtful, exact) for method in METHODS)
-        return Plan(pilot, self._radius, self._sigma, self._alpha, self._g.name, self._probability,
-                    least_samples(self._g, ABOVE_ZERO, self._alpha), needs)
+        return Plan(pilot, self._radius, self._question.sigma, self._alpha, self._g.name, self._probability,
+                    self._question.least_samples(), needs)
 
     def chance(self, method: str, n: int, p: Array, two_classes: bool) -> float:
         """The share of draws whose n votes reach the radius.
@@ -210,12 +213,11 @@ class Regions:
     Args:
         classes: 2 for two classes, 3 for more.
         level: L.
-        functional, statistic, alpha: as in `rsopt.lower_bound`.
+        question: what is bounded, by which statistic and at which error.
     """
 
-    def __init__(self, classes: int, level: float, functional: Functional, statistic: Statistic, alpha: float) -> None:
-        self._classes, self._level, self._alpha = classes, level, alpha
-        self._functional, self._statistic = functional, statistic
+    def __init__(self, classes: int, level: float, question: Question) -> None:
+        self._classes, self._level, self._question = classes, level, question
         self._known: dict[int, TailSet | None] = {}
 
     def at(self, n: int) -> TailSet | None:
@@ -241,7 +243,7 @@ class Regions:
 
     def _found(self, n: int) -> TailSet | None:
         # A row near the middle of the level curve, where the outcomes that just reach the level are likely to lie.
-        middle = 0 if self._classes == 2 else int(0.25 * n * _largest_rival(self._functional, self._level))
+        middle = 0 if self._classes == 2 else int(0.25 * n * _largest_rival(self._question.functional, self._level))
         for row in dict.fromkeys((middle, 0)):
             low, high = -1, n - row
             if not self._reached(high, row, n):
@@ -249,11 +251,12 @@ class Regions:
             while high - low > max(1.0, 0.02 * math.sqrt(high * (1.0 - high / n))):
                 x1 = (low + high) // 2
                 low, high = (low, x1) if self._reached(x1, row, n) else (x1, high)
-            return self._statistic.tail_set(self._outcome(high, row, n), self._functional, self._alpha)
+            question = self._question
+            return question.statistic.tail_set(self._outcome(high, row, n), question.functional, question.alpha)
         return None
 
     def _reached(self, x1: int, x2: int, n: int) -> bool:
-        return level_reached(self._outcome(x1, x2, n), self._level, self._functional, self._statistic, self._alpha)
+        return level_reached(self._outcome(x1, x2, n), self._level, self._question)
 
     def _outcome(self, x1: int, x2: int, n: int) -> Counts:
         return Counts((x1, n - x1) if self._classes == 2 else (x1, x2, n - x1 - x2), top=0, rival=1)
@@ -281,10 +284,10 @@ def _first_enough(chance: Callable[[int], float], least: int, probability: float
     return numbers[high]
 
 
-def _at_distinct(limit: Callable[[Votes, int, float], Array], x: Votes, n: int, level: float) -> Array:
+def _at_distinct(limit: Callable[[Votes, int, float], Array], x: Votes, n: int, alpha: float) -> Array:
     """`limit` of every x, worked out once for equal ones."""
     distinct, places = np.unique(x, return_inverse=True)
-    return limit(distinct, n, level)[places]
+    return limit(distinct, n, alpha)[places]
 
 
 def _largest_rival(functional: Functional, level: float) -> float:

@@ -6,10 +6,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Protocol
 
-from rsopt.counts import MAX_DRAWS, Counts, checked_alpha
-from rsopt.errors import InvalidInputError
-from rsopt.runs.records import BoundRow, Look
-from rsopt.sequential.levels import Question
+from rsopt.counts import Counts, checked_alpha
+from rsopt.question import ALPHA, Question, checked_draws
 
 
 @dataclass(frozen=True)
@@ -46,17 +44,10 @@ class LookResult:
     counts: Counts
 
 
-def looks_taken(looks: Sequence[Look], bounds: Sequence[BoundRow], top: int) -> list[LookResult]:
-    """Looks with our bounds on them, as a stopping policy sees them."""
-    return [LookResult(look.n, look.alpha, bound.lower, bound.lower_at_most, bound.radius,
-                       Counts(tuple(look.counts.tolist()), top))
-            for look, bound in zip(looks, bounds, strict=True)]
-
-
 class StoppingPolicy(Protocol):
     """Decides after every look whether to go on.
 
-    The levels of all looks that it can ever plan for an input must add up to at most `alpha`. The reported bound is
+    The errors of all looks that it can ever plan for an input must add up to at most `alpha`. The reported bound is
     then the best over the looks: it is wrong only if one of them is, which by the union bound has probability at most
     alpha. Decisions may depend on the looks taken so far and on nothing else, so that a resumed run repeats them.
     """
@@ -94,12 +85,11 @@ class FixedSamples:
     """
 
     n: int
-    alpha: float = 1e-3
+    alpha: float = ALPHA
 
     def __post_init__(self) -> None:
-        checked_alpha(self.alpha)
-        if isinstance(self.n, bool) or not isinstance(self.n, int) or not 1 <= self.n <= MAX_DRAWS:
-            raise InvalidInputError(f"n must be a whole number of samples from 1 to {MAX_DRAWS:,}; found {self.n!r}.")
+        object.__setattr__(self, "alpha", checked_alpha(self.alpha))
+        object.__setattr__(self, "n", checked_draws("n", self.n))
 
     @property
     def most_samples(self) -> int:

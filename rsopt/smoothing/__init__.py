@@ -15,7 +15,6 @@ from rsopt.smoothing.lipschitz import lipschitz_constant
 from rsopt.smoothing.loading import Dataset, load_data, load_model, load_weights
 from rsopt.smoothing.provenance import Provenance, fingerprint
 from rsopt.smoothing.sampler import ChunkCounts, Sampler, ScoreBlock
-from rsopt.smoothing.score_file import score_file_bytes, write_score_file
 from rsopt.smoothing.simplex import (
     Hardmax,
     Identity,
@@ -29,6 +28,6 @@ from rsopt.smoothing.simplex import (
 __all__ = [
     "CertifiedInput", "ChunkCounts", "Dataset", "DigitsRecipe", "Hardmax", "Identity", "Provenance", "Sampler",
     "ScoreBlock", "SimplexMap", "SmoothedClassifier", "Softmax", "Sparsemax", "Stream", "digits_data", "digits_model",
-    "fingerprint", "lipschitz_constant", "load_data", "load_model", "load_weights", "score_file_bytes", "simplex_map",
-    "simplex_map_names", "write_score_file",
+    "fingerprint", "lipschitz_constant", "load_data", "load_model", "load_weights", "simplex_map",
+    "simplex_map_names",
 ]

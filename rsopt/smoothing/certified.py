@@ -23,37 +23,29 @@ class CertifiedInput:
 
     Attributes:
         index: number of the input; it keys the noise.
-        predict: the class certified.
-        chosen: "label": it was given; "selection": it won `selection_counts`, on samples of their own.
-        selection_counts: votes of the n0 selection samples, int64 (K,), or None in label mode.
-        counts: votes of the n estimation samples, int64 (K,).
-        alpha: probability that the statement is false.
-        bound: result of `rsopt.lower_bound` on `counts` with top = `predict`.
+        bound: the proven bound on the votes, which it holds with alpha, n and the certified class.
         radius: certified l2 radius; 0 where the bound is not positive.
+        selection_counts: votes of the n0 samples that chose the class, int64 (K,); None where it was given.
         seconds: wall-clock time, sampling and proof.
         provenance: what the samples depend on.
     """
 
     index: int
-    predict: int
-    chosen: Literal["label", "selection"]
-    selection_counts: NDArray[np.int64] | None
-    counts: NDArray[np.int64]
-    alpha: float
     bound: Bound
     radius: float
+    selection_counts: NDArray[np.int64] | None
     seconds: float
     provenance: Provenance
 
     @property
-    def n(self) -> int:
-        """Estimation samples."""
-        return int(self.counts.sum())
+    def predict(self) -> int:
+        """The class certified."""
+        return self.bound.counts.top
 
     @property
-    def n0(self) -> int:
-        """Selection samples; 0 in label mode."""
-        return 0 if self.selection_counts is None else int(self.selection_counts.sum())
+    def chosen(self) -> Literal["label", "selection"]:
+        """How the class came about: it was given, or it won the selection samples."""
+        return "label" if self.selection_counts is None else "selection"
 
     @property
     def abstain(self) -> bool:

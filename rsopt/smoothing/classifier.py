@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import operator
 import time
 from collections.abc import Callable, Generator
 from contextlib import closing
@@ -16,20 +14,27 @@ from scipy.stats import binomtest
 from torch import nn
 
 from rsopt.bound import lower_bound
+from rsopt.counts import checked_alpha
 from rsopt.errors import InvalidInputError
 from rsopt.functionals import Functional
+from rsopt.question import Question, checked_deviation, checked_draws
 from rsopt.smoothing.certified import CertifiedInput
 from rsopt.smoothing.evaluation import input_dtype, model_device
 from rsopt.smoothing.keys import Stream
 from rsopt.smoothing.noise import noise_source
-from rsopt.smoothing.progress import LongRun
+from rsopt.smoothing.progress import progress_bar
 from rsopt.smoothing.provenance import Provenance, record
 from rsopt.smoothing.sampler import Sampler, ScoreBlock
 from rsopt.smoothing.simplex import SimplexMap, simplex_map
 from rsopt.solver import Solver
 from rsopt.statistics import Statistic
 
-__all__ = ["SmoothedClassifier"]
+__all__ = ["BATCH", "CHUNK", "SmoothedClassifier"]
+
+CHUNK = 200
+"""Rows of one forward pass where nothing else is said, from Python and on the command line: one seed, one sample."""
+BATCH = 4 * CHUNK
+"""Samples in flight where nothing else is said."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,8 +69,8 @@ class SmoothedClassifier:
     model: nn.Module
     sigma: float
     num_classes: int
-    chunk: int = 200
-    batch: int = 800
+    chunk: int = CHUNK
+    batch: int = BATCH
     device: torch.device | str | None = None
     input_dtype: torch.dtype | None = None
     autocast: torch.dtype | None = None
@@ -77,12 +82,9 @@ class SmoothedClassifier:
     def __post_init__(self) -> None:
         if not isinstance(self.model, nn.Module):
             raise InvalidInputError(f"model must be a torch.nn.Module, got {type(self.model).__name__}.")
-        if not (self.sigma > 0 and math.isfinite(self.sigma)):
-            raise InvalidInputError(f"sigma must be positive and finite, got {self.sigma}.")
+        object.__setattr__(self, "sigma", checked_deviation(self.sigma))
         for name, least in (("num_classes", 2), ("chunk", 1), ("batch", 1)):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise InvalidInputError(f"{name} must be an integer of at least {least}, got {value!r}.")
+            object.__setattr__(self, name, _whole(name, getattr(self, name), least))
         for name in ("input_dtype", "autocast"):
             dtype = getattr(self, name)
             if dtype is not None and not dtype.is_floating_point:
@@ -97,11 +99,10 @@ class SmoothedClassifier:
         Raises:
             InvalidInputError: a negative seed, or a model that lies on several devices.
         """
-        if operator.index(seed) < 0:
-            raise InvalidInputError(f"seed must be a nonnegative integer, got {seed}.")
+        seed = _whole("seed", seed, 0)
         device = model_device(self.model, self.device)
         dtype = self.input_dtype or input_dtype(self.model)
-        provenance = record(seed=operator.index(seed), sigma=float(self.sigma), chunk=self.chunk,
+        provenance = record(seed=seed, sigma=self.sigma, chunk=self.chunk,
                             num_classes=self.num_classes, noise=noise_source(device), device=device,
                             input_dtype=dtype, autocast=self.autocast, compile_backend=self.compile_backend)
         return Sampler(self.model, self._forward(), device, dtype, self.autocast,
@@ -129,8 +130,9 @@ class SmoothedClassifier:
             InvalidInputError: x is not finite, or an argument outside its range.
             ModelError: the model returned NaN or a wrong shape, or mixes the rows of a batch.
         """
+        samples = checked_draws("n", n)
         with self.sampler(seed) as sampler:
-            return self._counts(sampler, x, n, index, stream)
+            return self._counts(sampler, x, samples, index, stream)
 
     def predict(self, x: torch.Tensor | ArrayLike, n: int, seed: int, *, alpha: float = 1e-3,
                 index: int = 0) -> int | None:
@@ -140,10 +142,10 @@ class SmoothedClassifier:
         2019, PREDICT and Proposition 1).
 
         Raises:
-            InvalidInputError: alpha is not in (0, 1), or as in `counts`.
+            InvalidInputError: alpha is not in (0, 1/2), or as in `counts`.
             ModelError: as in `counts`.
         """
-        _check_alpha(alpha)
+        alpha = checked_alpha(alpha)
         counts = self.counts(x, n, seed, index=index, stream=Stream.SELECTION)
         winner = int(counts.argmax())
         first, second = int(counts[winner]), int(np.delete(counts, winner).max())
@@ -155,13 +157,17 @@ class SmoothedClassifier:
                 index: int = 0) -> CertifiedInput:
         """A class and a radius around x within which the smoothed classifier provably keeps it.
 
-        The class must not be chosen on the samples that bound it, so exactly one of `n0` and `label` is
-        given: with `n0` the class that wins n0 separate samples is certified (deployment), with `label` the
-            known label
-        (benchmarks; a bound that is not positive then means "not certified as this label").
+            smoothed = SmoothedClassifier(model, sigma=0.25, num_classes=10)
+            found = smoothed.certify(image, n0=100, n=10_000, alpha=0.001, seed=0)
+            print(found.predict, found.radius)
+
+        The class must not be chosen on the samples that bound it, so exactly one of `n0` and `label` is given: with
+        `n0` the class that wins n0 separate samples is certified (deployment), with `label` the known label
+        (benchmarks; a bound that is not positive then means "not certified as this label"). Whatever can be refused is
+        refused before the first sample is drawn. `rsopt certify` draws the same samples for the same seed.
 
         Args:
-            x: the input, without a batch dimension.
+            x: the input, without a batch dimension; the point that is certified is x rounded to float32.
             n: estimation samples.
             alpha: probability that the statement is false.
             seed: any nonnegative integer.
@@ -173,41 +179,36 @@ class SmoothedClassifier:
             index: number of the input; different numbers have different noise.
 
         Raises:
-            InvalidInputError: both or neither of n0 and label, a label that is no class, or as in `counts`.
-            ModelError: as in `counts`.
+            InvalidInputError: both or neither of n0 and label, a label that is no class, a value outside its range, an
+                alpha that the statistic does not support, a functional without a radius, or an x that is not finite.
+            UnknownNameError: an unknown functional, statistic or solver.
+            MissingDependencyError: the solver's package is not installed.
+            ModelError: the model returned NaN or a wrong shape, or mixes the rows of a batch.
             RsoptError: as raised by `rsopt.lower_bound`.
         """
-        _check_alpha(alpha)
-        if label is not None and not 0 <= operator.index(label) < self.num_classes:
-            raise InvalidInputError(f"label={label} is no class: there are {self.num_classes}, "
-                                    "numbered from 0.")
+        question = Question(self.sigma, functional, statistic=statistic, alpha=alpha, solver=solver)
+        samples = question.checked_samples(n)
+        if (n0 is None) == (label is None):
+            raise InvalidInputError("Give either n0 (the class is chosen on n0 separate samples) or label (the class "
+                                    f"is known), got n0={n0}, label={label}.")
+        top = None if label is None else self._class(label)
+        selecting, index = None if n0 is None else checked_draws("n0", n0), _whole("index", index, 0)
         start = time.perf_counter()
-        selection: NDArray[np.int64] | None = None
         with self.sampler(seed) as sampler:
-            if label is not None and n0 is None:
-                top = operator.index(label)
-            elif n0 is not None and label is None:
-                selection = self._counts(sampler, x, n0, index, Stream.SELECTION)
-                top = int(selection.argmax())
-            else:
-                raise InvalidInputError(
-                    "Give either n0 (the class is chosen on n0 separate samples) or label (the class is "
-                    f"known), got n0={n0}, label={label}.")
-            counts = self._counts(sampler, x, n, index, Stream.ESTIMATION)
-        bound = lower_bound(counts.tolist(), top, functional=functional, statistic=statistic, alpha=alpha,
-                            solver=solver)
-        return CertifiedInput(
-            index=index, predict=top, chosen="label" if selection is None else "selection",
-            selection_counts=selection, counts=counts, alpha=alpha, bound=bound,
-            radius=bound.radius(sigma=self.sigma), seconds=time.perf_counter() - start,
-            provenance=sampler.provenance)
+            selection = None if selecting is None else self._counts(sampler, x, selecting, index, Stream.SELECTION)
+            counts = self._counts(sampler, x, samples, index, Stream.ESTIMATION)
+        certified = top if selection is None else int(selection.argmax())
+        bound = lower_bound(counts.tolist(), certified, functional=question.functional, statistic=question.statistic,
+                            alpha=question.alpha, solver=question.solver)
+        return CertifiedInput(index, bound, bound.radius(sigma=self.sigma), selection, time.perf_counter() - start,
+                              sampler.provenance)
 
     def scores(self, x: torch.Tensor | ArrayLike, n: int, seed: int, *, simplex: str | SimplexMap = "softmax",
                index: int = 0, stream: Stream = Stream.ESTIMATION) -> Generator[ScoreBlock, None, None]:
         """Yields the score rows of n noisy copies of x, a chunk at a time, on the same noise as `counts`.
 
         Memory does not grow with n. The model stays in eval mode until the generator is exhausted or closed. Rows that
-        are read twice go to a file: `write_score_file`.
+        are read twice may go to a memory-mapped file (``numpy.lib.format.open_memmap``), which every bound takes.
 
         Args:
             x: the input, without a batch dimension.
@@ -222,13 +223,13 @@ class SmoothedClassifier:
             InvalidInputError: x is not finite, or an argument outside its range.
             ModelError: the model returned NaN, a wrong shape or rows off the simplex, or mixes the rows of a batch.
         """
-        chosen = simplex_map(simplex)
-        with self.sampler(seed) as sampler, LongRun(f"input {index}", n, self.progress) as bar:
-            blocks = sampler.iter_scores(x, index, n, chosen, stream=stream)
+        chosen, samples = simplex_map(simplex), _whole("n", n, 1)
+        with self.sampler(seed) as sampler, progress_bar(f"input {index}", samples, self.progress) as advance:
+            blocks = sampler.iter_scores(x, index, samples, chosen, stream=stream)
             with closing(blocks):
                 for block in blocks:
                     yield block
-                    bar.advance(len(block.rows))
+                    advance(len(block.rows))
 
     def _forward(self) -> Callable[[torch.Tensor], object]:
         if self.compile_backend is None:
@@ -241,13 +242,23 @@ class SmoothedClassifier:
                 stream: Stream) -> NDArray[np.int64]:
         total = np.zeros(self.num_classes, dtype=np.int64)
         chunks = sampler.iter_counts(x, index, n, stream=stream)
-        with closing(chunks), LongRun(f"input {index}", n, self.progress) as bar:
+        with closing(chunks), progress_bar(f"input {index}", n, self.progress) as advance:
             for done in chunks:
                 total += done.counts
-                bar.advance(done.rows)
+                advance(done.rows)
         return total
 
+    def _class(self, label: int) -> int:
+        top = _whole("label", label, None)
+        if not 0 <= top < self.num_classes:
+            raise InvalidInputError(f"label={top} is no class: there are {self.num_classes}, numbered from 0.")
+        return top
 
-def _check_alpha(alpha: float) -> None:
-    if not 0.0 < alpha < 1.0:
-        raise InvalidInputError(f"alpha must lie strictly between 0 and 1, got {alpha}.")
+
+def _whole(name: str, value: int, least: int | None) -> int:
+    """`value` as an int, also from NumPy; an error below `least`."""
+    number = value if isinstance(value, int | np.integer) and not isinstance(value, bool) else None
+    if number is None or (least is not None and number < least):
+        raise InvalidInputError(f"{name} must be an integer{'' if least is None else f' of at least {least}'}, got "
+                                f"{value!r}.")
+    return int(number)

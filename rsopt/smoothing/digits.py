@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import os
 import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ import torch
 from torch import nn
 
 from rsopt.errors import InvalidInputError, MissingDependencyError
+from rsopt.files import replaced
 from rsopt.smoothing.loading import Dataset
 
 __all__ = ["DigitsRecipe", "cache_folder", "digits_data", "digits_model", "digits_network"]
@@ -126,15 +126,8 @@ def cache_folder() -> Path:
 
 
 def _save(network: nn.Module, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Written beside and moved into place: two processes may train at the same time.
-    handle, partial = tempfile.mkstemp(dir=path.parent, suffix=".partial")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            torch.save(network.state_dict(), file)
-        os.replace(partial, path)
-    finally:
-        Path(partial).unlink(missing_ok=True)
+    with replaced(path, "The trained network") as partial:
+        torch.save(network.state_dict(), partial)
 
 
 @contextlib.contextmanager

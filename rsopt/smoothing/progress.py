@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import sys
 import time
-from types import TracebackType
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 
-if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
-
-__all__ = ["LongRun"]
+__all__ = ["progress_bar"]
 
 PATIENCE = 3.0
 """Seconds a run may last, and must still have before it, until a bar appears."""
 
 
-class LongRun:
-    """Shows a bar on standard error once a run has lasted some seconds and will last some more.
+@contextmanager
+def progress_bar(label: str, total: int, enabled: bool) -> Iterator[Callable[[int], None]]:
+    """A function that counts samples as done; it shows a bar once the run has lasted some seconds and will last more.
 
     Nothing is shown when standard error is not a terminal or rich is not installed.
 
@@ -26,44 +24,34 @@ class LongRun:
         total: samples in all.
         enabled: False for silence.
     """
+    with ExitStack() as stack:
+        done, start, silent = 0, time.monotonic(), not (enabled and sys.stderr.isatty())
+        show: Callable[[int], None] | None = None
 
-    def __init__(self, label: str, total: int, enabled: bool) -> None:
-        self._label = label
-        self._total = total
-        self._done = 0
-        self._enabled = enabled and sys.stderr.isatty()
-        self._start = time.monotonic()
-        self._bar: Progress | None = None
-        self._task: TaskID | None = None
+        def advance(samples: int) -> None:
+            nonlocal done, show, silent
+            done += samples
+            if silent:
+                return
+            if show is None:
+                spent = time.monotonic() - start
+                if min(spent, spent * (total - done) / max(done, 1)) < PATIENCE:
+                    return
+                show = _bar(stack, label, total)
+                silent = show is None
+            if show is not None:
+                show(done)
 
-    def __enter__(self) -> LongRun:
-        return self
+        yield advance
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
-        if self._bar is not None:
-            self._bar.stop()
 
-    def advance(self, samples: int) -> None:
-        """Counts `samples` more as done."""
-        self._done += samples
-        if not self._enabled:
-            return
-        if self._bar is None:
-            spent = time.monotonic() - self._start
-            left = spent * (self._total - self._done) / max(self._done, 1)
-            if spent >= PATIENCE and left >= PATIENCE:
-                self._open()
-        if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, completed=self._done)
-
-    def _open(self) -> None:
-        try:
-            from rich.console import Console
-            from rich.progress import Progress
-        except ImportError:
-            self._enabled = False
-            return
-        self._bar = Progress(console=Console(stderr=True), transient=True)
-        self._bar.start()
-        self._task = self._bar.add_task(self._label, total=self._total)
+def _bar(stack: ExitStack, label: str, total: int) -> Callable[[int], None] | None:
+    """Shows a bar until the stack is closed: the function that sets how much is done. None without rich."""
+    try:
+        from rich.console import Console
+        from rich.progress import Progress
+    except ImportError:
+        return None
+    bar = stack.enter_context(Progress(console=Console(stderr=True), transient=True))
+    task = bar.add_task(label, total=total)
+    return lambda done: bar.update(task, completed=done)

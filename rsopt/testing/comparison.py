@@ -13,7 +13,8 @@ from statistics import median
 
 import numpy as np
 
-from rsopt.errors import InvalidInputError, MissingDependencyError, RsoptError, StorageError
+from rsopt.errors import InvalidInputError, MissingDependencyError, RsoptError
+from rsopt.files import replaced, write_parquet
 from rsopt.inversion import clamped_plug_in, solve_lower_bound
 from rsopt.problem import LowerBoundProblem
 from rsopt.registry import as_solver
@@ -142,17 +143,14 @@ class Comparison:
         target = Path(path)
         if target.suffix not in (".csv", ".parquet"):
             raise InvalidInputError(f"Comparisons are written as .csv or .parquet; found {target.name!r}.")
-        rows = [asdict(row) for row in self.rows]
-        try:
-            if target.suffix == ".csv":
-                with target.open("w", newline="") as stream:
-                    writer = csv.DictWriter(stream, [field.name for field in fields(ComparisonRow)])
-                    writer.writeheader()
-                    writer.writerows(rows)
-            else:
-                _write_parquet(rows, target)
-        except OSError as error:
-            raise StorageError(f"The comparison could not be written to {target}: {error.strerror}.") from error
+        names = [field.name for field in fields(ComparisonRow)]
+        if target.suffix == ".parquet":
+            write_parquet(target, {name: [getattr(row, name) for row in self.rows] for name in names}, "The comparison")
+            return
+        with replaced(target, "The comparison") as partial, partial.open("w", newline="", encoding="utf-8") as stream:
+            writer = csv.DictWriter(stream, names)
+            writer.writeheader()
+            writer.writerows(asdict(row) for row in self.rows)
 
     def plot(self, path: str | os.PathLike[str]) -> None:
         """Draw gap against time, log-log, one mark per solver and one panel per n, as a PNG.
@@ -265,12 +263,3 @@ def _summary(solver: str, n: int, rows: list[ComparisonRow]) -> SolverSummary:
         median(starts) if starts else math.nan, median(raw), max(raw), max(row.gap_polished for row in solved),
         median(row.build_seconds + row.solve_seconds for row in solved), median(row.evaluations for row in solved),
         max(given_up, default=math.nan))
-
-
-def _write_parquet(rows: list[dict[str, object]], target: Path) -> None:
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ImportError as error:
-        raise MissingDependencyError.of("Writing Parquet", "pyarrow", "parquet") from error
-    parquet.write_table(pyarrow.Table.from_pylist(rows), target)

@@ -8,7 +8,8 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
-from rsopt.errors import InvalidInputError, MissingDependencyError, StorageError
+from rsopt.errors import InvalidInputError, MissingDependencyError
+from rsopt.files import replaced
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -68,10 +69,8 @@ def save_gaps(path: Path, rows: Sequence[ComparisonRow]) -> None:
                                       label="median starting point\nthat rsopt offers")[0])
     figure.legend(handles=handles, loc="outside right center", frameon=False,
                   title="large mark: median\nsmall mark: one problem\n", alignment="left", labelspacing=0.8)
-    try:
-        figure.savefig(path, dpi=130)
-    except OSError as error:
-        raise StorageError(f"The plot could not be written to {path}: {error.strerror}.") from error
+    with replaced(path, "The plot") as partial:
+        figure.savefig(partial, format="png", dpi=130)
 
 
 def _draw_panel(panel: Axes, n: int, rows: Sequence[ComparisonRow], solvers: Sequence[str]) -> None:

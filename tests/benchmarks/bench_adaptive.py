@@ -43,8 +43,9 @@ import pytest
 
 from rsopt.counts import Counts
 from rsopt.functionals import ProbitMargin
-from rsopt.sequential.adaptive import TargetRadii, Verdict
-from rsopt.sequential.levels import Question, level_for_radius, level_reached, upper_limit
+from rsopt.question import Question, level_for_radius
+from rsopt.sequential.adaptive import TargetRadii, TargetState
+from rsopt.sequential.levels import level_reached, upper_limit
 from rsopt.sequential.looks import Looks
 from rsopt.sequential.planning import Regions
 from rsopt.sequential.policy import LookResult, PlannedLook
@@ -87,7 +88,7 @@ def level(radius: float) -> float:
 
 @cache
 def region(radius: float, alpha: float) -> Regions:
-    return Regions(3, level(radius), G, T, alpha)
+    return Regions(3, level(radius), Question(SIGMA, G, statistic=T, alpha=alpha))
 
 
 def exact(x1: Votes, x2: Votes, n: int, radius: float, alpha: float) -> Mask:
@@ -105,19 +106,19 @@ def two_way(x1: Votes, x2: Votes, n: int, radius: float, alpha: float) -> Mask:
     return np.asarray(G.value(low, high) >= level(radius))
 
 
-def followed(policy: TargetRadii, path: Sequence[Votes], image: int) -> tuple[int, dict[float, Verdict]]:
+def followed(policy: TargetRadii, path: Sequence[Votes], image: int) -> tuple[int, dict[float, TargetState]]:
     """Samples of one image and what they decide; every look tries the open targets, one proof each."""
     taken: list[LookResult] = []
     while (planned := policy.next_look(taken)) is not None:
         counts = Counts(tuple(path[len(taken)][image].tolist()), 0)
-        known, best = policy.verdicts(taken), -np.inf
+        known, best = policy.states(taken), -np.inf
         for radius, wanted in zip(policy.radii, policy.levels, strict=True):
-            if known[radius] is Verdict.OPEN:
-                if not level_reached(counts, wanted, G, T, planned.alpha):
+            if known[radius] is TargetState.OPEN:
+                if not level_reached(counts, wanted, Question(SIGMA, G, statistic=T, alpha=planned.alpha)):
                     break
                 best = wanted
         taken.append(LookResult(planned.n, planned.alpha, best, np.inf, 0.0, counts))
-    return taken[-1].n, policy.verdicts(taken)
+    return taken[-1].n, policy.states(taken)
 
 
 def print_policy(votes: Votes, seeds: Sequence[int]) -> None:
@@ -131,7 +132,7 @@ def print_policy(votes: Votes, seeds: Sequence[int]) -> None:
             path = drawn(votes, sizes, seed)
             found = [followed(policy, path, image) for image in range(len(votes))]
             spent.append(np.mean([n for n, _ in found]))
-            lost.append([sum(verdicts[radius] is Verdict.REACHED for _, verdicts in found)
+            lost.append([sum(verdicts[radius] is TargetState.REACHED for _, verdicts in found)
                          - int(exact(votes[:, 0], votes[:, 1:].max(axis=1), MOST, radius, ALPHA).sum())
                          for radius in radii])
         factors = [MOST / mean for mean in spent]

@@ -30,7 +30,8 @@ from places import SUPPORT
 from small_run import CHUNK, facts
 from torch import nn
 
-from rsopt.runs.certify import STORE
+from rsopt.question import Question
+from rsopt.runs.folder import STORE
 from rsopt.runs.run import Run
 from rsopt.runs.store import Store
 from rsopt.runs.task import Task
@@ -208,7 +209,7 @@ def held(queued: int, finished: int) -> None:
             return super().wait()
 
     before = resident()
-    task = Task(sigma=0.5, policy=FixedSamples(CHUNK, 0.01), n0=CHUNK)
+    task = Task(Question(0.5), FixedSamples(CHUNK, 0.01), n0=CHUNK)
     labels = dict.fromkeys(range(queued), 0)
     with (tempfile.TemporaryDirectory() as folder, Store.open(Path(folder) / STORE, facts()) as store,
           Stopping(Unlogged(uniform(), 2), keyed_image) as executor):

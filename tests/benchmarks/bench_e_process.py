@@ -21,7 +21,8 @@ import pytest
 
 from rsopt.counts import Counts
 from rsopt.functionals import ProbitMargin
-from rsopt.sequential.adaptive import Question, TargetRadii
+from rsopt.question import Question
+from rsopt.sequential.adaptive import TargetRadii
 from rsopt.sequential.e_process import DirichletMixture, e_process_bound
 from rsopt.sequential.levels import level_reached
 from rsopt.sequential.looks import Looks
@@ -87,7 +88,7 @@ def until_proven(radius: float, rows: list[tuple[int, Votes]]) -> dict[str, list
     statistic = Studentized()
 
     def exact(counts: Counts, alpha: float) -> bool:
-        return level_reached(counts, level, PROBIT, statistic, alpha)
+        return level_reached(counts, level, Question(SIGMA, PROBIT, statistic=statistic, alpha=alpha))
 
     found: dict[str, list[int]] = {}
     for label, votes in rows:

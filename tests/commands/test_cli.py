@@ -16,8 +16,8 @@ from command_line import RSOPT, refused, run
 import rsopt
 from rsopt.commands.cli import COMMANDS
 from rsopt.errors import StorageError
-from rsopt.runs.certify import STORE
-from rsopt.runs.records import Outcome
+from rsopt.runs.folder import STORE
+from rsopt.runs.records import InputOutcome
 from rsopt.runs.store import Store
 
 
@@ -74,7 +74,7 @@ def test_bound_for_people() -> None:
     ((5, 4, 3, "--statistic", "plug"), "There is no statistic named 'plug'."),
     ((5, 4, 3, "--solver", "scip"), "There is no solver named 'scip'. Did you mean 'scipy'?"),
     ((5, 4, 3, "--sigma", -1), "sigma must be a positive number"),
-    ((90, 4, 3, "--output", "/nowhere/at/all.json"), "could not be written to /nowhere/at/all.json"),
+    ((90, 4, 3, "--output", "/dev/null/all.json"), "The certificate /dev/null/all.json cannot be written: File exists"),
 ])
 def test_bad_input_to_bound_is_one_line_and_status_2(arguments: tuple[object, ...], text: str) -> None:
     assert text in refused("bound", *arguments)
@@ -161,7 +161,7 @@ def finished_inputs(folder: Path) -> int:
     """How many inputs the run in a folder has finished so far, asked while it is at work."""
     try:
         with Store.read(folder / "out" / STORE) as store:
-            return len(store.all(Outcome))
+            return len(store.all(InputOutcome))
     except StorageError:
         return 0  # it is just being made
 

@@ -11,6 +11,15 @@ import pytest
 import torch
 from command_line import MODULE, refused, run
 
+from rsopt.question import Question
+from rsopt.runs.certify import certify
+from rsopt.runs.folder import STORE
+from rsopt.runs.inputs import Inputs
+from rsopt.runs.store import facts_of
+from rsopt.runs.task import Task
+from rsopt.sequential.policy import FixedSamples
+from rsopt.smoothing import SmoothedClassifier, load_model
+
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -142,3 +151,34 @@ def test_a_folder_that_is_a_file(place: Path) -> None:
     (place / "taken").write_text("")
     text = refused_late("--model", "own_models:build", "--data", "data.npz", "--output", "taken")
     assert "cannot be written" in text
+
+
+def test_one_seed_gives_one_sample_from_python_and_on_the_command_line(place: Path) -> None:
+    """No chunk is said anywhere: the defaults are the same."""
+    options = ("--sigma", 0.3, "--n", 450, "--n0", 90, "--alpha", 0.01, "--seed", 5)
+    result = run("certify", "--model", "own_models:fixed", "--data", "data.npz", *options, "--output", "told")
+    assert result.exit_code == 0, result.output
+    images, task = np.load("data.npz")["images"], Task(Question(0.3), FixedSamples(450, 0.01), n0=90)
+    smoothed = SmoothedClassifier(load_model("own_models:fixed"), 0.3, 3)
+    rows = certify(smoothed, Inputs(torch.from_numpy(images), [0, 1, 2, 2], range(4)), task, seed=5,
+                   output=place / "library")
+    assert table(place / "told") == table(place / "library")
+    for row in rows:
+        found = smoothed.certify(images[row.idx], n=450, n0=90, alpha=0.01, seed=5, index=row.idx)
+        assert (found.predict, found.bound.counts.votes, found.radius) == (row.top, row.counts, row.radius())
+        assert found.bound.lower == row.bounds["rsopt"].lower
+
+
+@pytest.mark.parametrize(("first", "chunk"), [(("--chunk", 30), 30), ((), 200), (("--target-radius", 0.1), 50)])
+def test_a_run_keeps_the_chunk_it_was_begun_with(first: tuple[object, ...], chunk: int, place: Path) -> None:
+    model = ("certify", "--model", "own_models:fixed", "--data", "data.npz", "--inputs", 1, *SMALL[:-2])
+    begun = run(*model, *first, "--output", "kept")
+    assert begun.exit_code == 0, begun.output
+    again = [option for option in first if option not in ("--chunk", 30)]
+    result = run(*model, *again, "--output", "kept")
+    assert result.exit_code == 0, result.output
+    assert "Going on with a run that has 1 finished inputs" in result.stdout
+    assert facts_of(place / "kept" / STORE)["sampling.chunk"] == chunk
+    if not again:
+        assert f"sampling.chunk is {chunk} there and 77 here." in refused_late(
+            *model[1:], "--output", "kept", "--chunk", 77)

@@ -68,8 +68,8 @@ def test_what_has_no_meaning_is_refused_in_one_line(tmp_path: Path, arguments: t
     assert not list(tmp_path.iterdir())
 
 
-def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+def test_a_plot_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     result = run(*SMALL, "--output", str(tmp_path / "file" / "widths.png"))
     assert result.exit_code == 2
-    assert "cannot be made" in result.stderr
+    assert "widths.png cannot be written" in result.stderr

@@ -14,9 +14,10 @@ from small_run import work
 
 import rsopt
 from rsopt.errors import InvalidInputError
-from rsopt.runs.certify import STORE
+from rsopt.question import Question
+from rsopt.runs.folder import STORE
 from rsopt.runs.logs import CohenLog, read_log
-from rsopt.runs.recertify import Question, recertify
+from rsopt.runs.recertify import recertify
 from rsopt.runs.records import Fact, Session
 from rsopt.runs.rows import stored_rows
 from rsopt.runs.store import Store
@@ -37,7 +38,7 @@ def test_whole_vectors_get_the_librarys_bounds(tmp_path: Path) -> None:
     log.write_text("\n".join(SHARED.read_text().splitlines()[:13]) + "\n")
     result = run("recertify", log, "--sigma", 0.25, "--jobs", 1)
     assert result.exit_code == 0, result.output
-    lines = table(tmp_path / "published.rsopt")
+    lines = table(tmp_path / "published.csv.rsopt")
     inputs = read_log(log, top=None, cohen=None)
     assert len(lines) == len(inputs) == 12
     for line, source in zip(lines, inputs, strict=True):
@@ -46,7 +47,7 @@ def test_whole_vectors_get_the_librarys_bounds(tmp_path: Path) -> None:
         assert float(line["lower"]) == bound.lower
         assert float(line["radius"]) == bound.radius(sigma=0.25)
         assert int(line["correct"]) == int(bound.lower > 0)
-    assert run("verify", tmp_path / "published.rsopt").stdout.endswith("12 of 12 proofs hold.\n")
+    assert run("verify", tmp_path / "published.csv.rsopt").stdout.endswith("12 of 12 proofs hold.\n")
 
 
 def test_equal_votes_are_proven_once_and_processes_change_nothing(tmp_path: Path) -> None:
@@ -105,7 +106,7 @@ def test_cohens_log_end_to_end(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert "This log holds no counts." in result.stdout
     assert "the exact bound is Cohen's own" in " ".join(result.stdout.split())
-    lines = table(tmp_path / "cohen.rsopt")
+    lines = table(tmp_path / "cohen.tsv.rsopt")
     assert [line["predict"] for line in lines] == ["3", "-1", "1"]
     assert [line["correct"] for line in lines] == ["1", "0", "0"]
     for line in (lines[0], lines[2]):
@@ -115,16 +116,105 @@ def test_cohens_log_end_to_end(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("text", "told"), [
     ("", "has no lines below its header"), ("label,c0,c1\n", "has no lines below its header"),
-    ("label,c0,c1\n0,5,x\n", "line 2: could not convert string to float: 'x'"),
+    ("label,c0,c1\n0,5,x\n", "line 2: 'x' is no count."), ("label,c0,c1\n0,5,1_0\n", "line 2: '1_0' is no count."),
+    ("label,c0,c1\n0,5,inf\n", "line 2: 'inf' is no count."), ("label,c0,c1\n0,5,1e400\n", "'1e400' is no count."),
+    ("label,c0,c1\n0,5,nan\n", "line 2: 'nan' is no count."), ("label,c0,c1\n0,5,\n", "line 2: '' is no count."),
+    (f"label,c0,c1\n0,5,{'9' * 5000}\n", "9' is no count."),
+    ("label,c0,c1\nx,5,1\n", "line 2: label 'x' is no whole number."),
+    ("idx,label,c0,c1\n-1,0,5,1\n", "line 2: idx -1 is no number of an input"),
+    ("idx,label,c0,c1\n3,0,5,1\n4,0,5,1\n3,0,5,1\n", "line 4: input 3 stands in line 2 already."),
+    ("label,c0,c1\n0,5,1\n0,5,1", "line 3: the line does not end, so the file may be cut off"),
+    ("label,c0,c1\n0,5,1\n0,5\n", "line 3: it has 2 cells, and the header has 3."),
+    ("label,c0,c1\n0,5,1,7\n", "line 2: it has 4 cells, and the header has 3."),
+    ("label,c0,c0\n0,5,1\n", "has more than one column 'c0'."),
+    ("0,5,1\n0,6,1\n", "has no header: its first line is '0,5,1'."),
+    ('label,c0,c1\n0,"5,1\n', "line 2: unexpected end of data."),
     ("label,c0,c1\n0,5,1.5\n", "line 2: '1.5' is no count."),
     ("label,c0,c1\n0,5,-1\n", "line 2: '-1' is no count."),
     ("label,c0,c1\n2,5,1\n", "line 2: the certified class 2 is no class: there are 2"),
-    ("label,c0,c1\n0,5\n", "line 2: float() argument must be"),
+    ("label,c0,c1\n0,5\n", "line 2: it has 2 cells, and the header has 3."),
     ("label,c0,c2\n0,5,1\n", "the count columns must be numbered 0 to 1"),
     ("label,votes\n0,5\n", "has neither count columns (c0, c1, …) nor predict and radius")])
 def test_logs_without_meaning(text: str, told: str, tmp_path: Path) -> None:
     (tmp_path / "log.csv").write_text(text)
     assert told in refused("recertify", tmp_path / "log.csv", "--sigma", 1)
+
+
+def test_padded_headers_and_cells_are_read(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("label , c0, c1 \r\n\r\n0, 5 , 1\r\n")
+    (line,) = read_log(tmp_path / "log.csv", top=None, cohen=None)
+    assert (line.top, line.counts) == (0, (5, 1))
+
+
+def test_counts_of_many_classes_are_one_cell(tmp_path: Path) -> None:
+    votes = [1000, *[7] * 69_999]
+    (tmp_path / "log.tsv").write_text(f"top\tcounts\n0\t{','.join(map(str, votes))}\n")
+    (line,) = read_log(tmp_path / "log.tsv", top=None, cohen=None)
+    assert list(line.counts) == votes
+
+
+@pytest.mark.parametrize("cut", range(1, 23))
+def test_a_log_that_is_cut_off_anywhere_is_refused(cut: int, tmp_path: Path) -> None:
+    (tmp_path / "log.tsv").write_text(("idx\tlabel\tpredict\tradius\tcorrect\ttime\n"
+                                       "20\t3\t3\t0.531\t1\t0:00:01\n40\t4\t4\t0.123\t1\t0:00:01\n")[:-cut])
+    with pytest.raises(InvalidInputError, match="line 3: "):
+        read_log(tmp_path / "log.tsv", top=None, cohen=CohenLog(0.5, 1000, 0.001))
+
+
+def test_radii_in_single_precision_give_their_counts() -> None:
+    log = CohenLog(0.25, 100_000, 0.001)
+    for x1 in (51_000, 61_234, 99_990, 100_000):
+        radius = np.float32(0.25 * special.ndtri(clopper_pearson_lower(x1, 100_000, 0.001)))
+        assert log.top_count(repr(float(radius))) == log.top_count(str(radius)) == x1
+
+
+def test_two_logs_never_share_a_folder(tmp_path: Path) -> None:
+    for name, votes in (("sigma_0.25", "90,5,5"), ("sigma_0.50", "80,10,10")):
+        (tmp_path / name).write_text(f"idx,label,c0,c1,c2\n7,0,{votes}\n")
+        assert run("recertify", tmp_path / name, "--sigma", 0.25, "--jobs", 1).exit_code == 0
+    lines = [table(tmp_path / f"{name}.rsopt") for name in ("sigma_0.25", "sigma_0.50")]
+    assert [line["counts"] for (line,) in lines] == ["90,5,5", "80,10,10"]
+    (tmp_path / "other.csv").write_text("idx,label,c0,c1,c2\n8,0,90,5,5\n")
+    folder = tmp_path / "sigma_0.25.rsopt"
+    assert refused("recertify", tmp_path / "other.csv", "--sigma", 0.25, "--output", folder) == (
+        f"{folder / 'certificates'} holds proofs of another run: 000007.json is of none of these inputs. Choose "
+        "another folder, or remove what is in this one.")
+    assert table(folder) == lines[0]
+    assert run("verify", folder).stdout.endswith("1 of 1 proofs hold.\n")
+    # The same log again is no other log, and where it has come to abstain no earlier proof is left.
+    (tmp_path / "sigma_0.25").write_text("idx\tlabel\tpredict\tradius\n7\t0\t-1\t0.0\n")
+    assert run("recertify", tmp_path / "sigma_0.25", "--sigma", 0.25, "--n", 100).exit_code == 0
+    assert list((folder / "certificates").iterdir()) == []
+
+
+def test_a_run_and_a_log_never_share_a_folder(tmp_path: Path) -> None:
+    work(tmp_path / "run")
+    log = tmp_path / "run" / "table.tsv"
+    before = log.read_text()
+    assert "holds a run of rsopt certify, whose table would be lost" in refused(
+        "recertify", log, "--sigma", 0.5, "--output", tmp_path / "run")
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "table.tsv").write_text(before)
+    assert "table.tsv, from which it is made. Choose another place." in refused(
+        "recertify", tmp_path / "own" / "table.tsv", "--sigma", 0.5, "--output", tmp_path / "own")
+    assert (tmp_path / "own" / "table.tsv").read_text() == log.read_text() == before
+
+
+def test_exports_never_cost_the_run_or_another(tmp_path: Path) -> None:
+    work(tmp_path / "run")
+    store = tmp_path / "run" / STORE
+    before = store.read_bytes()
+    for kind in ("tsv", "cohen", "parquet"):
+        assert "would overwrite" in refused("export", tmp_path / "run", store, "--format", kind)
+    assert "would overwrite" in refused("export", store, tmp_path / "run" / ".." / "run" / STORE)
+    assert "would overwrite" in refused("report", tmp_path / "run", "--output", store)
+    work(tmp_path / "second")
+    assert "is a database" in refused("export", tmp_path / "run", tmp_path / "second" / STORE)
+    (tmp_path / "proofs").mkdir()
+    (tmp_path / "proofs" / "000099.json").write_text("{}")
+    assert "000099.json is of none of these inputs" in refused("export", tmp_path / "run", tmp_path / "proofs",
+                                                               "--format", "proofs")
+    assert store.read_bytes() == before
 
 
 def test_an_absent_log_and_an_impossible_radius(tmp_path: Path) -> None:

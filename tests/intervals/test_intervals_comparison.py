@@ -40,7 +40,7 @@ def test_rows_of_the_table_and_the_picture(tmp_path):
     assert picture.shape[0] > 500
     assert np.unique(picture[..., :3].reshape(-1, 3), axis=0).shape[0] > 50
     with pytest.raises(StorageError, match="cannot be written"):
-        save_width_plot(tmp_path / "absent" / "widths.png", rows, sizes, law="unsure", alpha=0.01)
+        save_width_plot(tmp_path / "widths.png" / "widths.png", rows, sizes, law="unsure", alpha=0.01)
 
 
 def test_bad_input_is_named():

@@ -22,21 +22,23 @@ import rsopt
 from rsopt.commands.stopping import parsed_share
 from rsopt.counts import Counts
 from rsopt.errors import InvalidInputError, StorageError
-from rsopt.runs.certify import STORE, TABLE, certify, stored_proofs
+from rsopt.methods import CLOPPER_PEARSON, COHEN, METHODS, OWN, SOFT_MARGIN, SOFT_PROBIT
+from rsopt.question import Question
+from rsopt.runs.certify import certify
 from rsopt.runs.compare import compare_runs
 from rsopt.runs.decisions import decided, spent
-from rsopt.runs.export import write_parquet
+from rsopt.runs.export import write_parquet_table
+from rsopt.runs.folder import STORE, TABLE
 from rsopt.runs.overview import Overview
-from rsopt.runs.records import BoundRow, Look
+from rsopt.runs.proofs import stored_proofs
+from rsopt.runs.records import ESTIMATION, BoundRow, Look
 from rsopt.runs.savings import savings
 from rsopt.runs.soft_outputs import SoftOutputs
 from rsopt.runs.store import Store
 from rsopt.runs.task import Task
 from rsopt.runs.verification import check_text
-from rsopt.runs.work import CLOPPER_PEARSON, COHEN, ESTIMATION, METHODS, OWN, SOFT_MARGIN, SOFT_PROBIT
 from rsopt.runs.workers.crew import CrewExecutor
 from rsopt.sequential.adaptive import Precision, TargetRadii
-from rsopt.sequential.levels import Question
 from rsopt.sequential.looks import Looks
 from rsopt.sequential.policy import FixedSamples
 from rsopt.smoothing import Softmax, Stream
@@ -45,7 +47,7 @@ ALPHA = 0.01
 ASKED = Question(SIGMA)
 LOOKS = Looks(1020, ALPHA, chunk=CHUNK, spending="linear")
 TARGETS = TargetRadii((0.1, 0.4), ASKED, LOOKS)
-TASKS = {"targets": Task(SIGMA, TARGETS, n0=60), "precision": Task(SIGMA, Precision(0.6, ASKED, LOOKS), n0=60)}
+TASKS = {"targets": Task(ASKED, TARGETS, n0=60), "precision": Task(ASKED, Precision(0.6, ASKED, LOOKS), n0=60)}
 
 
 def stored_looks(folder: Path, idx: int) -> list[Look]:
@@ -72,8 +74,8 @@ def test_a_run_takes_the_looks_of_its_policy_and_reports_the_best(task: Task, tm
         assert {method: bound.lower for method, bound in row.bounds.items()} == {
             method: max(found) for method, found in lower.items()}
         best = looks[lower[OWN].index(max(lower[OWN]))]
-        assert row.evidence is not None
-        assert (row.evidence.n, row.evidence.alpha, row.evidence.x1) == (best.n, best.alpha, best.counts[row.top])
+        assert row.reported is not None
+        assert (row.reported.n, row.reported.alpha, row.reported.x1) == (best.n, best.alpha, best.counts[row.top])
         assert (row.looks, row.n, row.saved) == (len(looks), looks[-1].n, 1020 - looks[-1].n)
     with Store.read(tmp_path / STORE) as store:
         for row in rows:
@@ -82,7 +84,7 @@ def test_a_run_takes_the_looks_of_its_policy_and_reports_the_best(task: Task, tm
         proofs = dict(stored_proofs(store))
     for row in rows:
         if row.radius() > 0.0:
-            assert f"is at least {row.bounds[OWN].lower:.6f} at alpha {row.evidence.alpha:g}" in check_text(
+            assert f"is at least {row.bounds[OWN].lower:.6f} at alpha {row.reported.alpha:g}" in check_text(
                 proofs[f"{row.idx:06d}"])
 
 
@@ -120,7 +122,7 @@ class Killed(KeyedExecutor):
         return super().wait()
 
 looks = Looks(1020, 0.01, chunk=CHUNK, spending="linear")
-work(Path(sys.argv[1]), Killed(), task=Task(SIGMA, TargetRadii((0.1, 0.4), Question(SIGMA), looks), n0=60))
+work(Path(sys.argv[1]), Killed(), task=Task(Question(SIGMA), TargetRadii((0.1, 0.4), Question(SIGMA), looks), n0=60))
 """
 
 
@@ -164,10 +166,10 @@ def test_the_table_tells_samples_and_savings(tmp_path: Path) -> None:
     assert found.factor == found.fixed / found.spent > 1.5
     from pyarrow import parquet
 
-    write_parquet(tmp_path / "table.parquet", rows, {"stopping": TARGETS.facts()})
+    write_parquet_table(tmp_path / "table.parquet", rows, {"stopping": TARGETS.facts()})
     columns = parquet.read_table(tmp_path / "table.parquet").to_pydict()
     assert columns["saved"] == [row.saved for row in rows]
-    assert columns["look.alpha"] == [row.evidence.alpha for row in rows]
+    assert columns["look.alpha"] == [row.reported.alpha for row in rows]
 
 
 def test_every_input_is_reached_out_of_reach_or_undecided(tmp_path: Path) -> None:
@@ -190,15 +192,15 @@ def test_baselines_are_charged_at_the_look_that_is_reported(tmp_path: Path) -> N
     certified = [row for row in rows if row.radius() > 0.0]
     for method, baseline in ((COHEN, rsopt.baselines.cohen),
                              (CLOPPER_PEARSON, rsopt.baselines.two_way_clopper_pearson)):
-        for row, factor in zip(certified, savings(rows, method, ALPHA, "probit").factors, strict=True):
-            look = row.evidence
+        for row, factor in zip(certified, savings(rows, method, TASKS["targets"].question).factors, strict=True):
+            look = row.reported
             alone = baseline([look.x1, look.x2, look.n - look.x1 - look.x2], 0, alpha=look.alpha).lower
             assert (factor > 1.0) == (alone < row.bounds[OWN].lower)
 
 
 def test_runs_are_compared_at_the_targets(tmp_path: Path) -> None:
     work(tmp_path / "adaptive", task=TASKS["targets"])
-    work(tmp_path / "fixed", task=Task(SIGMA, FixedSamples(1020, ALPHA), n0=60))
+    work(tmp_path / "fixed", task=Task(Question(SIGMA), FixedSamples(1020, ALPHA), n0=60))
     found = compare_runs(Overview.read(tmp_path / "adaptive"), Overview.read(tmp_path / "fixed"))
     assert [share.radius for share in found.shares] == [0.1, 0.4]
     assert found.samples[0] < found.samples[1] == 4 * 1080
@@ -207,31 +209,31 @@ def test_runs_are_compared_at_the_targets(tmp_path: Path) -> None:
 
 def test_a_run_that_asked_something_else_is_refused(tmp_path: Path) -> None:
     work(tmp_path, task=TASKS["targets"])
-    other = Task(SIGMA, TargetRadii((0.1, 0.3), ASKED, LOOKS), n0=60)
+    other = Task(Question(SIGMA), TargetRadii((0.1, 0.3), ASKED, LOOKS), n0=60)
     with pytest.raises(StorageError, match=r'"radii": \[0\.1, 0\.4\].* there and .*"radii": \[0\.1, 0\.3\].* here'):
         work(tmp_path, task=other)
 
 
 @pytest.mark.parametrize(("build", "text"), [
-    (lambda: Task(0.25, TARGETS), r"asks about Question\(sigma=0.5, .*the task about Question\(sigma=0.25"),
-    (lambda: Task(SIGMA, TARGETS, functional="margin"), "functional='probit'"),
-    (lambda: Task(SIGMA, FixedSamples(9)), "nothing can be certified with fewer than 10 samples"),
-    (lambda: Task(SIGMA, FixedSamples(6, 0.01)), "nothing can be certified with fewer than 7 samples")])
+    (lambda: Task(Question(0.25), TARGETS), r"asks about Question\(sigma=0.5, .*the task about Question\(sigma=0.25"),
+    (lambda: Task(Question(SIGMA, "margin"), TARGETS), r"functional=ProbitMargin\(\)"),
+    (lambda: Task(Question(SIGMA), FixedSamples(9)), "nothing can be certified with fewer than 10 samples"),
+    (lambda: Task(Question(SIGMA), FixedSamples(6, 0.01)), "nothing can be certified with fewer than 7 samples")])
 def test_tasks_that_contradict_themselves_are_refused(build, text: str) -> None:
     with pytest.raises(InvalidInputError, match=text):
         build()
 
 
 def test_looks_within_chunks_are_refused_before_sampling(tmp_path: Path) -> None:
-    task = Task(SIGMA, TargetRadii((0.1,), ASKED, Looks(1000, ALPHA, chunk=30)), n0=60)
+    task = Task(Question(SIGMA), TargetRadii((0.1,), ASKED, Looks(1000, ALPHA, chunk=30)), n0=60)
     with pytest.raises(InvalidInputError, match=r"first look is at 30 samples; .* a chunk is 50 samples here"):
         work(tmp_path, task=task)
 
 
 def test_soft_outputs_are_bounded_at_the_level_of_the_last_look(tmp_path: Path) -> None:
     policy = TargetRadii((0.05, 0.5), ASKED, Looks(640, ALPHA, chunk=64, growth=2.0))
-    plain = certify(classifier(), inputs(), Task(SIGMA, policy, n0=50), seed=3, output=tmp_path / "votes")
-    rows = certify(classifier(), inputs(), Task(SIGMA, policy, n0=50, soft=SoftOutputs("softmax", 0.3)), seed=3,
+    plain = certify(classifier(), inputs(), Task(ASKED, policy, n0=50), seed=3, output=tmp_path / "votes")
+    rows = certify(classifier(), inputs(), Task(ASKED, policy, n0=50, soft=SoftOutputs("softmax", 0.3)), seed=3,
                    output=tmp_path / "soft")
     assert [(row.counts, row.radius(), row.looks) for row in rows] == [
         (row.counts, row.radius(), row.looks) for row in plain]

@@ -16,14 +16,19 @@ from small_run import CHUNK, LABELS, SIGMA, TASK, KeyedExecutor, chunk_votes, fa
 
 import rsopt
 from rsopt.errors import InvalidInputError, ModelError, RsoptError, StorageError, UnknownNameError
-from rsopt.runs.certify import STORE, TABLE, Inputs, certify, stored_certificates, stored_proofs
-from rsopt.runs.records import Look, Outcome
+from rsopt.methods import CLOPPER_PEARSON, COHEN, OWN, SOFT_MARGIN, SOFT_PROBIT
+from rsopt.question import Question
+from rsopt.runs.certify import certify
+from rsopt.runs.folder import CERTIFICATES, STORE, TABLE
+from rsopt.runs.inputs import Inputs
+from rsopt.runs.proofs import stored_certificates, stored_proofs
+from rsopt.runs.records import InputOutcome, Look
 from rsopt.runs.run import Run
 from rsopt.runs.soft_outputs import SoftOutputs
 from rsopt.runs.store import Store
 from rsopt.runs.task import Task
 from rsopt.runs.verification import check_text
-from rsopt.runs.work import CLOPPER_PEARSON, COHEN, OWN, SOFT_MARGIN, SOFT_PROBIT, InputFailed
+from rsopt.runs.work import InputFailed
 from rsopt.sequential.policy import FixedSamples, LookResult, PlannedLook
 from rsopt.smoothing import SmoothedClassifier, Softmax, Stream
 
@@ -34,7 +39,7 @@ def lines(folder: Path) -> list[dict[str, str]]:
 
 
 def test_rows_are_the_bounds_on_the_sampled_votes(tmp_path: Path) -> None:
-    task = Task(SIGMA, FixedSamples(300, 0.01), n0=50)
+    task = Task(Question(SIGMA), FixedSamples(300, 0.01), n0=50)
     model = classifier()
     rows = certify(model, inputs(), task, seed=3, output=tmp_path)
     for idx, row in enumerate(rows):
@@ -53,7 +58,7 @@ def test_rows_are_the_bounds_on_the_sampled_votes(tmp_path: Path) -> None:
 
 
 def test_table_reads_like_cohens_logs(tmp_path: Path) -> None:
-    rows = certify(classifier(), inputs([0, 1, 1, 2]), Task(SIGMA, FixedSamples(300, 0.01), n0=50), seed=3,
+    rows = certify(classifier(), inputs([0, 1, 1, 2]), Task(Question(SIGMA), FixedSamples(300, 0.01), n0=50), seed=3,
                    output=tmp_path)
     head = (tmp_path / TABLE).read_text().splitlines()[0].split("\t")
     assert head[:6] == ["idx", "label", "predict", "radius", "correct", "time"]
@@ -68,7 +73,8 @@ def test_table_reads_like_cohens_logs(tmp_path: Path) -> None:
 
 
 def test_label_mode_certifies_the_label_and_draws_no_selection(tmp_path: Path) -> None:
-    rows = certify(classifier(), inputs([0, 1, 1, 2]), Task(SIGMA, FixedSamples(300, 0.01)), seed=3, output=tmp_path)
+    task = Task(Question(SIGMA), FixedSamples(300, 0.01))
+    rows = certify(classifier(), inputs([0, 1, 1, 2]), task, seed=3, output=tmp_path)
     assert [row.top for row in rows] == [0, 1, 1, 2]
     assert {row.chosen for row in rows} == {"label"}
     assert {row.n0 for row in rows} == {0}
@@ -77,16 +83,16 @@ def test_label_mode_certifies_the_label_and_draws_no_selection(tmp_path: Path) -
 
 
 def test_an_input_gets_the_same_samples_whatever_is_certified_beside_it(tmp_path: Path) -> None:
-    task = Task(SIGMA, FixedSamples(300, 0.01), n0=50)
+    task = Task(Question(SIGMA), FixedSamples(300, 0.01), n0=50)
     every = certify(classifier(), inputs(), task, seed=3, output=tmp_path / "all")
     some = certify(classifier(), inputs(chosen=[3, 1]), task, seed=3, output=tmp_path / "some")
     assert [row.counts for row in some] == [every[1].counts, every[3].counts]
 
 
 def test_soft_outputs_are_bounded_beside_the_votes(tmp_path: Path) -> None:
-    plain, soft = Task(SIGMA, FixedSamples(300, 0.01), n0=50), SoftOutputs("softmax", 0.3)
+    plain, soft = Task(Question(SIGMA), FixedSamples(300, 0.01), n0=50), SoftOutputs("softmax", 0.3)
     votes = certify(classifier(), inputs(), plain, seed=3, output=tmp_path / "votes")
-    rows = certify(classifier(), inputs(), Task(SIGMA, FixedSamples(300, 0.01), n0=50, soft=soft), seed=3,
+    rows = certify(classifier(), inputs(), Task(Question(SIGMA), FixedSamples(300, 0.01), n0=50, soft=soft), seed=3,
                    output=tmp_path / "soft")
     with classifier().sampler(3) as sampler:
         blocks = [np.concatenate([block.rows for block in sampler.iter_scores(
@@ -104,7 +110,7 @@ def test_soft_outputs_are_bounded_beside_the_votes(tmp_path: Path) -> None:
     assert "soft_probit_radius" not in lines(tmp_path / "votes")[0]
     with Store.read(tmp_path / "soft" / STORE) as store:
         proofs = dict(stored_proofs(store))
-        assert set(stored_certificates(store)) == {name for name in proofs if "-" not in name}
+        assert set(dict(stored_certificates(store))) == {name for name in proofs if "-" not in name}
     for name, text in proofs.items():
         assert ("mean scores" in check_text(text)) == ("-soft-" in name)
 
@@ -119,11 +125,11 @@ class Failing(Linear):
 def test_an_input_that_the_model_cannot_take_stops_the_run_or_is_a_row(tmp_path: Path) -> None:
     points = torch.tensor([[1.0, 0.0], [-2.0, 0.0], [0.2, 0.1]])
     model = SmoothedClassifier(Failing(), 0.3, 3, chunk=50, batch=50, progress=False)
-    data, task = Inputs(points, [0, 1, 0], [0, 1, 2]), Task(0.3, FixedSamples(200, 0.01), n0=50)
+    data, task = Inputs(points, [0, 1, 0], [0, 1, 2]), Task(Question(0.3), FixedSamples(200, 0.01), n0=50)
     with pytest.raises(ModelError, match=r"Input 1: the model returned NaN or infinite scores"):
         certify(model, data, task, seed=0, output=tmp_path)
     with Store.read(tmp_path / STORE) as store:
-        assert [outcome.idx for outcome in store.all(Outcome)] == [0]
+        assert [outcome.idx for outcome in store.all(InputOutcome)] == [0]
     rows = certify(model, data, task, seed=0, output=tmp_path, stop_on_failure=False)
     assert [row.error[:7] for row in rows] == ["", "Input 1", ""]
     assert rows[0].correct()
@@ -142,7 +148,7 @@ def test_a_run_of_something_else_is_refused(change: dict[str, object], differenc
         model = classifier(chunk)
         with torch.no_grad():
             model.model.weight[0, 0] = weight
-        return certify(model, inputs(labels, chosen), Task(SIGMA, FixedSamples(n, 0.01), n0=50), seed=seed,
+        return certify(model, inputs(labels, chosen), Task(Question(SIGMA), FixedSamples(n, 0.01), n0=50), seed=seed,
                        output=tmp_path)
 
     begin()
@@ -152,14 +158,14 @@ def test_a_run_of_something_else_is_refused(change: dict[str, object], differenc
 
 
 @pytest.mark.parametrize(("build", "kind", "text"), [
-    (lambda: Task(SIGMA, FixedSamples(0)), InvalidInputError, "n must be a whole number of samples"),
-    (lambda: Task(SIGMA, FixedSamples(10_000_001)), InvalidInputError, "from 1 to 10,000,000"),
-    (lambda: Task(SIGMA, FixedSamples(10, 0.5)), InvalidInputError, "alpha must lie strictly between"),
-    (lambda: Task(SIGMA, FixedSamples(10), n0=0), InvalidInputError, "n0 must be at least 1"),
-    (lambda: Task(SIGMA, FixedSamples(10), functional="probat"), UnknownNameError, "Did you mean 'probit'?"),
-    (lambda: Task(SIGMA, FixedSamples(10), statistic="x"), UnknownNameError, "no statistic named 'x'"),
-    (lambda: Task(SIGMA, FixedSamples(10), solver="x"), UnknownNameError, "no solver named 'x'"),
-    (lambda: Task(SIGMA, FixedSamples(10, 0.45)), InvalidInputError, "the largest this statistic supports"),
+    (lambda: Task(Question(SIGMA), FixedSamples(0)), InvalidInputError, "n must be a whole number of samples"),
+    (lambda: Task(Question(SIGMA), FixedSamples(10_000_001)), InvalidInputError, "from 1 to 10,000,000"),
+    (lambda: Task(Question(SIGMA), FixedSamples(10, 0.5)), InvalidInputError, "alpha must lie strictly between"),
+    (lambda: Task(Question(SIGMA), FixedSamples(10), n0=0), InvalidInputError, "n0 must be at least 1"),
+    (lambda: Task(Question(SIGMA, "probat"), FixedSamples(10)), UnknownNameError, "Did you mean 'probit'?"),
+    (lambda: Task(Question(SIGMA, statistic="x"), FixedSamples(10)), UnknownNameError, "no statistic named 'x'"),
+    (lambda: Task(Question(SIGMA, solver="x"), FixedSamples(10)), UnknownNameError, "no solver named 'x'"),
+    (lambda: Task(Question(SIGMA), FixedSamples(10, 0.45)), InvalidInputError, "the largest this statistic supports"),
     (lambda: inputs([0, 1]), InvalidInputError, "There are 4 images and 2 labels."),
     (lambda: inputs(chosen=[]), InvalidInputError, "There are no inputs to certify."),
     (lambda: inputs(chosen=[4]), InvalidInputError, "Input 4 was asked for; the data set has 4")])
@@ -170,11 +176,11 @@ def test_what_has_no_meaning_is_refused_before_sampling(build, kind: type[RsoptE
 
 
 @pytest.mark.parametrize(("labels", "task", "text"), [
-    ([0, 0, 1, 3], Task(SIGMA, FixedSamples(10)), "Input 3 has label 3, which is no class: there are 3"),
-    ([0, None, 1, 2], Task(SIGMA, FixedSamples(10)), "Input 1 has no label. Give n0"),
-    (ANSWERS, Task(0.25, FixedSamples(10)), "The task has sigma 0.25 and the classifier 0.5."),
-    (ANSWERS, Task(SIGMA, FixedSamples(10), soft=SoftOutputs("maxsoft")), "no simplex map named 'maxsoft'"),
-    (ANSWERS, Task(SIGMA, FixedSamples(10), soft=SoftOutputs("sparsemax", 2.0)), "temperature belongs to")])
+    ([0, 0, 1, 3], Task(Question(SIGMA), FixedSamples(10)), "Input 3 has label 3, which is no class: there are 3"),
+    ([0, None, 1, 2], Task(Question(SIGMA), FixedSamples(10)), "Input 1 has no label. Give n0"),
+    (ANSWERS, Task(Question(0.25), FixedSamples(10)), "The task has sigma 0.25 and the classifier 0.5."),
+    (ANSWERS, Task(Question(SIGMA), FixedSamples(10), soft=SoftOutputs("maxsoft")), "no simplex map named 'maxsoft'"),
+    (ANSWERS, Task(Question(SIGMA), FixedSamples(10), soft=SoftOutputs("sparsemax", 2.0)), "temperature belongs to")])
 def test_inputs_and_tasks_that_do_not_fit(labels, task: Task, text: str, tmp_path: Path) -> None:
     with pytest.raises(RsoptError) as refused:
         certify(classifier(), inputs(labels), task, seed=0, output=tmp_path)
@@ -200,7 +206,7 @@ class Doubling:
 
 
 def test_several_looks_report_the_best_and_resume_in_the_middle(tmp_path: Path) -> None:
-    task = Task(SIGMA, Doubling(0.5), n0=60)
+    task = Task(Question(SIGMA), Doubling(0.5), n0=60)
 
     class Dying(KeyedExecutor):
         def wait(self):
@@ -228,9 +234,9 @@ def test_several_looks_report_the_best_and_resume_in_the_middle(tmp_path: Path) 
             baseline = [rsopt.baselines.cohen(look.counts, top=row.top, alpha=0.01 / 3.0).lower for look in looks]
             assert row.bounds[COHEN].lower == max(baseline)
             best = looks[lower.index(max(lower))]
-            assert row.evidence is not None
-            assert (row.evidence.n, row.evidence.alpha) == (best.n, 0.01 / 3.0)
-            assert row.evidence.x1 == best.counts[row.top]
+            assert row.reported is not None
+            assert (row.reported.n, row.reported.alpha) == (best.n, 0.01 / 3.0)
+            assert row.reported.x1 == best.counts[row.top]
             assert (row.looks, row.saved) == (len(looks), 400 - row.n)
     assert {row.n for row in rows} == {100, 200, 400}
 
@@ -244,7 +250,7 @@ def test_a_policy_that_looks_within_a_chunk_is_refused(first: int, text: str, tm
             return PlannedLook(first + 20 * len(taken), 0.001)
 
     with pytest.raises(InvalidInputError, match=text):
-        work(tmp_path, task=Task(SIGMA, Odd(0.5), n0=60))
+        work(tmp_path, task=Task(Question(SIGMA), Odd(0.5), n0=60))
 
 
 def test_failures_of_a_parallel_executor_hurt_their_input_alone(tmp_path: Path) -> None:
@@ -258,3 +264,11 @@ def test_failures_of_a_parallel_executor_hurt_their_input_alone(tmp_path: Path) 
         rows = Run(LABELS, TASK, Poisoned(shuffle=2), store, stop_on_failure=False).rows()
     assert [row.error for row in rows] == ["", "Input 3 is poisoned.", "", ""]
     assert [row.counts for row in rows if not row.error] == [row.counts for row in plain if row.idx != 3]
+
+
+def test_a_folder_with_proofs_of_other_inputs_is_refused_before_sampling(tmp_path: Path) -> None:
+    (tmp_path / CERTIFICATES).mkdir()
+    (tmp_path / CERTIFICATES / "000009.json").write_text("{}")
+    with pytest.raises(InvalidInputError, match=r"000009\.json is of none of these inputs"):
+        certify(classifier(), inputs(), Task(Question(SIGMA), FixedSamples(100, 0.01), n0=20), seed=3, output=tmp_path)
+    assert not (tmp_path / STORE).exists()

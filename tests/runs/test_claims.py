@@ -10,16 +10,19 @@ from pathlib import Path
 
 import pytest
 import small_run
-import test_cli
+from command_line import run
 from small_net import CLASSES, IMAGES, LABELS, SEED, SIGMA, Net
 
-from rsopt.runs.certify import STORE, Inputs, certify
-from rsopt.runs.claims import unproven_claims
+from rsopt.methods import OWN, SOFT_MARGIN, SOFT_PROBIT
+from rsopt.question import Question
+from rsopt.runs.certify import certify
+from rsopt.runs.folder import STORE
+from rsopt.runs.inputs import Inputs
 from rsopt.runs.records import BoundRow, CertificateRow, Look
 from rsopt.runs.soft_outputs import SoftOutputs
 from rsopt.runs.store import Store
 from rsopt.runs.task import Task
-from rsopt.runs.work import OWN, SOFT_MARGIN, SOFT_PROBIT
+from rsopt.runs.verification import unproven_claims
 from rsopt.sequential.adaptive import TargetRadii
 from rsopt.sequential.looks import Looks
 from rsopt.sequential.policy import FixedSamples
@@ -28,7 +31,7 @@ from rsopt.smoothing import SmoothedClassifier
 
 def soft_run(folder: Path, method: str, inputs: int = 2) -> None:
     classifier = SmoothedClassifier(Net(), SIGMA, CLASSES, chunk=50, batch=100, progress=False)
-    task = Task(SIGMA, FixedSamples(200, 0.01), n0=50, soft=SoftOutputs("softmax", 0.01, method))
+    task = Task(Question(SIGMA), FixedSamples(200, 0.01), n0=50, soft=SoftOutputs("softmax", 0.01, method))
     certify(classifier, Inputs(IMAGES, list(LABELS.values()), list(range(inputs))), task, seed=SEED, output=folder)
 
 
@@ -54,7 +57,8 @@ def alter(folder: Path, old: BoundRow | CertificateRow | Look, new: BoundRow | C
 @pytest.mark.parametrize("change", [{"functional": "margin"}, {"functional": "taylor-probit", "order": 5},
                                     {"statistic": "clopper-pearson"}, {"statistic": "plugin"}])
 def test_sound_runs_on_votes(change: dict[str, object], tmp_path: Path) -> None:
-    small_run.work(tmp_path, task=replace(small_run.TASK, **change))
+    task = small_run.TASK
+    small_run.work(tmp_path, task=Task(Question(small_run.SIGMA, **change), task.policy, task.n0))
     assert claims(tmp_path) == []
 
 
@@ -68,7 +72,7 @@ def test_a_sound_run_of_several_looks(tmp_path: Path) -> None:
 def test_sound_runs_on_scores(method: str, tmp_path: Path) -> None:
     soft_run(tmp_path, method)
     assert claims(tmp_path) == []
-    result = test_cli.run("verify", tmp_path)
+    result = run("verify", tmp_path)
     assert result.exit_code == 0, result.output
 
 
@@ -91,7 +95,7 @@ def test_reports_that_no_proof_gives(tmp_path: Path) -> None:
             (look, replace(look, n=300), "on 300 samples is reported, and the proof is of another class or number")):
         alter(tmp_path, old, new)
         assert any(claim.startswith("input 1, ") and said in claim for claim in claims(tmp_path)), said
-        result = test_cli.run("verify", tmp_path)
+        result = run("verify", tmp_path)
         assert result.exit_code == 2
         assert said in " ".join(result.stderr.split())
         alter(tmp_path, old if new is None else new, old)

@@ -13,6 +13,7 @@ from small_net import IMAGES, SEED, Net, classifier
 from small_run import CHUNK, LABELS, TASK, left_behind, work
 
 from rsopt.errors import InvalidInputError, ModelError, WorkerError
+from rsopt.question import Question
 from rsopt.runs.rows import Row
 from rsopt.runs.task import Task
 from rsopt.runs.work import ChunkDone, InputFailed, SampleRequest
@@ -267,7 +268,7 @@ def test_looks_that_continue_are_spread_too(tmp_path: Path) -> None:
         def next_look(self, taken):
             return (PlannedLook(100, 0.004), PlannedLook(250, 0.006), None)[len(taken)]
 
-    task = Task(sigma=0.5, policy=Twice(250, 0.01), n0=TASK.n0)
+    task = Task(Question(0.5), Twice(250, 0.01), n0=TASK.n0)
     work(tmp_path / "plain", task=task)
     with CrewExecutor(BenchCrew(KeyedRecipe(), 3, seed=2, fate=(2, 5)), image) as executor:
         work(tmp_path / "crew", executor, task=task)

@@ -14,7 +14,7 @@ from places import SUPPORT
 from small_net import IMAGES, LABELS, SEED, TASK, Net, classifier
 
 from rsopt.errors import InvalidInputError, WorkerError
-from rsopt.runs.certify import STORE
+from rsopt.runs.folder import STORE
 from rsopt.runs.rows import Row
 from rsopt.runs.run import Run
 from rsopt.runs.store import Store

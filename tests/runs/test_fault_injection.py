@@ -22,8 +22,8 @@ from small_net import CLASSES, IMAGES, LABELS, SIGMA
 from small_run import left_behind, work
 
 from rsopt.errors import StorageError
-from rsopt.runs.certify import STORE
-from rsopt.runs.records import Outcome
+from rsopt.runs.folder import STORE
+from rsopt.runs.records import InputOutcome
 from rsopt.runs.store import Store
 from rsopt.runs.workers.crew import CrewExecutor
 from rsopt.runs.workers.processes import ProcessCrew
@@ -101,7 +101,7 @@ def plain(data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, obj
 def finished(folder: Path) -> int:
     try:
         with Store.read(folder / STORE) as store:
-            return len(store.all(Outcome))
+            return len(store.all(InputOutcome))
     except StorageError:
         return 0  # it is just being made
 

@@ -16,7 +16,7 @@ from places import SUPPORT
 from small_run import KeyedExecutor, left_behind, work
 
 from rsopt.errors import StorageError
-from rsopt.runs.certify import STORE
+from rsopt.runs.folder import STORE
 
 SAMPLES = 4 * (60 + 220)
 

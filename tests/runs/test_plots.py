@@ -12,18 +12,23 @@ from rich.console import Console
 from scipy import stats
 
 import rsopt
+from rsopt.commands.tables import print_summary
 from rsopt.errors import StorageError, UnknownNameError
+from rsopt.methods import CLOPPER_PEARSON, COHEN, METHODS, OWN
+from rsopt.question import Question
+from rsopt.runs.proving import prove
 from rsopt.runs.reports.plots import certified_accuracy, save_plot
+from rsopt.runs.results import Results, radius_grid
 from rsopt.runs.rows import Row
 from rsopt.runs.savings import savings
-from rsopt.runs.tables import print_summary, radius_grid
-from rsopt.runs.work import CLOPPER_PEARSON, COHEN, METHODS, OWN, ProofRequest, prove
+from rsopt.runs.work import ProofRequest
 
 SIGMA, ALPHA = 0.25, 1e-3
+PROBIT = Question(SIGMA, alpha=ALPHA)
 
 
-def row(idx: int, votes: tuple[int, ...], top: int = 0, functional: str = "probit") -> Row:
-    done = prove(ProofRequest(idx, 0, votes, top, ALPHA, SIGMA, functional, None, "studentized", "scipy"))
+def row(idx: int, votes: tuple[int, ...], top: int = 0, question: Question = PROBIT) -> Row:
+    done = prove(ProofRequest(idx, 0, votes, top, question))
     others = [vote for cls, vote in enumerate(votes) if cls != top]
     return Row(idx, 0, top, "label", 0, sum(votes), votes[top], max(others), votes,
                {bound.method: bound for bound in done.bounds}, done.seconds)
@@ -44,8 +49,9 @@ def test_certified_accuracy_counts_inputs_at_or_above_a_radius() -> None:
 @pytest.mark.parametrize("functional", ["probit", "margin"])
 def test_factor_is_where_the_baseline_reaches_our_bound(method: str, functional: str) -> None:
     """Against SciPy's beta distribution at counts scaled by the factor, and a little less."""
-    rows = [row(0, (900, 60, 40), functional=functional), row(1, (600, 250, 150), functional=functional)]
-    found = savings(rows, method, ALPHA, functional)
+    asked = Question(SIGMA, functional, alpha=ALPHA)
+    rows = [row(0, (900, 60, 40), question=asked), row(1, (600, 250, 150), question=asked)]
+    found = savings(rows, method, asked)
 
     def baseline(scale: float, x1: int, x2: int) -> float:
         level = ALPHA if method == COHEN else ALPHA / 2
@@ -63,16 +69,16 @@ def test_factor_is_where_the_baseline_reaches_our_bound(method: str, functional:
 
 
 def test_no_number_of_samples_is_enough_for_cohen_where_many_classes_share_the_rest() -> None:
-    found = savings([row(0, (460, 190, 180, 170))], COHEN, ALPHA, "probit")
+    found = savings([row(0, (460, 190, 180, 170))], COHEN, PROBIT)
     assert (found.never, found.median) == (1, math.inf)
-    assert 1.0 < savings([row(0, (460, 190, 180, 170))], CLOPPER_PEARSON, ALPHA, "probit").median < 2.0
+    assert 1.0 < savings([row(0, (460, 190, 180, 170))], CLOPPER_PEARSON, PROBIT).median < 2.0
 
 
 def test_inputs_that_we_do_not_certify_do_not_count() -> None:
-    assert len(savings(ROWS, COHEN, ALPHA, "probit").factors) == 4
-    assert math.isnan(savings([ROWS[3]], COHEN, ALPHA, "probit").median)
+    assert len(savings(ROWS, COHEN, PROBIT).factors) == 4
+    assert math.isnan(savings([ROWS[3]], COHEN, PROBIT).median)
     with pytest.raises(UnknownNameError, match="no baseline named 'rsopt'"):
-        savings(ROWS, OWN, ALPHA, "probit")
+        savings(ROWS, OWN, PROBIT)
 
 
 def test_radius_grid_is_round_and_within_reach() -> None:
@@ -87,7 +93,7 @@ def test_radius_grid_is_round_and_within_reach() -> None:
 
 def test_summary_fits_a_terminal_and_says_what_it_means() -> None:
     out = io.StringIO()
-    print_summary(Console(file=out, width=80), ROWS, alpha=ALPHA, functional="probit")
+    print_summary(Console(file=out, width=80), Results(ROWS, PROBIT))
     text = out.getvalue()
     assert max(len(line) for line in text.splitlines()) <= 80
     ours = next(line for line in text.splitlines() if line.startswith("│ rsopt"))
@@ -100,7 +106,7 @@ def test_summary_fits_a_terminal_and_says_what_it_means() -> None:
 
 def test_summary_of_a_run_without_any_certified_input() -> None:
     out = io.StringIO()
-    print_summary(Console(file=out, width=80), [ROWS[3]], alpha=ALPHA, functional="probit")
+    print_summary(Console(file=out, width=80), Results([ROWS[3]], PROBIT))
     assert "0.0%" in out.getvalue()
 
 
@@ -115,7 +121,7 @@ def test_plot_draws_one_curve_a_method(tmp_path: Path, monkeypatch: pytest.Monke
         return step(self, x, y, **options)
 
     monkeypatch.setattr(Axes, "step", spy)
-    save_plot(tmp_path / "plot.png", ROWS, sigma=SIGMA, alpha=ALPHA, functional="probit", title="five inputs")
+    save_plot(tmp_path / "plot.png", Results(ROWS, PROBIT), "five inputs")
     assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
     assert list(drawn) == ["Cohen 2019", "Clopper–Pearson", "rsopt"]
     radii, share = drawn["rsopt"]
@@ -127,14 +133,14 @@ def test_plot_draws_one_curve_a_method(tmp_path: Path, monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("rows", [[ROWS[3]], [ROWS[2]], [Row(0, None, None, "", 0, 0, 0, 0, (), {}, 0.0, "failed")]])
 def test_plot_of_poor_runs(rows: list[Row], tmp_path: Path) -> None:
-    save_plot(tmp_path / "plot.png", rows, sigma=SIGMA, alpha=ALPHA, functional="probit", title="poor")
+    save_plot(tmp_path / "plot.png", Results(rows, PROBIT), "poor")
     assert (tmp_path / "plot.png").stat().st_size > 10_000
 
 
 def test_plot_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match=r"The plot .* cannot be written"):
-        save_plot(tmp_path / "file" / "plot.png", ROWS, sigma=SIGMA, alpha=ALPHA, functional="probit", title="")
+        save_plot(tmp_path / "file" / "plot.png", Results(ROWS, PROBIT), "")
 
 
 def test_baselines_in_the_rows_are_those_of_the_library() -> None:

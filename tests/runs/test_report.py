@@ -21,15 +21,18 @@ from typer.testing import CliRunner
 
 from rsopt.commands.cli import application
 from rsopt.errors import InvalidInputError, StorageError
-from rsopt.runs.certify import STORE, Inputs, certify
+from rsopt.methods import CLOPPER_PEARSON, COHEN, OWN
+from rsopt.question import Question
+from rsopt.runs.certify import certify
+from rsopt.runs.folder import PICTURES, STORE
+from rsopt.runs.inputs import Inputs
 from rsopt.runs.overview import EQUAL, Overview, confidence, duel
+from rsopt.runs.pictures import hardest, png, save_pictures
 from rsopt.runs.reports.page import write_report
-from rsopt.runs.reports.pictures import PICTURES, hardest, png, save_pictures
 from rsopt.runs.rows import Row
 from rsopt.runs.store import Store
-from rsopt.runs.work import CLOPPER_PEARSON, COHEN, OWN, MethodBound
+from rsopt.runs.work import MethodBound
 from rsopt.sequential.adaptive import TargetRadii
-from rsopt.sequential.levels import Question
 from rsopt.sequential.looks import Looks
 
 LABELS = [0, 1, 2, 3, 4, 0, 1, 2]
@@ -188,7 +191,7 @@ def test_an_unfinished_run_and_one_without_results(tmp_path: Path) -> None:
 
 
 def test_an_adaptive_run_says_what_became_of_its_targets(tmp_path: Path) -> None:
-    question = Question(SIGMA, TASK.functional)
+    question = Question(SIGMA)
     policy = TargetRadii((0.1, 0.3), question, Looks(400, 0.01, first=50, chunk=50))
     certify(classifier(), Inputs(IMAGES, LABELS, range(len(IMAGES))), dataclasses.replace(TASK, policy=policy),
             seed=SEED, output=tmp_path / "run")
@@ -203,9 +206,9 @@ def test_an_adaptive_run_says_what_became_of_its_targets(tmp_path: Path) -> None
         early = sum(row.saved > 0 for row in found.rows if row.radius() < target)
         assert f"{target:g} {len(reached)} {right} {early} {len(found.rows) - len(reached) - early}" in said
     assert "any radius ≥ 0.1 ≥ 0.3 mean radius" in said
-    assert "at the same looks and levels" in said
+    assert "at the same looks and errors" in said
     assert "--alpha LOOK_ALPHA" in said
-    assert "Every look has a level of its own" in said
+    assert "Every look has an error of its own" in said
 
 
 def test_no_run_and_no_room_for_the_page(run: Path, tmp_path: Path) -> None:

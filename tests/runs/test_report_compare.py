@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 
@@ -13,13 +12,17 @@ from typer.testing import CliRunner
 
 from rsopt.commands.cli import application
 from rsopt.errors import InvalidInputError
+from rsopt.methods import OWN
+from rsopt.question import Question
 from rsopt.runs.compare import compare_runs
 from rsopt.runs.overview import Overview
 from rsopt.runs.rows import Row
-from rsopt.runs.work import OWN, MethodBound
+from rsopt.runs.task import Task
+from rsopt.runs.work import MethodBound
 from rsopt.sequential.policy import FixedSamples
 
 FACTS = {"sigma": 0.5, "stopping": {"policy": "fixed", "n": 220, "alpha": 0.01}, "seed": 1}
+ASKED = Question(0.5, alpha=0.01)
 
 
 def row(idx: int, label: int | None, top: int | None, radius: float, n: int = 100) -> Row:
@@ -27,7 +30,7 @@ def row(idx: int, label: int | None, top: int | None, radius: float, n: int = 10
 
 
 def overview(name: str, rows: list[Row], **facts: object) -> Overview:
-    return Overview(name, {**FACTS, **facts}, [], rows, 0)
+    return Overview(rows, ASKED, name, {**FACTS, **facts}, [], 0)
 
 
 def test_a_run_beside_itself(tmp_path: Path) -> None:
@@ -43,7 +46,7 @@ def test_a_run_beside_itself(tmp_path: Path) -> None:
 
 def test_another_alpha_is_named_and_seen(tmp_path: Path) -> None:
     small_run.work(tmp_path / "a")
-    small_run.work(tmp_path / "b", task=dataclasses.replace(small_run.TASK, policy=FixedSamples(220, 0.2)))
+    small_run.work(tmp_path / "b", task=Task(Question(0.5), FixedSamples(220, 0.2), n0=60))
     first, second = Overview.read(tmp_path / "a"), Overview.read(tmp_path / "b")
     found = compare_runs(first, second)
     assert not found.identical
@@ -83,7 +86,7 @@ def test_runs_on_different_data_are_refused() -> None:
 
 def test_the_command(tmp_path: Path) -> None:
     small_run.work(tmp_path / "a")
-    small_run.work(tmp_path / "b", task=dataclasses.replace(small_run.TASK, policy=FixedSamples(210, 0.01)))
+    small_run.work(tmp_path / "b", task=Task(ASKED, FixedSamples(210, 0.01), n0=60))
     app = application(["compare-runs"])
     runs = [str(tmp_path / "a"), str(tmp_path / "b")]
     done = CliRunner().invoke(app, ["compare-runs", *runs])

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
+import os
 import sqlite3
 import subprocess
 import sys
@@ -13,15 +13,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 from places import SUPPORT
-from small_run import LABELS, TASK, KeyedExecutor, facts, left_behind, work
+from small_run import LABELS, SIGMA, TASK, KeyedExecutor, facts, left_behind, work
 
 from rsopt.errors import StorageError
-from rsopt.runs.certify import STORE
-from rsopt.runs.records import BoundRow, Chunk, Look, Outcome, Session, pack_votes, unpack_votes
+from rsopt.question import Question
+from rsopt.runs.folder import STORE
+from rsopt.runs.records import BoundRow, Chunk, InputOutcome, Look, Session, pack_votes, unpack_votes
 from rsopt.runs.store import Store
+from rsopt.runs.task import Task
 from rsopt.sequential.policy import FixedSamples
 
 FACTS = {"model": "a", "sigma": 0.25, "order": None}
+# Another process that finds this module and the support modules.
+BESIDE = {"cwd": Path(__file__).parent, "env": {**os.environ, "PYTHONPATH": str(SUPPORT)}}
 
 
 def chunk(number: int, votes: list[int], seconds: float = 0.5) -> Chunk:
@@ -35,14 +39,14 @@ def test_votes_survive_the_round_trip() -> None:
 
 def test_records_survive_the_round_trip_exactly(tmp_path: Path) -> None:
     bound = BoundRow(4, 0, "rsopt", 1e-3, -math.inf, math.inf, 0.1 + 0.2)
-    outcome = Outcome(4, None, 2, "selection", 1, 0, 1, 1.0 / 3.0, "")
+    outcome = InputOutcome(4, None, 2, "selection", 1, 0, 1, 1.0 / 3.0, "")
     with Store.open(tmp_path / STORE, FACTS) as store:
         store.add(chunk(0, [3, 4]))
         store.finish(outcome, [bound], [])
     with Store.read(tmp_path / STORE) as store:
         assert store.all(BoundRow) == [bound]
-        assert store.of_input(Outcome, 4) == [outcome]
-        assert store.of_input(Outcome, 5) == []
+        assert store.of_input(InputOutcome, 4) == [outcome]
+        assert store.of_input(InputOutcome, 5) == []
         assert store.all(Chunk) == []
         assert store.facts == FACTS
 
@@ -51,7 +55,7 @@ def test_what_is_added_is_there_for_the_next_process_without_a_close(tmp_path: P
     script = ("import os, sys\nfrom pathlib import Path\nimport test_store\nfrom rsopt.runs.store import Store\n"
               "store = Store.open(Path(sys.argv[1]), test_store.FACTS)\n"
               "store.add(test_store.chunk(0, [3, 4]))\nos._exit(0)\n")
-    subprocess.run([sys.executable, "-c", script, tmp_path / STORE], check=True, cwd=SUPPORT)
+    subprocess.run([sys.executable, "-c", script, tmp_path / STORE], check=True, **BESIDE)
     with Store.open(tmp_path / STORE, FACTS) as store:
         assert store.all(Chunk) == [chunk(0, [3, 4])]
         assert len(store.all(Session)) == 2
@@ -93,11 +97,13 @@ def test_another_run_is_refused_with_the_difference_named(tmp_path: Path) -> Non
     Store.open(tmp_path / STORE, FACTS).close()
 
 
-@pytest.mark.parametrize("change", [{"policy": FixedSamples(220, 0.02)}, {"n0": 61}, {"functional": "margin"},
-                                    {"sigma": 0.25}, {"statistic": "plugin"}, {"solver": "branch-and-bound"},
-                                    {"policy": FixedSamples(221, 0.01)}, {"n0": None}])
-def test_every_option_of_a_task_is_compared(change: dict[str, object], tmp_path: Path) -> None:
-    other = dataclasses.replace(TASK, **change)
+@pytest.mark.parametrize("other", [
+    Task(Question(SIGMA), FixedSamples(220, 0.02), 60), Task(Question(SIGMA), TASK.policy, 61),
+    Task(Question(SIGMA, "margin"), TASK.policy, 60), Task(Question(0.25), TASK.policy, 60),
+    Task(Question(SIGMA, statistic="plugin"), TASK.policy, 60), Task(Question(SIGMA), TASK.policy),
+    Task(Question(SIGMA, solver="branch-and-bound"), TASK.policy, 60),
+    Task(Question(SIGMA), FixedSamples(221, 0.01), 60)])
+def test_every_option_of_a_task_is_compared(other: Task, tmp_path: Path) -> None:
     Store.open(tmp_path / STORE, facts()).close()
     with pytest.raises(StorageError, match="holds another run"):
         Store.open(tmp_path / STORE, facts(other))
@@ -108,7 +114,7 @@ def test_a_second_process_is_refused_while_the_first_works(tmp_path: Path) -> No
               "Store.open(Path(sys.argv[1]), test_store.FACTS)\n")
     with Store.open(tmp_path / STORE, FACTS) as store:
         second = subprocess.run([sys.executable, "-c", script, tmp_path / STORE], capture_output=True, text=True,
-                                cwd=SUPPORT)
+                                **BESIDE)
         assert second.returncode == 1
         assert "StorageError: Another process is working on" in second.stderr
         store.add(chunk(0, [3, 4]))
@@ -172,5 +178,5 @@ def test_odd_names_of_folders(tmp_path: Path) -> None:
     folder = tmp_path / "a b?c#d%41é"
     work(folder)
     with Store.read(folder / STORE) as store:
-        assert len(store.all(Outcome)) == 4
+        assert len(store.all(InputOutcome)) == 4
     assert json.loads((folder / "certificates" / "000003.json").read_text())["x1"] == 155

@@ -16,13 +16,17 @@ from small_net import CLASSES, IMAGES, LABELS, SEED, SIGMA, Net
 
 import rsopt
 from rsopt.errors import CertificateError, InvalidInputError, ModelError, StorageError, UnknownNameError
-from rsopt.runs.certify import STORE, Inputs, certify, stored_proofs
+from rsopt.methods import SOFT_METHODS, SOFT_PROBIT
+from rsopt.question import Question
+from rsopt.runs.certify import certify
+from rsopt.runs.folder import STORE
+from rsopt.runs.inputs import Inputs
+from rsopt.runs.proofs import stored_proofs
 from rsopt.runs.rows import Row
 from rsopt.runs.soft_outputs import SoftOutputs
 from rsopt.runs.store import Store
 from rsopt.runs.task import Task
 from rsopt.runs.verification import check_text
-from rsopt.runs.work import SOFT_METHODS, SOFT_PROBIT
 from rsopt.runs.workers.executors import ALONE, Workers
 from rsopt.scores import temperature
 from rsopt.scores.promises import level_by_bets, level_by_bets_on_votes, level_by_votes
@@ -114,7 +118,7 @@ def test_choices_that_cannot_be_made() -> None:
 def run(output: Path, soft: SoftOutputs = AUTO, n0: int | None = 50, inputs: int = 3,
         workers: Workers = ALONE) -> list[Row]:
     classifier = SmoothedClassifier(Net(), SIGMA, CLASSES, chunk=50, batch=100, progress=False)
-    task = Task(SIGMA, FixedSamples(200, 0.01), n0=n0, soft=soft)
+    task = Task(Question(SIGMA), FixedSamples(200, 0.01), n0=n0, soft=soft)
     data = Inputs(IMAGES, list(LABELS.values()), list(range(inputs)))
     return certify(classifier, data, task, seed=SEED, output=output, workers=workers)
 
@@ -176,7 +180,7 @@ def test_inputs_that_the_model_cannot_take_are_left_out_of_the_choice(tmp_path: 
     images = IMAGES.clone()
     images[0] += 10.0
     network = SmoothedClassifier(Net(), SIGMA, CLASSES, chunk=50, batch=100, progress=False)
-    task = Task(SIGMA, FixedSamples(200, 0.01), n0=50, soft=AUTO)
+    task = Task(Question(SIGMA), FixedSamples(200, 0.01), n0=50, soft=AUTO)
     labels: list[int | None] = list(LABELS.values())
     with pytest.raises(ModelError, match="Input 0: the model returned NaN"):
         certify(network, Inputs(images, labels, [0, 1]), task, seed=SEED, output=tmp_path / "stops")

@@ -19,8 +19,9 @@ from rsopt.checks.certificate import check_certificate
 from rsopt.counts import Counts
 from rsopt.domain import level_q1
 from rsopt.errors import InvalidInputError, RsoptError, UnknownNameError
-from rsopt.sequential.adaptive import Precision, TargetRadii, Verdict, adaptive_bound
-from rsopt.sequential.levels import Question, upper_limit
+from rsopt.question import Question
+from rsopt.sequential.adaptive import Precision, TargetRadii, TargetState, adaptive_bound
+from rsopt.sequential.levels import upper_limit
 from rsopt.sequential.looks import Looks
 from rsopt.sequential.policy import LookResult, PlannedLook
 
@@ -137,7 +138,7 @@ RULES = [
 
 @pytest.mark.parametrize(("policy", "cells"), RULES)
 def test_no_rule_errs_more_often_than_it_says(policy: TargetRadii | Precision, cells: int) -> None:
-    functional, sizes = policy.question.functional, policy.looks.sizes
+    functional, sizes = policy.question.functional.name, policy.looks.sizes
     every = [followed(policy, path, functional) for path in paths(sizes, cells)]
     lower = np.array([max(look.lower for look in taken) for taken in every])
     p = points(functional, cells, lower.tolist())
@@ -148,14 +149,14 @@ def test_no_rule_errs_more_often_than_it_says(policy: TargetRadii | Precision, c
     assert wrong.max() <= policy.alpha + 1e-11
     assert wrong.max() >= 0.45 * policy.alpha
     if isinstance(policy, TargetRadii):
-        verdicts = [policy.verdicts(taken) for taken in every]
+        states = [policy.states(taken) for taken in every]
         for radius, level in zip(policy.radii, policy.levels, strict=True):
-            given_up = np.array([found[radius] is Verdict.OUT_OF_REACH for found in verdicts])
+            given_up = np.array([found[radius] is TargetState.OUT_OF_REACH for found in states])
             eager = (chance * given_up[None, :]).sum(axis=1)[true >= level]
             assert eager.max(initial=0.0) <= policy.give_up + 1e-11
         # All targets that the true margin allows, together.
         allowed = true[:, None] >= np.array(policy.levels)[None, :]
-        gone = np.array([[found[radius] is Verdict.OUT_OF_REACH for radius in policy.radii] for found in verdicts])
+        gone = np.array([[found[radius] is TargetState.OUT_OF_REACH for radius in policy.radii] for found in states])
         together = np.array([chance[i] @ np.any(gone & allowed[i], axis=1) for i in range(len(p))])
         assert together.max() <= policy.give_up + 1e-11
         assert len({len(taken) for taken in every}) > 1
@@ -174,7 +175,7 @@ def test_looks_that_each_spend_all_of_alpha_are_found_out() -> None:
 @pytest.mark.parametrize(("n", "cells"), [(1, 3), (5, 3), (14, 3), (14, 2), (9, 4), (7, 5)])
 @pytest.mark.parametrize("functional", ["margin", "probit"])
 def test_upper_limits_cover_the_least_margin(functional: str, n: int, cells: int, alpha: float) -> None:
-    g = asked(functional).g
+    g = asked(functional).functional
     x = outcomes(n, cells)
     limit = np.array([upper_limit(Counts(tuple(row), 0), g, alpha) for row in x.tolist()])
     p = points(functional, min(cells, 4), [])
@@ -198,13 +199,13 @@ def test_targets_are_decided_one_by_one() -> None:
     assert [look.n for look in policy.plan] == [100, 216, 465, 1000][: len(policy.plan)]
     assert policy.next_look([]) == policy.plan[0]
     first = result([80, 10, 10], policy.levels[0])
-    assert policy.verdicts([first]) == {0.1: Verdict.REACHED, 0.5: Verdict.OPEN}
+    assert policy.states([first]) == {0.1: TargetState.REACHED, 0.5: TargetState.OPEN}
     assert policy.next_look([first]) == policy.plan[1]
     second = result([120, 60, 36], -0.2)
-    assert policy.verdicts([first, second]) == {0.1: Verdict.REACHED, 0.5: Verdict.OUT_OF_REACH}
+    assert policy.states([first, second]) == {0.1: TargetState.REACHED, 0.5: TargetState.OUT_OF_REACH}
     assert policy.next_look([first, second]) is None
     assert policy.next_look([result([80, 10, 10], math.nextafter(policy.levels[1], 9.0))]) is None
-    assert policy.verdicts([result([20, 70, 10], -1.0)]) == dict.fromkeys((0.1, 0.5), Verdict.OUT_OF_REACH)
+    assert policy.states([result([20, 70, 10], -1.0)]) == dict.fromkeys((0.1, 0.5), TargetState.OUT_OF_REACH)
 
 
 def test_sampling_ends_at_the_last_look_whatever_is_open() -> None:
@@ -212,14 +213,14 @@ def test_sampling_ends_at_the_last_look_whatever_is_open() -> None:
     taken = [result([3 * look.n // 5, look.n - 3 * look.n // 5, 0], -0.1) for look in policy.plan]
     for count in range(len(taken)):
         assert policy.next_look(taken[:count]) == policy.plan[count]
-    assert policy.verdicts(taken) == {0.1: Verdict.OPEN}
+    assert policy.states(taken) == {0.1: TargetState.OPEN}
     assert policy.next_look(taken) is None
 
 
 def test_a_target_is_not_given_up_where_its_rival_has_no_votes() -> None:
     policy = TargetRadii((1.0,), Question(SIGMA), Looks(1000, 0.001, first=100))
-    assert policy.verdicts([result([100, 0, 0], 0.2)]) == {1.0: Verdict.OPEN}
-    assert policy.verdicts([result([60, 0, 0, *[1] * 40], 0.2)])[1.0] is not Verdict.REACHED
+    assert policy.states([result([100, 0, 0], 0.2)]) == {1.0: TargetState.OPEN}
+    assert policy.states([result([60, 0, 0, *[1] * 40], 0.2)])[1.0] is not TargetState.REACHED
 
 
 def test_looks_before_a_radius_can_be_reached_spend_next_to_nothing() -> None:

@@ -15,17 +15,11 @@ from scipy.stats import binom
 import rsopt
 from rsopt.counts import Counts
 from rsopt.errors import InvalidInputError, RsoptError, UnknownNameError
+from rsopt.question import ABOVE_ZERO, Question, least_samples, level_for_radius
 from rsopt.radius import probit_radius, smoothed_margin_radius
-from rsopt.sequential.levels import (
-    ABOVE_ZERO,
-    largest_share,
-    least_samples,
-    level_for_radius,
-    level_reached,
-    upper_limit,
-)
+from rsopt.sequential.levels import largest_share, level_reached, upper_limit
 from rsopt.sequential.looks import Looks
-from rsopt.sequential.spending import LEAST_SHARE, SPENDING, OBrienFleming, Power, as_spending, look_levels
+from rsopt.sequential.spending import LEAST_SHARE, SPENDING, as_spending, look_alphas, obrien_fleming, power
 from rsopt.statistics import as_statistic, clopper_pearson_lower
 
 SIGMA = 0.25
@@ -36,7 +30,7 @@ def test_levels_add_up_to_at_most_alpha_exactly(name: str) -> None:
     for most, growth, alpha in itertools.product((1, 19, 20, 333, 100_000, 10_000_000), (1.05, 1.35, 4.0), (0.4, 1e-3)):
         sizes = Looks(most, alpha, growth=growth).sizes
         for idle in {0, len(sizes) // 2, len(sizes) - 1}:
-            levels = look_levels(as_spending(name), alpha, sizes, idle)
+            levels = look_alphas(as_spending(name), alpha, sizes, idle)
             total = sum(Fraction(level) for level in levels)
             assert len(levels) == len(sizes)
             assert total <= Fraction(alpha)
@@ -49,12 +43,12 @@ def test_levels_add_up_to_at_most_alpha_exactly(name: str) -> None:
 def test_shares_have_the_shapes_they_are_named_for() -> None:
     looks = (100, 200, 400, 800)
     times = np.array(looks) / 800.0
-    assert as_spending("equal").shares(looks).tolist() == [0.25] * 4
-    assert np.allclose(as_spending("linear").shares(looks), [0.1, 0.2, 0.3, 0.4])
-    assert np.allclose(as_spending("open-ended").shares(looks), [1 / 2, 1 / 6, 1 / 12, 1 / 20])
-    assert np.allclose(np.cumsum(Power(2.0).shares(looks)), times**2)
-    assert np.allclose(np.cumsum(as_spending("pocock").shares(looks)), np.log(1.0 + (math.e - 1.0) * times))
-    last = OBrienFleming().shares(looks)
+    assert as_spending("equal")(looks).tolist() == [0.25] * 4
+    assert np.allclose(as_spending("linear")(looks), [0.1, 0.2, 0.3, 0.4])
+    assert np.allclose(as_spending("open-ended")(looks), [1 / 2, 1 / 6, 1 / 12, 1 / 20])
+    assert np.allclose(np.cumsum(power(looks, 2.0)), times**2)
+    assert np.allclose(np.cumsum(as_spending("pocock")(looks)), np.log(1.0 + (math.e - 1.0) * times))
+    last = obrien_fleming(looks)
     assert last[-1] > 0.9
     assert last[0] < 1e-12
 
@@ -73,18 +67,13 @@ def test_looks_grow_in_whole_chunks_up_to_the_most(most: int, first: int, growth
     assert all(look.n == n for look, n in zip(Looks(most, 0.001, first, growth, chunk).planned(), sizes, strict=True))
 
 
-class Greedy:
+def greedy(looks: Sequence[int]) -> np.ndarray:
     """Spends more than there is."""
-
-    name = "greedy"
-
-    def shares(self, looks: Sequence[int]) -> np.ndarray:
-        return np.full(len(looks), 1.1 / len(looks))
+    return np.full(len(looks), 1.1 / len(looks))
 
 
-class Negative(Greedy):
-    def shares(self, looks: Sequence[int]) -> np.ndarray:
-        return np.linspace(-0.1, 0.2, len(looks))
+def negative(looks: Sequence[int]) -> np.ndarray:
+    return np.linspace(-0.1, 0.2, len(looks))
 
 
 @pytest.mark.parametrize(("build", "kind", "text"), [
@@ -97,13 +86,14 @@ class Negative(Greedy):
     (lambda: Looks(100, alpha=0.5), InvalidInputError, "alpha must lie strictly between"),
     (lambda: Looks(100, spending="equals"), UnknownNameError, "named 'equals'. Did you mean 'equal'?"),
     (lambda: Looks(100, spending=3), InvalidInputError, "3 is no spending function"),
-    (lambda: Looks(100, spending=Greedy()).planned(), InvalidInputError, "with a sum of at most 1"),
-    (lambda: Looks(100, spending=Negative()).planned(), InvalidInputError, "non-negative"),
-    (lambda: look_levels(as_spending("equal"), 0.1, [3, 3]), InvalidInputError, "growing numbers of samples"),
-    (lambda: look_levels(as_spending("equal"), 0.1, []), InvalidInputError, "growing numbers of samples"),
-    (lambda: look_levels(as_spending("equal"), 1e-12, [3]), InvalidInputError, "too small to be shared out"),
-    (lambda: Power(0.0), InvalidInputError, "rho must be a positive number"),
-    (lambda: OBrienFleming(0.7), InvalidInputError, "alpha must lie strictly between")])
+    (lambda: Looks(100, spending=greedy).planned(), InvalidInputError,
+     "The shares of 'greedy' must be one a look, non-negative, with a sum of at most 1"),
+    (lambda: Looks(100, spending=negative).planned(), InvalidInputError, "non-negative"),
+    (lambda: look_alphas(as_spending("equal"), 0.1, [3, 3]), InvalidInputError, "growing numbers of samples"),
+    (lambda: look_alphas(as_spending("equal"), 0.1, []), InvalidInputError, "growing numbers of samples"),
+    (lambda: look_alphas(as_spending("equal"), 1e-12, [3]), InvalidInputError, "too small to be shared out"),
+    (lambda: power([1, 2], 0.0), InvalidInputError, "rho must be a positive number"),
+    (lambda: obrien_fleming([1, 2], 0.7), InvalidInputError, "alpha must lie strictly between")])
 def test_looks_without_meaning_are_refused(build, kind: type[RsoptError], text: str) -> None:
     with pytest.raises(kind) as refused:
         build()
@@ -129,8 +119,8 @@ def test_a_level_is_reached_where_the_bound_reaches_it(functional: str, statisti
     for bound in all_bounds(12, functional, statistic, alpha).values():
         if not math.isfinite(bound.lower) or bound.lower <= g.range[0]:
             continue
-        assert level_reached(bound.counts, bound.lower, g, t, alpha)
-        assert not level_reached(bound.counts, bound.lower_at_most + 1e-6, g, t, alpha)
+        assert level_reached(bound.counts, bound.lower, Question(1.0, g, statistic=t, alpha=alpha))
+        assert not level_reached(bound.counts, bound.lower_at_most + 1e-6, Question(1.0, g, statistic=t, alpha=alpha))
         reached += bound.lower > 0.0
     assert reached >= 4 or statistic == "plugin"
 
@@ -139,8 +129,8 @@ def test_a_level_is_reached_where_the_bound_reaches_it(functional: str, statisti
 def test_a_level_is_reached_on_large_counts(votes: tuple[int, ...]) -> None:
     counts, g, t = Counts(votes, 0), rsopt.ProbitMargin(), as_statistic("studentized")
     bound = rsopt.lower_bound(counts, alpha=1e-4)
-    assert level_reached(counts, bound.lower, g, t, 1e-4)
-    assert not level_reached(counts, bound.lower_at_most + 1e-9, g, t, 1e-4)
+    assert level_reached(counts, bound.lower, Question(1.0, g, statistic=t, alpha=1e-4))
+    assert not level_reached(counts, bound.lower_at_most + 1e-9, Question(1.0, g, statistic=t, alpha=1e-4))
 
 
 @pytest.mark.parametrize("functional", ["margin", "probit", "taylor-3"])
@@ -151,8 +141,8 @@ def test_the_least_samples_are_those_at_which_all_votes_reach_it(functional: str
     least = least_samples(g, level, alpha)
     for classes in (2, 3):
         enough, short = Counts((least, *[0] * (classes - 1)), 0), Counts((least - 1, *[0] * (classes - 1)), 0)
-        assert level_reached(enough, level, g, t, alpha)
-        assert not level_reached(short, level, g, t, alpha)
+        assert level_reached(enough, level, Question(1.0, g, statistic=t, alpha=alpha))
+        assert not level_reached(short, level, Question(1.0, g, statistic=t, alpha=alpha))
         assert rsopt.baselines.cohen(short, functional=g, alpha=alpha).lower < level
     if radius == 0.0:
         assert least == math.ceil(math.log(alpha) / math.log(0.5))

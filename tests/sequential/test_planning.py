@@ -15,10 +15,9 @@ from rsopt.commands.cli import application
 from rsopt.counts import Counts
 from rsopt.errors import InvalidInputError, UnknownNameError
 from rsopt.functionals import Margin, ProbitMargin
-from rsopt.runs.work import CLOPPER_PEARSON, COHEN, METHODS, OWN
-from rsopt.sequential.levels import level_for_radius
+from rsopt.methods import CLOPPER_PEARSON, COHEN, METHODS, OWN
+from rsopt.question import Question, level_for_radius
 from rsopt.sequential.planning import DRAWS, MOST, Planner, Regions, plan, posterior, round_numbers
-from rsopt.statistics import Studentized
 
 SIGMA = 0.5
 BOUNDS: dict[str, Callable[..., rsopt.Bound]] = {OWN: rsopt.lower_bound, COHEN: rsopt.baselines.cohen,
@@ -59,7 +58,7 @@ def dirichlet_multinomial(x: tuple[int, ...], a: tuple[float, ...]) -> float:
 def test_chances_by_enumeration(method: str) -> None:
     """At n = 24 all 325 outcomes are bounded one by one: with known shares, and with a pilot's doubt about them."""
     n, radius, alpha, p, pilot = 24, 0.2, 0.01, (0.85, 0.1, 0.05), (40, 5, 3)
-    planner = Planner(radius, SIGMA, alpha, ProbitMargin(), Studentized())
+    planner = Planner(Question(SIGMA, alpha=alpha), radius)
     good = reached(method, n, radius, alpha)
     exact = math.fsum(multinomial(x, p) for x in good)
     assert 0.2 < exact < 0.9
@@ -77,7 +76,7 @@ def test_chances_by_enumeration(method: str) -> None:
 def test_regions_hold_only_outcomes_that_are_reached(functional: ProbitMargin | Margin, radius: float, n: int) -> None:
     alpha = 0.05
     level = level_for_radius(functional, radius, SIGMA)
-    region = Regions(3, level, functional, Studentized(), alpha)
+    region = Regions(3, level, Question(SIGMA, functional, alpha=alpha))
     true, missed = 0, 0
     for x in outcomes(n):
         if x[0] <= x[1]:
@@ -92,7 +91,7 @@ def test_regions_hold_only_outcomes_that_are_reached(functional: ProbitMargin | 
 
 def test_the_region_of_two_classes() -> None:
     level, alpha = level_for_radius(ProbitMargin(), 0.3, SIGMA), 0.01
-    region = Regions(2, level, ProbitMargin(), Studentized(), alpha)
+    region = Regions(2, level, Question(SIGMA, alpha=alpha))
     for n in (20, 45):
         x1 = np.arange(n + 1)
         inside = region.contains(x1, n - x1, n).tolist()

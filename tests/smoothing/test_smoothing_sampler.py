@@ -13,7 +13,7 @@ from torch import nn
 from rsopt.errors import InvalidInputError
 from rsopt.smoothing import Provenance, SmoothedClassifier, Stream, fingerprint
 from rsopt.smoothing import progress as progress_module
-from rsopt.smoothing.progress import LongRun
+from rsopt.smoothing.progress import progress_bar
 
 SHAPE = (1, 8, 8)
 
@@ -232,10 +232,14 @@ def test_the_fingerprint_follows_weights_and_structure():
     assert fingerprint(network().bfloat16()) != base
 
 
+SIGMA_TEXT = ("sigma must be a positive number, the standard deviation of the noise in the units of the input; "
+              "found ")
+
+
 @pytest.mark.parametrize(("fields", "text"), [
-    ({"sigma": 0.0}, "sigma must be positive and finite, got 0.0."),
-    ({"sigma": math.nan}, "sigma must be positive and finite, got nan."),
-    ({"sigma": math.inf}, "sigma must be positive and finite, got inf."),
+    ({"sigma": 0.0}, SIGMA_TEXT + "0.0."),
+    ({"sigma": math.nan}, SIGMA_TEXT + "nan."),
+    ({"sigma": math.inf}, SIGMA_TEXT + "inf."),
     ({"num_classes": 1}, "num_classes must be an integer of at least 2, got 1."),
     ({"chunk": 0}, "chunk must be an integer of at least 1, got 0."),
     ({"chunk": 1.5}, "chunk must be an integer of at least 1, got 1.5."),
@@ -254,8 +258,8 @@ def test_bad_fields_are_refused(fields, text):
     (["a", "b"], 5, 0, "Input 3 is not an array of real numbers (<U1)."),
     ([1j, 0], 5, 0, "Input 3 is not an array of real numbers (complex128)."),
     (torch.zeros(2, dtype=torch.complex64), 5, 0, "Input 3 is not an array of real numbers (torch.complex64)."),
-    ([0.0, 0.0], 0, 0, "n must be positive and first_chunk within its 0 chunks, got n=0, first_chunk=0."),
-    ([0.0, 0.0], 5, -1, "seed must be a nonnegative integer, got -1.")])
+    ([0.0, 0.0], 0, 0, "n must be a whole number of samples from 1 to 10,000,000; found 0."),
+    ([0.0, 0.0], 5, -1, "seed must be an integer of at least 0, got -1.")])
 @pytest.mark.filterwarnings("ignore:overflow encountered in cast")
 def test_bad_inputs_are_refused(x, n, seed, text):
     with pytest.raises(InvalidInputError) as error:
@@ -303,8 +307,7 @@ def test_a_bar_is_shown_on_a_terminal_when_the_run_is_long(monkeypatch, stream, 
     clock = iter(range(0, 1000, 2))
     monkeypatch.setattr("sys.stderr", stream)
     monkeypatch.setattr(progress_module.time, "monotonic", lambda: float(next(clock)))
-    with LongRun("input 0", total, enabled) as bar:
+    with progress_bar("input 0", total, enabled) as advance:
         for _ in range(min(10, total)):
-            bar.advance(1)
-        assert (bar._bar is not None) == shown
+            advance(1)
     assert ("input 0" in stream.getvalue()) == shown

@@ -1,7 +1,6 @@
 """Score rows: the same chunks as the counts, on the simplex, in bounded memory."""
 
 import math
-import os
 import tracemalloc
 
 import numpy as np
@@ -9,17 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from rsopt.errors import InvalidInputError, ModelError, StorageError, UnknownNameError
-from rsopt.smoothing import (
-    Hardmax,
-    Identity,
-    SmoothedClassifier,
-    Softmax,
-    Sparsemax,
-    Stream,
-    score_file_bytes,
-    write_score_file,
-)
+from rsopt.errors import ModelError, UnknownNameError
+from rsopt.smoothing import Hardmax, Identity, SmoothedClassifier, Softmax, Sparsemax, Stream
 
 X = torch.linspace(-1, 1, 6)
 
@@ -145,29 +135,3 @@ def test_memory_does_not_grow_with_the_samples():
     tracemalloc.stop()
     assert total.sum() == pytest.approx(151_000, rel=1e-6)
     assert peak < 1_000_000
-
-
-def test_the_file_holds_the_rows_and_has_the_stated_size(tmp_path):
-    classifier = SmoothedClassifier(model(), 0.5, 4, chunk=32)
-    path = tmp_path / "scores.npy"
-    mapped = write_score_file(path, classifier.scores(X, 500, 3), n=500, classes=4)
-    assert isinstance(mapped, np.memmap)
-    assert not mapped.flags.writeable
-    assert np.array_equal(mapped, rows(classifier, 500, "softmax"))
-    assert path.stat().st_size == score_file_bytes(500, 4) == 8128
-    assert os.listdir(tmp_path) == ["scores.npy"]
-    assert score_file_bytes(10**7, 1000) == 4 * 10**10 + 128
-
-
-def test_a_file_that_cannot_be_written_is_not_left_behind(tmp_path):
-    classifier = SmoothedClassifier(model(), 0.5, 4, chunk=32)
-    with pytest.raises(InvalidInputError, match="The blocks hold 40 rows; n is 50"):
-        write_score_file(tmp_path / "a.npy", classifier.scores(X, 40, 3), n=50, classes=4)
-    with pytest.raises(InvalidInputError, match=r"A block has shape \(32, 4\); expected 5 columns"):
-        write_score_file(tmp_path / "a.npy", classifier.scores(X, 40, 3), n=40, classes=5)
-    with pytest.raises(StorageError, match=r"The score file .*b\.npy \(768 bytes\) cannot be written: No such file"):
-        write_score_file(tmp_path / "missing" / "b.npy", classifier.scores(X, 40, 3), n=40, classes=4)
-    with pytest.raises(ModelError):
-        write_score_file(tmp_path / "a.npy", SmoothedClassifier(Scores([2.0, 1.0]), 1.0, 2).scores(
-            X, 40, 0, simplex="identity"), n=40, classes=2)
-    assert os.listdir(tmp_path) == []

@@ -14,7 +14,7 @@ import numpy as np
 from small_run import CHUNK, LABELS, TASK, chunk_votes, facts
 
 from rsopt.errors import ModelError
-from rsopt.runs.certify import STORE
+from rsopt.runs.folder import STORE
 from rsopt.runs.records import pack_votes
 from rsopt.runs.rows import Row
 from rsopt.runs.run import Run

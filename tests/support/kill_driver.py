@@ -18,7 +18,9 @@ import torch
 from small_net import IMAGES, LABELS, SEED, TASK, Net, classifier
 
 from rsopt.errors import StorageError
-from rsopt.runs.certify import STORE, Inputs, certify
+from rsopt.runs.certify import certify
+from rsopt.runs.folder import STORE
+from rsopt.runs.inputs import Inputs
 
 
 class Slow(Net):

@@ -8,7 +8,7 @@ import torch
 from small_run import SIGMA
 from torch import nn
 
-from rsopt.runs.certify import Inputs
+from rsopt.runs.inputs import Inputs
 from rsopt.smoothing import SmoothedClassifier
 
 POINTS = torch.tensor([[1.0, 0.0], [0.2, 0.1], [-0.7, 0.4], [0.0, 0.9]])

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from rsopt.question import Question
 from rsopt.runs.task import Task
 from rsopt.sequential.policy import FixedSamples
 from rsopt.smoothing import SmoothedClassifier
@@ -17,7 +18,7 @@ from rsopt.smoothing import SmoothedClassifier
 SIGMA = 0.25
 CLASSES = 5
 SEED = 11
-TASK = Task(sigma=SIGMA, policy=FixedSamples(450, 0.01), n0=50)
+TASK = Task(Question(SIGMA), FixedSamples(450, 0.01), n0=50)
 IMAGES = torch.rand((8, 1, 6, 6), generator=torch.Generator().manual_seed(3))
 LABELS = {idx: idx % CLASSES for idx in range(len(IMAGES))}
 

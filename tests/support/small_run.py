@@ -7,18 +7,22 @@ from pathlib import Path
 
 import numpy as np
 
-from rsopt.runs.certify import CERTIFICATES, STORE, TABLE, save_certificates, stored_certificates
+from rsopt.question import Question
+from rsopt.runs.export import write_table
+from rsopt.runs.folder import CERTIFICATES, STORE, TABLE
+from rsopt.runs.proofs import save_proofs, stored_certificates
+from rsopt.runs.proving import prove
 from rsopt.runs.records import pack_votes
-from rsopt.runs.rows import Row, write_table
+from rsopt.runs.rows import Row
 from rsopt.runs.run import Run, Watcher
 from rsopt.runs.store import Store
 from rsopt.runs.task import Task
-from rsopt.runs.work import ChunkDone, Done, ProofRequest, Request, SampleRequest, prove
+from rsopt.runs.work import ChunkDone, Done, ProofRequest, Request, SampleRequest
 from rsopt.sequential.policy import FixedSamples
 
 SIGMA = 0.5
 CHUNK = 50
-TASK = Task(sigma=SIGMA, policy=FixedSamples(220, 0.01), n0=60)
+TASK = Task(Question(SIGMA), FixedSamples(220, 0.01), n0=60)
 LABELS = {0: 0, 3: 2, 7: 1, 8: 3}
 SHARES = {0: (0.9, 0.05, 0.03, 0.02), 3: (0.1, 0.1, 0.7, 0.1), 7: (0.3, 0.25, 0.25, 0.2), 8: (0.0, 0.0, 0.01, 0.99)}
 
@@ -74,7 +78,7 @@ def work(folder: Path, executor: KeyedExecutor | None = None, watcher: Watcher |
     with Store.open(folder / STORE, facts(task)) as store:
         rows = Run(LABELS, task, executor or KeyedExecutor(), store, watcher=watcher).rows()
         write_table(folder / TABLE, rows)
-        save_certificates(folder / CERTIFICATES, stored_certificates(store))
+        save_proofs(folder / CERTIFICATES, stored_certificates(store))
     return rows
 
 

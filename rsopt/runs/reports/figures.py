@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rsopt.errors import MissingDependencyError
-from rsopt.runs.overview import BASELINES, CONFIDENCE, Overview, confidence
-from rsopt.runs.reports.plots import COLOURS, STYLES, TITLES, WIDTHS, certified_accuracy, quiet
-from rsopt.runs.savings import savings
-from rsopt.runs.work import OWN, SOFT_PROBIT
+from rsopt.methods import BASELINES, OWN, SOFT_PROBIT, TITLES
+from rsopt.runs.overview import CONFIDENCE, Overview, confidence
+from rsopt.runs.reports.plots import COLOURS, STYLES, WIDTHS, certified_accuracy, quiet
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,16 +28,16 @@ def accuracy_figure(run: Overview) -> bytes:
     margin = confidence(len(run.rows), run.alpha)
     for method in reversed(run.methods):
         radii, share = certified_accuracy(run.radii(method), len(run.rows))
-        corners, levels = [*radii, radii[-1]], [*share, 0.0]
-        axes.step(corners, levels, where="pre", label=TITLES[method], color=COLOURS[method], linestyle=STYLES[method],
+        corners, heights = [*radii, radii[-1]], [*share, 0.0]
+        axes.step(corners, heights, where="pre", label=TITLES[method], color=COLOURS[method], linestyle=STYLES[method],
                   linewidth=WIDTHS[method], zorder=3 if method == SOFT_PROBIT else 2)
         if method == OWN:
             for off, text, style in ((margin.on_inputs, "true on these inputs, at least", ":"),
                                      (margin.on_distribution, "true on new inputs, at least", (0, (1, 1.5)))):
-                axes.step(corners, np.maximum(np.array(levels) - off, 0.0), where="pre", color=COLOURS[OWN],
+                axes.step(corners, np.maximum(np.array(heights) - off, 0.0), where="pre", color=COLOURS[OWN],
                           linestyle=style, linewidth=1.0, alpha=0.9 if off == margin.on_inputs else 0.55,
                           label=f"{text} ({CONFIDENCE:.0%} sure)")
-            axes.fill_between(corners, np.maximum(np.array(levels) - margin.on_distribution, 0.0), levels, step="pre",
+            axes.fill_between(corners, np.maximum(np.array(heights) - margin.on_distribution, 0.0), heights, step="pre",
                               color=COLOURS[OWN], alpha=0.08, linewidth=0.0)
     what = "certified and right" if run.labelled else "certified"
     axes.set(xlabel=f"l2 radius, units of the input (noise: sigma = {run.sigma:g})", ylabel=f"share of inputs {what}",
@@ -82,7 +81,7 @@ def samples_figure(run: Overview) -> bytes:
     spent = np.array([float(row.n) for row in certified])
     top = _CEILING * max([1, *(row.n for row in run.rows)])
     for method in reversed(BASELINES):
-        needed = spent * np.array(savings(run.rows, method, run.alpha, run.functional).factors)
+        needed = spent * np.array(run.savings(method).factors)
         off = needed > top
         axes.scatter(radii[~off], needed[~off], s=9, color=COLOURS[method], alpha=0.6, linewidths=0.0,
                      label=f"{TITLES[method]} would need")

@@ -10,16 +10,15 @@ from pathlib import Path
 from statistics import median
 from string import Template
 
-from rsopt.errors import StorageError
-from rsopt.runs.overview import BASELINES, EQUAL, Overview, duel
+from rsopt.files import refuse_overwrite, write_text
+from rsopt.methods import BASELINES, OWN, TITLES
+from rsopt.runs.folder import PICTURES, folder_of, store_of
+from rsopt.runs.overview import EQUAL, Overview, duel
+from rsopt.runs.pictures import hardest
 from rsopt.runs.reports import text as report_text
 from rsopt.runs.reports.figures import accuracy_figure, gap_figure, radius_figure, samples_figure
-from rsopt.runs.reports.pictures import PICTURES, hardest
-from rsopt.runs.reports.plots import TITLES
 from rsopt.runs.rows import Row
-from rsopt.runs.savings import DEFINITION, savings
-from rsopt.runs.tables import radius_grid
-from rsopt.runs.work import OWN
+from rsopt.runs.savings import DEFINITION
 
 _FAILURES = 20
 
@@ -36,18 +35,13 @@ def write_report(run: Path, output: Path) -> Overview:
 
     Raises:
         StorageError: there is no run, it is damaged, or the file cannot be written.
-        InvalidInputError: no input of it is finished.
+        InvalidInputError: no input of it is finished, or the file is one that the report is made from.
         MissingDependencyError: matplotlib is not installed.
     """
+    pictures = folder_of(run) / PICTURES
+    refuse_overwrite(output, [store_of(run), *pictures.glob("*")], "The report")
     found = Overview.read(run)
-    page = render(found, (run if run.is_dir() else run.parent) / PICTURES)
-    partial = output.with_name(output.name + ".partial")
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(page, encoding="utf-8")
-        partial.replace(output)
-    except OSError as error:
-        raise StorageError(f"The report {output} cannot be written: {error.strerror or error}.") from error
+    write_text(output, render(found, pictures), "The report")
     return found
 
 
@@ -79,26 +73,15 @@ def _cards(run: Overview) -> str:
 
 
 def _methods(run: Overview) -> str:
-    largest = max((radius for method in run.methods for radius in run.radii(method)), default=0.0)
-    grid = sorted({0.0, *run.targets}) if run.targets else radius_grid(largest)
+    grid = sorted({0.0, *run.targets}) if run.targets else run.grid()
     head = "".join(f"<th>{'any radius' if radius == 0.0 else f'≥ {radius:g}'}</th>" for radius in grid)
     lines = []
-    for method in run.methods:
-        shares = "".join(f"<td>{run.share(radius, method):.1%}</td>" for radius in grid)
-        mean = sum(run.radii(method)) / len(run.rows)
-        lines.append(f'<tr{" class=ours" if method == OWN else ""}><td>{escape(TITLES[method])}</td>{shares}'
-                     f"<td>{mean:.4f}</td><td>{_cost(run, method)}</td></tr>")
+    for line in run.summary(grid):
+        shares = "".join(f"<td>{share:.1%}</td>" for share in line.shares)
+        lines.append(f'<tr{" class=ours" if line.method == OWN else ""}><td>{escape(TITLES[line.method])}</td>{shares}'
+                     f"<td>{line.mean_radius:.4f}</td><td>{line.cost}</td></tr>")
     return (f"<table><tr><th>certified at radius</th>{head}<th>mean radius</th><th>samples for our radius</th></tr>"
             f"{''.join(lines)}</table>")
-
-
-def _cost(run: Overview, method: str) -> str:
-    if method == OWN:
-        return "1×"
-    if method not in BASELINES:
-        return "–"
-    factor = savings(run.rows, method, run.alpha, run.functional).median
-    return "–" if math.isnan(factor) else "never enough" if math.isinf(factor) else f"{factor:.2f}×"
 
 
 def _duels(run: Overview) -> str:

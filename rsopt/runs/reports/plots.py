@@ -8,16 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rsopt.errors import MissingDependencyError, StorageError
-from rsopt.runs.rows import Row
-from rsopt.runs.savings import savings
-from rsopt.runs.work import CLOPPER_PEARSON, COHEN, OWN, SOFT_MARGIN, SOFT_PROBIT
+from rsopt.errors import MissingDependencyError
+from rsopt.files import replaced
+from rsopt.methods import BASELINES, CLOPPER_PEARSON, COHEN, OWN, SOFT_MARGIN, SOFT_PROBIT, TITLES
+from rsopt.runs.results import Results
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-TITLES = {OWN: "rsopt", CLOPPER_PEARSON: "Clopper–Pearson", COHEN: "Cohen 2019", SOFT_PROBIT: "rsopt soft, R2",
-          SOFT_MARGIN: "rsopt soft, R1"}
 COLOURS = {OWN: "#0b5cad", CLOPPER_PEARSON: "#d1662b", COHEN: "#6f6f6f", SOFT_PROBIT: "#35c27a",
            SOFT_MARGIN: "#1b8a5a"}
 # Soft and hard curves may coincide: the dotted one lies on the wide one, and both are seen.
@@ -40,15 +38,12 @@ def certified_accuracy(radii: Sequence[float], total: int) -> tuple[list[float],
     return [0.0, *ordered], [len(ordered) / total, *share]
 
 
-def save_plot(path: Path, rows: Sequence[Row], *, sigma: float, alpha: float, functional: str, title: str) -> None:
+def save_plot(path: Path, results: Results, title: str) -> None:
     """Draws certified accuracy against radius for our bound and the baselines, and their cost, as a PNG.
 
     Args:
         path: the file.
-        rows: the table.
-        sigma: noise level, in the units of the input.
-        alpha: probability that a single row is wrong.
-        functional: name of the quantity that was bounded.
+        results: the table, and what was asked.
         title: what was certified, one line.
 
     Raises:
@@ -64,26 +59,22 @@ def save_plot(path: Path, rows: Sequence[Row], *, sigma: float, alpha: float, fu
     FigureCanvasAgg(figure)
     curve, cost = figure.subplots(1, 2, width_ratios=(3, 2))
     figure.suptitle(title, x=0.012, ha="left", fontsize=11)
-    _draw_accuracy(curve, rows, sigma)
-    _draw_cost(cost, rows, alpha, functional)
-    partial = path.with_name(path.name + ".partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    _draw_accuracy(curve, results)
+    _draw_cost(cost, results)
+    with replaced(path, "The plot") as partial:
         figure.savefig(partial, format="png")
-        partial.replace(path)
-    except OSError as error:
-        raise StorageError(f"The plot {path} cannot be written: {error.strerror or error}.") from error
 
 
-def _draw_accuracy(axes: Axes, rows: Sequence[Row], sigma: float) -> None:
-    for method in [name for name in (SOFT_MARGIN, COHEN, CLOPPER_PEARSON, OWN, SOFT_PROBIT)
-                   if any(name in row.bounds for row in rows)]:
-        radii, share = certified_accuracy([row.radius(method) for row in rows if row.correct(method)], len(rows))
-        label = f"{TITLES[method]}, mean {sum(radii) / len(rows):.4f}"
+def _draw_accuracy(axes: Axes, results: Results) -> None:
+    summaries = {line.method: line for line in results.summary([])}
+    for method in [name for name in (SOFT_MARGIN, COHEN, CLOPPER_PEARSON, OWN, SOFT_PROBIT) if name in summaries]:
+        radii, share = certified_accuracy(results.radii(method), len(results.rows))
+        label = f"{TITLES[method]}, mean {summaries[method].mean_radius:.4f}"
         axes.step([*radii, radii[-1]], [*share, 0.0], where="pre", label=label, color=COLOURS[method],
                   linestyle=STYLES[method], linewidth=WIDTHS[method])
-    axes.set(xlabel=f"certified l2 radius (units of the input; noise sigma = {sigma:g})",
-             ylabel="share of inputs certified and correct", xlim=(0.0, None), ylim=(0.0, 1.02))
+    axes.set(xlabel=f"certified l2 radius (units of the input; noise sigma = {results.sigma:g})",
+             ylabel=f"share of inputs certified{' and correct' if results.labelled else ''}", xlim=(0.0, None),
+             ylim=(0.0, 1.02))
     axes.set_title("Certified accuracy", loc="left", fontsize=10)
     handles, labels = axes.get_legend_handles_labels()
     axes.legend(handles[::-1], labels[::-1], loc="lower left", frameon=False, fontsize=8,
@@ -91,11 +82,11 @@ def _draw_accuracy(axes: Axes, rows: Sequence[Row], sigma: float) -> None:
     quiet(axes)
 
 
-def _draw_cost(axes: Axes, rows: Sequence[Row], alpha: float, functional: str) -> None:
+def _draw_cost(axes: Axes, results: Results) -> None:
     axes.axhline(1.0, color=COLOURS[OWN], linewidth=2.0)
     certified, least, most = 0, 1.0, 1.0
-    for method in (CLOPPER_PEARSON, COHEN):
-        found = savings(rows, method, alpha, functional)
+    for method in BASELINES:
+        found = results.savings(method)
         factors = np.sort(np.array(found.factors))
         certified = len(factors)
         finite = factors[np.isfinite(factors)]

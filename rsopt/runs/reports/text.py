@@ -6,9 +6,9 @@ from html import escape
 from shlex import quote
 from typing import Any
 
+from rsopt.methods import SOFT_METHODS
 from rsopt.runs.decisions import spent
 from rsopt.runs.overview import CONFIDENCE, Overview, confidence
-from rsopt.runs.work import SOFT_METHODS
 
 _QUANTITIES = {
     "margin": "the vote share of the certified class minus that of its strongest rival; the radius is sigma·sqrt(pi/2) "
@@ -51,7 +51,7 @@ def accuracy_note(run: Overview) -> str:
         "Solid blue: rsopt. The two dotted lines below it are what is true of the smoothed classifier itself, at all "
         f"radii at once, with {CONFIDENCE:.0%} confidence: on these very inputs, and on new ones of which these are a "
         "random sample. The other methods bound the same votes "
-        f"{'at the same looks and levels' if run.adaptive else 'at the same alpha'}.")
+        f"{'at the same looks and errors' if run.adaptive else 'at the same alpha'}.")
 
 
 def radii_note(run: Overview) -> str:
@@ -114,7 +114,7 @@ def guarantees(run: Overview) -> str:
         "Massart's constant, and alpha). Inputs picked by hand carry no such statement."]
     if run.adaptive:
         items.append("<b>Looking more than once.</b> The number of samples depends on what the earlier ones showed. "
-                     "Every look has a level of its own, the levels add up to at most alpha, and the best look is "
+                     "Every look has an error of its own, the errors add up to at most alpha, and the best look is "
                      "reported: it is wrong only if one of them is.")
     if any(method in run.methods for method in SOFT_METHODS):
         items.append("<b>Soft rows.</b> They certify another classifier, the one that answers the largest mean score.")
@@ -158,7 +158,7 @@ def sessions(run: Overview) -> str:
 
 
 def _quantity(run: Overview) -> str:
-    text = _QUANTITIES.get(run.functional, run.functional)
+    text = _QUANTITIES.get(run.question.functional.name, run.question.functional.name)
     order = run.facts.get("order")
     return escape(text if order is None else f"{text} (order {order})")
 

@@ -8,8 +8,9 @@ from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING
 
 from rsopt.errors import InvalidInputError, ModelError
+from rsopt.runs.proving import prove
 from rsopt.runs.records import pack_scores, pack_votes
-from rsopt.runs.work import ChunkDone, Done, InputFailed, ProofRequest, Request, SampleRequest, prove
+from rsopt.runs.work import ChunkDone, Done, InputFailed, ProofRequest, Request, SampleRequest
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike

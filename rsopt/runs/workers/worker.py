@@ -17,7 +17,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from rsopt.errors import InvalidInputError, ModelError
-from rsopt.runs.work import ChunkDone, Done, InputFailed, ProofRequest, Request, SampleRequest, prove
+from rsopt.question import Question
+from rsopt.runs.proving import prove
+from rsopt.runs.work import ChunkDone, Done, InputFailed, ProofRequest, Request, SampleRequest
 
 PACKAGES = ("rsopt", "numpy", "scipy", "numba")
 
@@ -158,7 +160,7 @@ def _arithmetic() -> str:
     """The functions behind noise and proofs, evaluated: NumPy and the compilers choose them by the processor."""
     points = np.linspace(0.001, 6.25, 1 << 14, dtype=np.float32)
     digest = sha256(b"".join(function(points).tobytes() for function in (np.log, np.sqrt, np.cos, np.sin)))
-    proof = prove(ProofRequest(0, 0, (830, 120, 50), 0, 1e-3, 1.0, "probit", None, "studentized", "scipy"))
+    proof = prove(ProofRequest(0, 0, (830, 120, 50), 0, Question(1.0)))
     digest.update(repr([(bound.lower, bound.radius) for bound in proof.bounds]).encode())
     return digest.hexdigest()[:16]
 

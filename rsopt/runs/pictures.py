@@ -11,14 +11,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rsopt.errors import StorageError
+from rsopt.files import replaced
+from rsopt.methods import OWN
 from rsopt.runs.rows import Row
-from rsopt.runs.work import OWN
 
 Pixels = npt.NDArray[np.uint8]
 
-PICTURES = "pictures"
-"""Folder of a run that holds them."""
 HARDEST = 12
 """So many inputs are kept as pictures."""
 LARGEST = 256
@@ -36,19 +34,16 @@ def save_pictures(folder: Path, images: Iterable[tuple[int, Any]], sigma: float)
     Raises:
         StorageError: a file cannot be written.
     """
-    try:
-        for idx, image in images:
-            values = np.asarray(image, dtype=np.float64)
-            if not _is_picture(values):
-                continue
-            folder.mkdir(parents=True, exist_ok=True)
-            noisy = values + sigma * np.random.default_rng(idx).standard_normal(values.shape)
-            # Both in the scale of the clean one: its own range, unless it lies in that of pictures.
-            low, high = min(values.min(), 0.0), max(values.max(), 1.0)
-            for name, content in ((f"{idx:06d}.png", values), (f"{idx:06d}-noisy.png", noisy)):
-                (folder / name).write_bytes(png(_pixels((content - low) / (high - low))))
-    except OSError as error:
-        raise StorageError(f"The pictures in {folder} cannot be written: {error.strerror or error}.") from error
+    for idx, image in images:
+        values = np.asarray(image, dtype=np.float64)
+        if not _is_picture(values):
+            continue
+        noisy = values + sigma * np.random.default_rng(idx).standard_normal(values.shape)
+        # Both in the scale of the clean one: its own range, unless it lies in that of pictures.
+        low, high = min(values.min(), 0.0), max(values.max(), 1.0)
+        for name, content in ((f"{idx:06d}.png", values), (f"{idx:06d}-noisy.png", noisy)):
+            with replaced(folder / name, "The picture") as partial:
+                partial.write_bytes(png(_pixels((content - low) / (high - low))))
 
 
 def hardest(rows: Sequence[Row], count: int = HARDEST) -> list[Row]:

@@ -1,0 +1,17 @@
+"""The methods that bound the same votes or scores: their names in results, and how tables and pictures call them."""
+
+from __future__ import annotations
+
+OWN = "rsopt"
+CLOPPER_PEARSON = "two-way-clopper-pearson"
+COHEN = "cohen"
+BASELINES = (CLOPPER_PEARSON, COHEN)
+METHODS = (OWN, *BASELINES)
+"""Bounds on votes, ours first."""
+SOFT_PROBIT = "soft-probit"
+SOFT_MARGIN = "soft-margin"
+SOFT_METHODS = (SOFT_PROBIT, SOFT_MARGIN)
+"""Bounds on scores: of the probit margin of the means and of their margin."""
+
+TITLES = {OWN: "rsopt", CLOPPER_PEARSON: "Clopper–Pearson", COHEN: "Cohen 2019", SOFT_PROBIT: "rsopt soft, R2",
+          SOFT_MARGIN: "rsopt soft, R1"}

@@ -1,0 +1,190 @@
+"""A question: what is bounded, under which noise, by which statistic, at which error, and who proposes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from rsopt.counts import MAX_DRAWS, Counts, checked_alpha
+from rsopt.errors import InvalidInputError
+from rsopt.functionals import Functional, Margin, ProbitMargin, TaylorProbitMargin, as_functional
+from rsopt.radius import checked_sigma, probit_radius, smoothed_margin_radius
+from rsopt.registry import as_solver
+from rsopt.solver import Solver
+from rsopt.statistics import Statistic, as_statistic
+
+ALPHA = 1e-3
+"""The error where none is said."""
+
+ABOVE_ZERO = 1e-9
+"""Radius 0 asks for a bound above 0. This is the bound that is tried."""
+
+
+@dataclass(frozen=True, init=False)
+class Question:
+    """What is asked about votes. Names become instances here, and what has no meaning is refused here.
+
+    Attributes:
+        sigma: standard deviation of the noise, in the units of the input; it makes a radius of a bound.
+        functional: g, the quantity that is bounded.
+        statistic: the designated statistic.
+        alpha: probability that the statement "g(p) >= lower" is false.
+        solver: who proposes, as it was said: a name is looked up where the work is done.
+    """
+
+    sigma: float
+    functional: Functional
+    statistic: Statistic
+    alpha: float
+    solver: str | Solver
+
+    def __init__(self, sigma: float, functional: str | Functional = "probit", order: int | None = None, *,
+                 statistic: str | Statistic = "studentized", alpha: float = ALPHA,
+                 solver: str | Solver = "scipy") -> None:
+        """Resolves names and refuses what has no meaning.
+
+        Args:
+            sigma, alpha: as above; NumPy numbers too.
+            functional, statistic, solver: names or instances.
+            order: order of the Taylor polynomial, with ``functional="taylor-probit"``.
+
+        Raises:
+            InvalidInputError: a value without meaning, a functional that has no radius, or an alpha that the statistic
+                does not support.
+            UnknownNameError: a name that nobody registered.
+            MissingDependencyError: the solver's package is not installed.
+        """
+        chosen, designated = as_functional(functional, order), as_statistic(statistic)
+        as_solver(solver)
+        fields = {"sigma": checked_deviation(sigma),
+                  "functional": chosen, "statistic": designated,
+                  "alpha": checked_alpha(alpha, designated.largest_alpha), "solver": solver}
+        for name, value in fields.items():
+            object.__setattr__(self, name, value)
+        self.level(0.0)
+
+    @property
+    def order(self) -> int | None:
+        """Order of the Taylor polynomial; None for other functionals."""
+        order: int | None = getattr(self.functional, "order", None)
+        return order
+
+    def at(self, alpha: float) -> Question:
+        """The same at another error."""
+        return replace(self, alpha=alpha)
+
+    def spent_by(self, alpha: float) -> Question:
+        """The question at the error that a policy shares out over its looks: one at the default error takes it over.
+
+        Raises:
+            InvalidInputError: the question is asked at an error of its own, and it is another one.
+        """
+        if self.alpha not in (alpha, ALPHA):
+            raise InvalidInputError(f"The question is asked at alpha {self.alpha:g}, and {alpha:g} is shared out over "
+                                    "the looks. Give both the same alpha.")
+        return self.at(alpha)
+
+    def level(self, radius: float) -> float:
+        """The bound on g that certifies `radius`; errors as in `level_for_radius`."""
+        return level_for_radius(self.functional, radius, self.sigma)
+
+    def least_samples(self, alpha: float | None = None) -> int:
+        """Below this many samples nothing can be certified, whatever the votes; at this alpha, or at another."""
+        return least_samples(self.functional, ABOVE_ZERO, self.alpha if alpha is None else alpha)
+
+    def checked_samples(self, n: int) -> int:
+        """n as an int, once it is sure that votes of n samples can be bounded: what would fail on them fails here.
+
+        Raises:
+            InvalidInputError: n is no whole number from 1 to 10,000,000, or the statistic cannot order votes for this
+                functional.
+        """
+        samples = checked_draws("n", n)
+        self.statistic.tail_set(Counts((1, 0, 0), top=0), self.functional, self.alpha)
+        return samples
+
+
+def checked_deviation(sigma: Any) -> float:
+    """sigma as a float, also from NumPy.
+
+    Raises:
+        InvalidInputError: it is no positive finite number.
+    """
+    return checked_sigma(float(sigma) if isinstance(sigma, np.floating | np.integer) else sigma)
+
+
+def checked_draws(name: str, value: object) -> int:
+    """A number of samples as an int.
+
+    Raises:
+        InvalidInputError: it is no whole number from 1 to 10,000,000; the text calls it by `name`.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or not 1 <= value <= MAX_DRAWS:
+        raise InvalidInputError(f"{name} must be a whole number of samples from 1 to {MAX_DRAWS:,}; found {value!r}.")
+    return int(value)
+
+
+def level_for_radius(functional: Functional, radius: float, sigma: float) -> float:
+    """The least bound on g whose certified radius is at least `radius` and positive.
+
+    Args:
+        functional: the margin, the probit margin or its Taylor polynomial.
+        radius: l2, in the units of the input and of sigma; 0 asks for any positive bound.
+        sigma: standard deviation of the noise.
+
+    Raises:
+        InvalidInputError: a radius or sigma without meaning, a functional without a radius, or a radius that no
+            margin reaches.
+    """
+    scale = checked_sigma(sigma)
+    to_radius: Callable[[float, float], float]
+    if isinstance(radius, bool) or not isinstance(radius, int | float) or not 0.0 <= radius < math.inf:
+        raise InvalidInputError(f"A target radius must be a number from 0 on; found {radius!r}.")
+    if isinstance(functional, Margin):
+        to_radius, slope = smoothed_margin_radius, scale * math.sqrt(math.pi / 2.0)
+    elif isinstance(functional, ProbitMargin | TaylorProbitMargin):
+        to_radius, slope = probit_radius, 0.5 * scale
+    else:
+        raise InvalidInputError(f"The functional {functional.name!r} has no certified radius in rsopt; "
+                                "'margin', 'probit' and 'taylor-probit' have.")
+    level = max(radius / slope * (1.0 - 1e-14), ABOVE_ZERO)
+    while to_radius(level, scale) < radius:
+        level = math.nextafter(level, math.inf)
+    if level >= functional.range[1]:
+        largest = to_radius(functional.range[1], scale)
+        raise InvalidInputError(f"No votes certify radius {radius:g} at sigma {scale:g} with {functional.name!r}: its "
+                                f"largest radius is {largest:g}. Use a larger sigma or a smaller radius.")
+    return level
+
+
+def least_samples(functional: Functional, level: float, alpha: float) -> int:
+    """The least n at which any votes at all reach a level at error alpha: below it everything falls short.
+
+    The strongest evidence is (n, 0, 0). Its tail set holds nothing else, so that sup {P_q(W) : g(q) <= L} = q1(L)^n,
+    with q1(L) the largest q1 at level L, where q3 = 0: the level is reached once q1(L)^n <= alpha. One-sided
+    Clopper–Pearson limits, and so Cohen's bound, reach it at the same n.
+
+    Args:
+        functional: g.
+        level: below the largest value of g.
+        alpha: probability that the statement is false.
+
+    Raises:
+        InvalidInputError: a level that no q exceeds.
+    """
+    if not level < functional.range[1]:
+        raise InvalidInputError(f"No q has {functional.name} above {level:g}.")
+    low, high = 0.0, 1.0
+    for _ in range(80):
+        middle = 0.5 * (low + high)
+        below = float(functional.value(np.array(middle), np.array(1.0 - middle))) <= level
+        low, high = (middle, high) if below else (low, middle)
+    if low >= 1.0 - 1e-15:
+        raise InvalidInputError(f"A bound of {level:g} on {functional.name!r}, which the target asks for, is beyond "
+                                "double precision: no number of samples reaches it. Use a smaller target radius or a "
+                                "larger sigma.")
+    return max(math.ceil(math.log(checked_alpha(alpha)) / math.log(low) - 1e-9), 1)

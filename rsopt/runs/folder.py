@@ -1,0 +1,22 @@
+"""The folder of a run: what the files in it are called."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+STORE = "run.sqlite"
+TABLE = "table.tsv"
+CERTIFICATES = "certificates"
+PLOT = "certified_accuracy.png"
+PICTURES = "pictures"
+REPORT = "report.html"
+
+
+def folder_of(run: Path) -> Path:
+    """The folder of a run, said by the folder or by its store."""
+    return run if run.is_dir() else run.parent
+
+
+def store_of(run: Path) -> Path:
+    """The store of a run, said by its folder or by itself."""
+    return run / STORE if run.is_dir() else run

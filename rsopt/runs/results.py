@@ -1,0 +1,100 @@
+"""What a certified table says as a whole: which methods bounded it, how much of it is certified, at what price."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rsopt.methods import BASELINES, METHODS, OWN, SOFT_METHODS
+from rsopt.question import Question
+from rsopt.runs.rows import Row
+from rsopt.runs.savings import Savings, savings
+
+_STEPS = (0.05, 0.1, 0.2, 0.25, 0.5, 1.0, 2.0, 2.5, 5.0, 10.0)
+
+
+@dataclass(frozen=True)
+class MethodSummary:
+    """One method over a whole table.
+
+    Attributes:
+        method: the method.
+        shares: share of all inputs certified at each of the radii that were asked for.
+        mean_radius: over all inputs, those not certified (as their label) at 0.
+        samples: what a baseline would need for our radii; None for our own bound and those on scores.
+    """
+
+    method: str
+    shares: tuple[float, ...]
+    mean_radius: float
+    samples: Savings | None
+
+    @property
+    def cost(self) -> str:
+        """The samples for our radius, in words."""
+        return "1×" if self.method == OWN else "–" if self.samples is None else str(self.samples)
+
+
+@dataclass(frozen=True, eq=False)
+class Results:
+    """A certified table and the question that was asked of every row.
+
+    Where labels are known, certified means certified as the label; where none are known, any class counts.
+
+    Attributes:
+        rows: the table, at least one row, failed ones included.
+        question: what was bounded.
+    """
+
+    rows: Sequence[Row]
+    question: Question
+
+    @property
+    def alpha(self) -> float:
+        """Probability that a single row is wrong."""
+        return self.question.alpha
+
+    @property
+    def sigma(self) -> float:
+        """Standard deviation of the noise, in the units of the input."""
+        return self.question.sigma
+
+    @property
+    def labelled(self) -> bool:
+        """Whether labels are known, so that what is certified is right or wrong."""
+        return any(row.label is not None for row in self.rows)
+
+    @property
+    def methods(self) -> list[str]:
+        """The methods that bounded these rows; ours first."""
+        return [name for name in (*METHODS, *SOFT_METHODS) if any(name in row.bounds for row in self.rows)]
+
+    def radii(self, method: str = OWN) -> list[float]:
+        """The radii of the certified rows."""
+        return [row.radius(method) for row in self.rows
+                if (row.correct(method) if self.labelled else row.radius(method) > 0.0)]
+
+    def share(self, radius: float, method: str = OWN) -> float:
+        """Share of all inputs that are certified at `radius`; at 0, with any radius."""
+        return sum(found >= radius for found in self.radii(method)) / len(self.rows)
+
+    def savings(self, method: str) -> Savings:
+        """What a baseline would need for our radii."""
+        return savings(self.rows, method, self.question)
+
+    def summary(self, grid: Sequence[float]) -> list[MethodSummary]:
+        """The methods side by side, ours first, with the shares at the radii of `grid`."""
+        return [MethodSummary(name, tuple(self.share(radius, name) for radius in grid),
+                              math.fsum(self.radii(name)) / len(self.rows),
+                              self.savings(name) if name in BASELINES else None) for name in self.methods]
+
+    def grid(self) -> list[float]:
+        """Up to four radii for the columns of a table."""
+        return radius_grid(max((radius for name in self.methods for radius in self.radii(name)), default=0.0))
+
+
+def radius_grid(largest: float) -> list[float]:
+    """Up to four radii from 0 in round steps."""
+    step = next((step for step in _STEPS if largest / step < 4.0), largest / 4.0 or 1.0)
+    return [step * k for k in range(4) if k == 0 or step * k <= largest]
