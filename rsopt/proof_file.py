@@ -7,15 +7,18 @@ errors, before anything is computed from them.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import math
 import os
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rsopt.errors import CertificateError, StorageError
+from rsopt.files import read_text, write_text
 
 #: The largest proofs are transcripts of a thousand rivals, about 100 MB.
 MOST_BYTES = 1 << 29
@@ -84,31 +87,38 @@ def load(path: str | os.PathLike[str]) -> dict[str, Any]:
     """The object in a JSON file.
 
     Raises:
-        StorageError: the file cannot be read.
-        CertificateError: as in `parsed`, or it is no text, or too large.
+        StorageError: the file cannot be read, or is no text.
+        CertificateError: as in `parsed`, or it is too large.
     """
-    return parsed(read_text(path), str(path))
+    size = 0
+    with contextlib.suppress(OSError, ValueError):
+        # What cannot be looked at cannot be read either, which is said below.
+        size = Path(path).stat().st_size
+    if size > MOST_BYTES:
+        raise CertificateError(f"{path} is too large for a proof: {size:,} bytes, at most {MOST_BYTES:,}.")
+    try:
+        text = read_text(path, "The proof")
+    except ValueError as error:
+        raise StorageError(f"The proof {shown(str(path))} cannot be read: {error}.") from error
+    return parsed(text, str(path))
 
 
-def read_text(path: str | os.PathLike[str]) -> str:
-    """The text of a file that is to hold a proof.
+def unpacked(body: bytes) -> str:
+    """The text of a proof that was compressed for a store.
 
     Raises:
-        StorageError: the file cannot be read.
-        CertificateError: it is no text, or too large.
+        CertificateError: it cannot be unpacked, or is too large.
     """
+    reader = zlib.decompressobj()
     try:
-        size = Path(path).stat().st_size
-        if size > MOST_BYTES:
-            raise CertificateError(f"{path} is too large for a proof: {size:,} bytes, at most {MOST_BYTES:,}.")
-        return Path(path).read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise CertificateError(f"{path} is not JSON: it is no text ({error.reason}).") from error
-    except (OSError, ValueError) as error:
-        if isinstance(error, CertificateError):
-            raise
-        raise StorageError(f"The proof {path} could not be read: {getattr(error, 'strerror', None) or error}."
-                           ) from error
+        text = reader.decompress(body, MOST_BYTES + 1)
+        if len(text) > MOST_BYTES:
+            raise CertificateError(f"The proof is too large: more than {MOST_BYTES:,} bytes.")
+        if not reader.eof or reader.unused_data:
+            raise CertificateError("The proof cannot be unpacked: it is cut short, or something follows it.")
+        return text.decode()
+    except (zlib.error, UnicodeDecodeError, TypeError) as error:
+        raise CertificateError(f"The proof cannot be unpacked: {error}.") from error
 
 
 def as_json(content: Mapping[str, Any]) -> str:
@@ -126,14 +136,7 @@ def save(path: str | os.PathLike[str], content: Mapping[str, Any]) -> None:
     Raises:
         StorageError: the file cannot be written.
     """
-    target = Path(path)
-    partial = target.with_name(target.name + ".partial")
-    text = as_json(content)
-    try:
-        partial.write_text(text + "\n", encoding="utf-8")
-        partial.replace(target)
-    except OSError as error:
-        raise StorageError(f"The proof could not be written to {target}: {error.strerror}.") from error
+    write_text(path, as_json(content) + "\n", "The proof")
 
 
 class Entries:

@@ -18,6 +18,7 @@ from typing import Any, Protocol, TypeVar
 
 from rsopt.certificate import CONVEX, CORNER, Certificate, LookShare
 from rsopt.errors import CertificateError, InvalidInputError, MissingDependencyError
+from rsopt.proof_file import shown
 
 #: Ranges of the format; the prover leaves none of them.
 MOST_DRAWS = 10_000_000
@@ -152,7 +153,11 @@ def _read(certificate: Certificate | Mapping[str, Any] | str | os.PathLike[str])
             return Certificate.from_dict(certificate.to_dict())
         except (TypeError, AttributeError) as error:
             raise CertificateError(f"The certificate is malformed: {error}.") from error
-    return Certificate.from_dict(certificate) if isinstance(certificate, Mapping) else Certificate.load(certificate)
+    if isinstance(certificate, Mapping):
+        return Certificate.from_dict(certificate)
+    if not isinstance(certificate, str | os.PathLike):
+        raise CertificateError(f"This is no certificate, nor the path of one: {shown(certificate)}.")
+    return Certificate.load(certificate)
 
 
 def _check_ranges(c: Certificate) -> None:

@@ -26,6 +26,7 @@ from rsopt.checks import replay as rules
 from rsopt.checks.transcript_play import prove
 from rsopt.checks.transcript_run import LARGEST_SLOPE, Run, require
 from rsopt.errors import CertificateError
+from rsopt.proof_file import shown
 from rsopt.transcript import MOST_CLASSES, MOST_ROWS, SMALLEST_ALPHA, StatedGrid, Transcript
 
 #: Agreement asked of the grid, in units of its doubt and of the bound's standard error.
@@ -87,7 +88,11 @@ def _read(source: str | os.PathLike[str] | Mapping[str, Any] | Transcript) -> Tr
             return Transcript.from_dict(source.to_dict())
         except (TypeError, AttributeError) as error:
             raise CertificateError(f"The transcript is malformed: {error}.") from error
-    return Transcript.from_dict(source) if isinstance(source, Mapping) else Transcript.load(source)
+    if isinstance(source, Mapping):
+        return Transcript.from_dict(source)
+    if not isinstance(source, str | os.PathLike):
+        raise CertificateError(f"This is no transcript, nor the path of one: {shown(source)}.")
+    return Transcript.load(source)
 
 
 def _check_ranges(t: Transcript) -> None:
