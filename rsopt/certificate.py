@@ -13,7 +13,7 @@ from rsopt.errors import CertificateError
 
 #: The first version says nothing of looks; the second has an entry "look" beside those of the first.
 FORMATS = ("rsopt certificate 1", "rsopt certificate 2")
-FUNCTIONALS = ("margin", "probit", "taylor-probit")
+FUNCTIONALS = ("margin", "probit", "taylor-probit", "laplace", "logit")
 STATISTICS = ("studentized", "clopper-pearson", "plugin")
 CORNER, CONVEX = "corner", "convex"
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from flint import arb, fmpq
 
-from rsopt.checks.links import CheckedLink
+from rsopt.checks.links import ENDLESS, LOGS, CheckedLink
 from rsopt.errors import CertificateError
 
 Node = tuple[Any, Any, Any, Any]  # q1 from below and above, q3 from below and above: exact
@@ -36,14 +36,29 @@ class BallLink:
         return [value * fmpq(10**12 - 1, 10**12) for value in z[1::2]]
 
     def f(self, q: Any) -> Any:
-        """f(q); -inf or inf where the probit has no value."""
+        """f(q); -inf or inf where an endless link has no value."""
         if self.functional == "margin":
             return q - arb(0.5)
         if self.functional == "probit":
             if q < arb(0.5):
                 return -arb(2).sqrt() * (2 * q).erfcinv() if q > 0 else arb.neg_inf()
             return arb(2).sqrt() * (2 * (1 - q)).erfcinv() if q < 1 else arb.pos_inf()
+        if self.functional in LOGS:
+            if not q > 0:
+                return arb.neg_inf()
+            if not q < 1:
+                return arb.pos_inf()
+            if self.functional == "logit":
+                return (q / (1 - q)).log()
+            return self._sided(q, (2 * q).log(), -(2 * (1 - q)).log())
         return self._odd(2 * q - 1)
+
+    @staticmethod
+    def _sided(q: Any, below: Any, above: Any) -> Any:
+        """What holds up to 1/2 or above; a ball around both where q may lie on either side."""
+        if q <= arb(0.5):
+            return below
+        return above if q >= arb(0.5) else below.union(above)
 
     def slope(self, q: Any, f: Any | None = None) -> Any:
         """f'(q); with f = f(q) where it is known."""
@@ -52,6 +67,10 @@ class BallLink:
         if self.functional == "probit":
             z = self.f(q) if f is None else f
             return (2 * arb.pi()).sqrt() * (z * z / 2).exp()
+        if self.functional == "laplace":
+            return self._sided(q, 1 / q, 1 / (1 - q))
+        if self.functional == "logit":
+            return 1 / (q * (1 - q))
         return self._sum(2 * q - 1, [2 * (2 * k + 1) * value for k, value in enumerate(self.coefficients)])
 
     def bend(self, q: Any, f: Any | None = None) -> Any:
@@ -61,6 +80,11 @@ class BallLink:
         if self.functional == "probit":
             z = self.f(q) if f is None else f
             return z * self.slope(q, z) ** 2
+        if self.functional == "laplace":
+            # The jump at 1/2 is one point, which bends no chord.
+            return self._sided(q, -1 / q**2, 1 / (1 - q) ** 2)
+        if self.functional == "logit":
+            return (2 * q - 1) / (q * (1 - q)) ** 2
         u = 2 * q - 1
         inner = [4 * (2 * k + 1) * 2 * k * value for k, value in enumerate(self.coefficients)][1:]
         return u * self._sum(u, inner)
@@ -75,6 +99,13 @@ class BallLink:
             return (y + arb(0.5)).max(arb(0)).min(arb(1))
         if self.functional == "probit":
             return (-y / arb(2).sqrt()).erfc() / 2
+        if self.functional == "logit":
+            return 1 / (1 + (-y).exp())
+        if self.functional == "laplace":
+            below, above = y.exp() / 2, 1 - (-y).exp() / 2
+            if y <= 0:
+                return below
+            return above if y >= 0 else below.union(above)
         goal = abs(y)
         if goal >= self._odd(arb(1)):
             return arb(1) if y > 0 else arb(0)
@@ -104,8 +135,8 @@ class BallLink:
 
     @property
     def largest(self) -> Any:
-        """The largest value of g; infinite for the probit."""
-        return arb.pos_inf() if self.functional == "probit" else 2 * self.f(arb(1))
+        """The largest value of g; infinite for endless links."""
+        return arb.pos_inf() if self.functional in ENDLESS else 2 * self.f(arb(1))
 
     def value(self, q1: Any, q2: Any) -> Any:
         """g(q1, q2); -inf where f(q1) is."""
@@ -119,7 +150,7 @@ class BallLink:
         if not third_cell:
             return top, top
         low = arb(0)
-        if level < 0 and self.functional != "probit":
+        if level < 0 and self.functional not in ENDLESS:
             low = -level if self.functional == "margin" else self.inverse(self.f(arb(0)) - level)
         if least_q1 > 0.0:
             low = low.max(self.inverse(self.f(arb(least_q1)) - level))
@@ -134,7 +165,7 @@ class BallLink:
         if self.functional == "margin":
             q1 = self.inverse(q2 + level - arb(0.5))
         else:
-            q1 = self.inverse(level + self.f(q2)) if q2 > 0 or self.functional != "probit" else arb(0)
+            q1 = self.inverse(level + self.f(q2)) if q2 > 0 or self.functional not in ENDLESS else arb(0)
         # The last cut is rounded beyond the end of the curve, where 1 - q2 would be too small.
         low, high = q1.lower().max(arb(0)), q1.upper().min(self.largest_q1(level).upper())
         return low, high, (1 - q2 - high).lower().max(arb(0)), (1 - q2 - low).upper().max(arb(0))

@@ -14,6 +14,7 @@ from flint import arb, fmpq
 
 from rsopt.checks.arb_links import BallLink
 from rsopt.checks.arb_rows import upper_tail
+from rsopt.checks.links import pseudo_count
 from rsopt.checks.stairs import quantiles
 from rsopt.errors import CertificateError
 
@@ -36,7 +37,7 @@ class BallOrder:
         self._studentized = statistic == "studentized"
         # The statistic is defined with 1 - alpha in double precision: any z makes an order.
         self._z = link_z(alpha) if self._studentized else arb(0)
-        self._pseudo = self._z * self._z / 4
+        self._pseudo = pseudo_count(link.functional, self._z)
         self._total = n + 3 * self._pseudo
         self._half_slope = link.slope(arb(0.5))
         self.share, self.own, self.other = cache(self._share), cache(self._own), cache(self._other)

@@ -162,7 +162,7 @@ def _read(certificate: Certificate | Mapping[str, Any] | str | os.PathLike[str])
 
 def _check_ranges(c: Certificate) -> None:
     """What the format allows; types were checked on reading. Every test is one that a NaN fails."""
-    if not (1 <= c.n <= MOST_DRAWS and 0 <= c.x1 and 0 <= c.x2 and c.x1 + c.x2 <= c.n):
+    if not (1 <= c.n <= MOST_DRAWS and c.x1 >= 0 and c.x2 >= 0 and c.x1 + c.x2 <= c.n):
         raise CertificateError(f"These are no counts: n = {c.n!r}, x1 = {c.x1!r}, x2 = {c.x2!r}.")
     if not SMALLEST_ALPHA <= c.alpha < 0.5:
         raise CertificateError(f"alpha must lie in [{SMALLEST_ALPHA:g}, 1/2); found {c.alpha!r}.")

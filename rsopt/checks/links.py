@@ -1,13 +1,15 @@
 """The checker's own account of the links in double precision: values, level curves and factors, rounded outwards.
 
-g(q) = f(q1) - f(q2) with f the identity, the probit, or the Taylor polynomial of the probit about 1/2. All three are
-odd about 1/2 with f' least there and f'' nondecreasing. Rounding is bounded in docs/theory/rounding-checker.md.
+g(q) = f(q1) - f(q2) with f the identity, the Taylor polynomial of the probit about 1/2, or the quantile function of the
+normal, Laplace or logistic law. All are odd about 1/2 with f' least there and f'' nondecreasing. Rounding is bounded in
+docs/theory/rounding-checker.md.
 """
 
 from __future__ import annotations
 
 import math
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +20,15 @@ Array = npt.NDArray[np.float64]
 _EPS = float(np.finfo(float).eps)
 _PI = np.longdouble("3.14159265358979323846264338327950288")
 _ROOT_2PI = math.sqrt(2.0 * math.pi)
+
+#: Links with f(0) = -inf, and those of them that are made of logs.
+ENDLESS, LOGS = ("probit", "laplace", "logit"), ("laplace", "logit")
+
+
+def pseudo_count(functional: str, z: Any) -> Any:
+    """What the studentized statistic adds to each cell: z²/4, and z²/4 · 9/8 for links of logs."""
+    c = z * z / 4
+    return c * 9 / 8 if functional in LOGS else c
 
 
 def completed(q: tuple[float, float, float]) -> tuple[float, float, float]:
@@ -60,6 +71,12 @@ class CheckedLink:
             return values - 0.5
         if self.functional == "probit":
             return np.asarray(special.ndtri(values))
+        if self.functional == "logit":
+            return np.asarray(special.logit(values))
+        if self.functional == "laplace":
+            with np.errstate(divide="ignore"):
+                size = np.log(2.0 * np.minimum(values, 1.0 - values))
+            return np.where(values <= 0.5, size, -size)
         return self._odd(2.0 * values - 1.0)
 
     def slope(self, q: npt.ArrayLike) -> Array:
@@ -69,6 +86,9 @@ class CheckedLink:
             return np.ones_like(values)
         if self.functional == "probit":
             return self.slope_at(special.ndtri(values))
+        if self.functional in LOGS:
+            with np.errstate(divide="ignore"):
+                return np.asarray(1.0 / self._side(values))
         powers = 2.0 * np.arange(self.coefficients.size) + 1.0
         return np.asarray(np.polynomial.polynomial.polyval((2.0 * values - 1.0) ** 2, 2.0 * powers * self.coefficients))
 
@@ -80,10 +100,19 @@ class CheckedLink:
         if self.functional == "probit":
             z = special.ndtri(values)
             return np.asarray(z * self.slope_at(z) ** 2)
+        if self.functional in LOGS:
+            # f'' of the Laplace link jumps at 1/2; one point bends no chord.
+            turn = np.where(values >= 0.5, 1.0, -1.0) if self.functional == "laplace" else 2.0 * values - 1.0
+            with np.errstate(divide="ignore", over="ignore"):
+                return np.asarray(turn / self._side(values) / self._side(values))
         powers = 2.0 * np.arange(self.coefficients.size) + 1.0
         inner = (4.0 * powers * (powers - 1.0) * self.coefficients)[1:]
         u = 2.0 * values - 1.0
         return np.asarray(u * np.polynomial.polynomial.polyval(u * u, inner)) if inner.size else np.zeros_like(values)
+
+    def _side(self, q: Array) -> Array:
+        """1/f' of a link of logs."""
+        return np.minimum(q, 1.0 - q) if self.functional == "laplace" else q * (1.0 - q)
 
     @staticmethod
     def slope_at(z: Array) -> Array:
@@ -98,6 +127,11 @@ class CheckedLink:
             return np.asarray(np.clip(values + 0.5, 0.0, 1.0))
         if self.functional == "probit":
             return np.asarray(special.ndtr(values))
+        if self.functional == "logit":
+            return np.asarray(special.expit(values))
+        if self.functional == "laplace":
+            tail = 0.5 * np.exp(-np.abs(values))
+            return np.where(values <= 0.0, tail, 1.0 - tail)
         u = np.ones_like(values)
         goal = np.minimum(np.abs(values), float(self._odd(np.array(1.0))))
         # f is convex for u > 0, so that Newton's method comes down to the root from the right end.
@@ -113,8 +147,8 @@ class CheckedLink:
 
     @property
     def largest(self) -> float:
-        """The largest value of g; infinite for the probit."""
-        return math.inf if self.functional == "probit" else 2.0 * float(self.f(1.0))
+        """The largest value of g; infinite for endless links."""
+        return math.inf if self.functional in ENDLESS else 2.0 * float(self.f(1.0))
 
     def value_at_most(self, q1: float, q2: float) -> float:
         """An upper bound on g(q1, q2) for these doubles."""
@@ -132,7 +166,7 @@ class CheckedLink:
             return 0.5 * (1.0 + level) + 2.0 * _EPS
         error = 32.0 * _EPS * (1.0 + level * level)
         q1 = float(self.inverse(0.5 * level))
-        return q1 * (1.0 + error) if self.functional == "probit" else q1 + error
+        return q1 * (1.0 + error) if self.functional in ENDLESS else q1 + error
 
     def segment(self, level: float, third_cell: bool, least_q1: float) -> tuple[float, float] | None:
         """(smallest, largest) q2 of the level curve in the domain, rounded outwards; None if all of it lies above.
@@ -140,12 +174,12 @@ class CheckedLink:
         With two classes the curve is a point, given by an interval around it.
         """
         top = float(self.inverse(-0.5 * level)) if self.functional != "margin" else 0.5 * (1.0 - level)
-        error = 32.0 * _EPS * (1.0 + level * level) * (top if self.functional == "probit" else 1.0)
+        error = 32.0 * _EPS * (1.0 + level * level) * (top if self.functional in ENDLESS else 1.0)
         end = min(top + error, 1.0)
         if not third_cell:
             return max(top - error, 0.0), end
         low = 0.0
-        if level < 0.0 and self.functional != "probit":
+        if level < 0.0 and self.functional not in ENDLESS:
             low = -level if self.functional == "margin" else float(self.inverse(self.f(0.0) - level))
         if least_q1 > 0.0:
             low = max(low, float(self.inverse(self.f(least_q1) - level)))
@@ -163,6 +197,11 @@ class CheckedLink:
                 q1 = np.where(cuts > 0.0, self.inverse(level + f2), 0.0)
                 z = np.minimum(np.abs(f2), 40.0) + abs(level)
                 error = 8.0 * _EPS * np.minimum(q1, 1.0 - q1) * (1.0 + z) ** 2 + 2.0 * _EPS * q1
+            elif self.functional in LOGS:
+                f2 = self.f(cuts)
+                q1 = np.where(cuts > 0.0, self.inverse(level + f2), 0.0)
+                size = np.minimum(np.abs(f2), 800.0) + abs(level)
+                error = 8.0 * _EPS * np.minimum(q1, 1.0 - q1) * (2.0 + size) + 4.0 * _EPS * q1
             else:
                 q1 = self.inverse(level + self.f(cuts))
                 moved = np.abs(cuts - 0.5) * self.slope(cuts) + abs(level)

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from numba import njit
 from scipy import special
 
-from rsopt.checks.links import CheckedLink
+from rsopt.checks.links import CheckedLink, pseudo_count
 from rsopt.errors import CertificateError
 
 Array = npt.NDArray[np.float64]
@@ -42,7 +42,7 @@ class Order:
         n: number of draws.
         own, other: F and G, shape (n + 1,).
         slope, bend: f' and f'' at the shares, likewise; of no meaning where z = 0.
-        z, pseudo: z and the count c = z²/4 that is added to each of the three cells; 0 for unstudentized statistics.
+        z, pseudo: z and the count c that is added to each of the three cells (`pseudo_count`); 0 if not studentized.
         least_slope: f' at 1/2.
     """
 
@@ -70,7 +70,7 @@ class Order:
         x = np.arange(n + 1.0)
         if statistic == "studentized":
             z = float(special.ndtri(1.0 - alpha))
-            c = z * z / 4.0
+            c = pseudo_count(link.functional, z)
             shares = (x + c) / (n + 3.0 * c)
             f = link.f(shares)
             slope = link.slope_at(f) if link.functional == "probit" else link.slope(shares)

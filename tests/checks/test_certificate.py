@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 
 import rsopt
 from rsopt.certificate import Certificate
-from rsopt.proof_file import content_hash
 from rsopt.checks.arb import Arb
 from rsopt.checks.double import Double
 from rsopt.checks.links import CheckedLink
 from rsopt.errors import CertificateError, InvalidInputError, StorageError
 from rsopt.functionals import as_functional
+from rsopt.proof_file import content_hash
 from rsopt.statistics import as_statistic
 
 CASES = [([90, 6, 4], "probit", None, "studentized", 1e-3), ([900, 60, 40], "margin", None, "studentized", 1e-3),
