@@ -24,13 +24,10 @@ from scipy.special import ndtri
 
 from rsopt.checks import replay as rules
 from rsopt.checks.transcript_play import prove
-from rsopt.checks.transcript_run import LARGEST_SLOPE, Run, require
+from rsopt.checks.transcript_run import AGREEMENT, LARGEST_SLOPE, Run, require
 from rsopt.errors import CertificateError
 from rsopt.proof_file import shown
 from rsopt.transcript import MOST_CLASSES, MOST_ROWS, SMALLEST_ALPHA, StatedGrid, Transcript
-
-#: Agreement asked of the grid, in units of its doubt and of the bound's standard error.
-GRID_AGREEMENT = 1e-8
 
 
 @dataclass(frozen=True)
@@ -156,11 +153,11 @@ def _nulls(t: Transcript, grid: StatedGrid, null: float, runs: list[Run]) -> np.
     units = rules.Grid(implied.scale, implied.scale, 1.0, 1.0, 1.0, implied.doubt, implied.doubt)
     require(np.isfinite(astuple(implied)).all() and implied.scale > 0.0 and implied.doubt > 0.0,
             "the first stage implies no grid of nulls")
-    agree = all(abs(here - there) <= GRID_AGREEMENT * unit
+    agree = all(abs(here - there) <= AGREEMENT * unit
                 for here, there, unit in zip(astuple(stated), astuple(implied), astuple(units), strict=True))
     require(agree, f"the grid of nulls is not the one that the first {t.first_stage} of {t.n} rows imply")
     nulls = rules.grid_of_nulls(stated, sloped, t.n, t.alpha)[:grid.index + 1]
-    require(nulls.size == grid.index + 1 and abs(nulls[-1] - null) <= GRID_AGREEMENT * implied.scale,
+    require(nulls.size == grid.index + 1 and abs(nulls[-1] - null) <= AGREEMENT * implied.scale,
             "the reported null is not on the grid")
     nulls[-1] = null
     require((np.diff(nulls) >= 0.0).all(), "the nulls do not grow")

@@ -16,7 +16,7 @@ from rsopt.checks.replay_slope import moments_of_x, slope_choices, slope_values
 from rsopt.errors import CertificateError
 from rsopt.transcript import RivalRecord, Transcript
 
-#: Agreement asked of bets that were computed twice; larger differences are changes, not rounding.
+#: Agreement asked of bets and grids that were computed twice; larger differences are changes, not rounding.
 AGREEMENT = 1e-6
 #: Exponents of u and v in the nine sums, and which of the sums the margin has.
 POWERS = ((1, 0), (0, 1), (2, 0), (1, 1), (0, 2), (3, 0), (2, 1), (1, 2), (0, 3))

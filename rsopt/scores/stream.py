@@ -13,9 +13,9 @@ from rsopt.intervals.values import check_alpha
 from rsopt.scores.evidence import Evidence
 from rsopt.scores.rows import check_groups, check_rows, check_top, pooled_columns, pooled_groups
 from rsopt.scores.score_bound import ScoreBound
+from rsopt.transcript import FUNCTIONALS, MOST_CLASSES, MOST_ROWS
 
 METHODS = {"digital-hedge": digital_hedge, "fast-betting": fast_betting}
-FUNCTIONALS = ("margin", "probit")
 
 #: Numbers converted to float64 at a time.
 PORTION = 1 << 17
@@ -39,8 +39,8 @@ class ScoreStream:
         """Fix everything before the first row.
 
         Args:
-            n: rows of the whole run, at least 1: the horizon of the bets. Stopping earlier is allowed.
-            classes: m, at least 2.
+            n: rows of the whole run, 1 to 10^12: the horizon of the bets. Stopping earlier is allowed.
+            classes: m, 2 to 10^7.
             top: the certified class, chosen without these rows.
             functional: "margin" or "probit".
             method: "digital-hedge" or "fast-betting"; other methods need all rows at once.
@@ -51,10 +51,11 @@ class ScoreStream:
         Raises:
             InvalidInputError, UnknownNameError: an argument outside what is said above.
         """
-        if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
-            raise InvalidInputError(f"n must be an integer, at least 1; got {n!r}.")
-        if isinstance(classes, bool) or not isinstance(classes, int | np.integer) or classes < 2:
-            raise InvalidInputError(f"classes must be an integer, at least 2; got {classes!r}.")
+        # What a transcript can speak of.
+        if isinstance(n, bool) or not isinstance(n, int | np.integer) or not 1 <= n <= MOST_ROWS:
+            raise InvalidInputError(f"n must be an integer from 1 to {MOST_ROWS:,}; got {n!r}.")
+        if isinstance(classes, bool) or not isinstance(classes, int | np.integer) or not 2 <= classes <= MOST_CLASSES:
+            raise InvalidInputError(f"classes must be an integer from 2 to {MOST_CLASSES:,}; got {classes!r}.")
         if functional not in FUNCTIONALS:
             raise UnknownNameError.of("functional on scores", functional, list(FUNCTIONALS))
         if method not in METHODS:

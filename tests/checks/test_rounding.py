@@ -190,16 +190,24 @@ def test_both_arithmetics_bound_the_same_points(functional: str) -> None:
             assert above <= below + 1e-6
 
 
-@pytest.mark.parametrize("order", [Double, Arb])
-def test_places_where_the_statistic_is_not_monotone(order: Any) -> None:
+@pytest.mark.parametrize("arithmetic", [Double, Arb])
+def test_places_where_the_statistic_is_not_monotone(arithmetic: Any) -> None:
     """Few votes for the class and nearly all for the rival: the hull is found by boxes, as a table has it."""
     n, alpha = 300, 1e-5
-    for x1, x2 in ((0, 299), (1, 290), (2, 297), (0, 250)):
-        one = order(statement((x1, x2, n - x1 - x2), alpha, 0.0))
-        half = (0.001, 0.9, 0.099)
-        one.prepare([half, (0.5, 0.4, 0.1), (0.4, 0.0, 0.6), (0.0, 1.0, 0.0)] if order is Double
-                    else [tuple(map(arb, half)), tuple(map(arb, (0.5, 0.5, 0.0))), tuple(map(arb, (0.5, 0.0, 0.5)))])
-        expected = rsopt.Studentized().tail_set(rsopt.Counts((x1, x2, n - x1 - x2), 0, 1), rsopt.ProbitMargin(), alpha)
-        for a, b in [(x1, x2), (0, n), (0, n - 1), (1, n - 1), (0, x2), (x1 + 1, x2 + 1), (5, 280), (0, 240), (3, 296)]:
-            if a + b <= n:
+    order = Order.of("studentized", n, alpha, CheckedLink("margin", None))
+    for x1, x2 in ((1, 290), (2, 293), (1, 299), (0, 300), (0, 250)):
+        assert (order.threshold(x1, x2) > order.value(x1, x2)) == (x1 > 0)
+        one = arithmetic(statement((x1, x2, n - x1 - x2), alpha, 0.0, functional="margin"))
+        everywhere = [(0.5, 0.5, 0.0), (0.001, 0.9, 0.099), (0.001, 0.0, 0.999), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0)]
+        one.prepare(everywhere if arithmetic is Double else [tuple(map(arb, q)) for q in everywhere])
+        expected = rsopt.Studentized().tail_set(rsopt.Counts((x1, x2, n - x1 - x2), 0, 1), rsopt.Margin(), alpha)
+        for a in range(n + 1):
+            for b in range(n + 1 - a):
                 assert one.contains(a, b) == expected.contains(a, b), (x1, x2, a, b)
+
+
+@pytest.mark.parametrize("votes", [(1, 290, 9), (1, 1985, 14), (2, 2900, 5), (1, 4990, 9)])
+def test_certificates_of_such_places_hold(votes: tuple[int, int, int]) -> None:
+    bound = rsopt.lower_bound(rsopt.Counts(votes, 0, 1), functional="margin", alpha=1e-5)
+    assert bound.certificate is not None
+    assert rsopt.check_certificate(bound.certificate).lower == bound.certificate.lower

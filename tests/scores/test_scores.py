@@ -361,7 +361,8 @@ def test_names():
         lower_bound_scores(rows, top=0, functional="probit", method="prpi-eb")
     with pytest.raises(UnknownNameError, match="stream of scores"):
         ScoreStream(10, 2, top=0, method="hoeffding-bonferroni")
-    for arguments in ({"n": 0, "classes": 2}, {"n": 1.5, "classes": 2}, {"n": 5, "classes": 1}):
+    for arguments in ({"n": 0, "classes": 2}, {"n": 1.5, "classes": 2}, {"n": 5, "classes": 1},
+                      {"n": 10**12 + 1, "classes": 2}, {"n": 5, "classes": 10**7 + 1}):
         with pytest.raises(InvalidInputError):
             ScoreStream(top=0, **arguments)
 
