@@ -8,6 +8,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rsopt.arguments import checked_seed
 from rsopt.errors import InvalidInputError, UnknownNameError
 from rsopt.runs.inputs import Inputs
 from rsopt.runs.store import facts_of
@@ -50,8 +51,7 @@ class SoftOutputs:
         if self.methods and not self.temperatures:
             raise InvalidInputError("A method is chosen together with a temperature; give temperatures to choose from "
                                     "too, or one method.")
-        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
-            raise InvalidInputError(f"seed must be a nonnegative integer; found {self.seed!r}.")
+        object.__setattr__(self, "seed", checked_seed(self.seed))
 
     @property
     def to_choose(self) -> bool:
