@@ -19,9 +19,9 @@ import torch
 from matplotlib.figure import Figure
 
 from rsopt import lower_bound, lower_bound_scores
-from rsopt.scores.temperature import METHODS, choose_temperature
 from rsopt.smoothing import SmoothedClassifier, Softmax, Stream
 from rsopt.smoothing.digits import digits_data, digits_model
+from rsopt.smoothing.temperature import METHODS, choose_temperature
 
 SIGMA, ALPHA, SEED = 0.25, 1e-3, 0
 TEMPERATURES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)

@@ -26,9 +26,9 @@ from scipy.special import ndtri
 from rsopt import lower_bound, lower_bound_scores
 from rsopt.runs.reports.plots import certified_accuracy
 from rsopt.runs.soft_outputs import SoftOutputs
-from rsopt.scores.temperature import METHODS, TEMPERATURES, Choice, choose_temperature, selection_rows
 from rsopt.smoothing import SmoothedClassifier, Softmax, Stream
 from rsopt.smoothing.digits import digits_data, digits_model
+from rsopt.smoothing.temperature import METHODS, TEMPERATURES, Choice, choose_temperature, selection_rows
 
 SIGMA, ALPHA, STEP = 0.25, 1e-3, 0.01
 COLOURS = {"chosen": "#c2571a", "hedge": "#1b8a5a"}

@@ -68,7 +68,7 @@ def test_nothing_points_outside() -> None:
     ("tests/runs/test_x.py", 'open("../../../data.csv")'),
     ("tests/runs/test_x.py", 'ROOT / ".." / "data"'),
     ("Makefile", "cp rsopt/../../data/x.csv ."),
-    ("docs/page.md", "[there](../../other/README.md)"),
+    ("docs/faq.md", "[there](../../other/README.md)"),
     ("tests/test_x.py", "Path(__file__).resolve().parents[2] / 'data'"),
     ("tests/test_x.py", "Path(__file__).parent.parent.parent"),
     ("rsopt/x.py", "read('/home/somebody/data.csv')"),
@@ -78,7 +78,7 @@ def test_what_points_outside_is_found(file: str, text: str) -> None:
 
 
 @pytest.mark.parametrize(("file", "text"), [
-    ("docs/theory/page.md", "[there](../page.md#anchor) and [here](../../README.md)"),
+    ("docs/theory/bound.md", "[there](../faq.md#anchor) and [here](../../README.md)"),
     ("tests/support/x.py", "Path(__file__).resolve().parents[2] / 'data'"),
     ("tests/support/x.py", "Path(__file__).parent.parent.parent"),
     ("rsopt/x.py", "from .. import y, tuple[int, ...], https://host/home/page, /tmp/x, /proc/self, 1/..2"),

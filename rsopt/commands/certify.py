@@ -67,7 +67,7 @@ def soft_outputs(scores: str | None, temperature: str | None, method: str | None
                 raise InvalidInputError(f"{option} belongs to --scores.")
         return None
     if temperature == "auto":
-        from rsopt.scores.temperature import METHODS, TEMPERATURES
+        from rsopt.smoothing.temperature import METHODS, TEMPERATURES
 
         return SoftOutputs(scores, None, method or SoftOutputs.method, TEMPERATURES, () if method else METHODS, seed)
     try:

@@ -16,6 +16,7 @@ from rsopt.runs.pictures import hardest, save_pictures
 from rsopt.runs.proofs import refuse_strangers, save_proofs, stored_certificates
 from rsopt.runs.rows import Row
 from rsopt.runs.run import Run, Watcher
+from rsopt.runs.same_model import SameModel, as_begun
 from rsopt.runs.soft_outputs import chosen_outputs
 from rsopt.runs.store import Store
 from rsopt.runs.task import Task
@@ -30,7 +31,7 @@ def certify(classifier: SmoothedClassifier, inputs: Inputs, task: Task, *, seed:
     """Certifies inputs and leaves the store, the table, the certificates and some pictures in a folder.
 
     The folder may hold the same run, unfinished: it is then continued, and the result is bit for bit that of an
-    uninterrupted one (but for the times), whoever does the work.
+    uninterrupted one (but for the times), whoever does the work and however many threads torch is set to by now.
 
     Args:
         classifier: the smoothed classifier; its sigma must be the task's.
@@ -49,6 +50,7 @@ def certify(classifier: SmoothedClassifier, inputs: Inputs, task: Task, *, seed:
         InvalidInputError: task and classifier disagree, a label that is no class, a folder that holds proofs of other
             inputs, or as in `Run`.
         ModelError, StorageError, RsoptError: as in `Run.rows`.
+        StorageError: the folder holds another run, or this one begun with another model.
         WorkerError, MissingDependencyError: as in `rsopt.runs.workers.executors.executor`.
     """
     question = task.question
@@ -58,16 +60,21 @@ def certify(classifier: SmoothedClassifier, inputs: Inputs, task: Task, *, seed:
         # A run that is there tells by itself whether it is this one.
         refuse_strangers(output / CERTIFICATES, inputs.chosen)
     labels = {idx: _label(inputs.labels[idx], idx, classifier.num_classes) for idx in inputs.chosen}
-    soft = None if task.soft is None else chosen_outputs(
-        task.soft, classifier, inputs, n0=task.n0, n=task.policy.most_samples, alpha=question.alpha, seed=seed,
-        store=output / STORE, stop_on_failure=stop_on_failure)
-    task, simplex = replace(task, soft=soft), None if soft is None else soft.simplex_map()
-    with (executor(classifier, seed, lambda idx: inputs.images[idx], workers, simplex=simplex) as crew,
-          Store.open(output / STORE, run_facts(classifier, inputs, task, crew.sampling)) as store):
-        rows = Run(labels, task, crew, store, stop_on_failure=stop_on_failure, watcher=watcher).rows()
-        write_table(output / TABLE, rows)
-        save_proofs(output / CERTIFICATES, stored_certificates(store))
-        save_pictures(output / PICTURES, ((row.idx, inputs.images[row.idx]) for row in hardest(rows)), question.sigma)
+    with as_begun(output / STORE) as earlier:
+        soft = None if task.soft is None else chosen_outputs(
+            task.soft, classifier, inputs, n0=task.n0, n=task.policy.most_samples, alpha=question.alpha, seed=seed,
+            store=output / STORE, stop_on_failure=stop_on_failure)
+        task, simplex = replace(task, soft=soft), None if soft is None else soft.simplex_map()
+        with executor(classifier, seed, lambda idx: inputs.images[idx], workers, simplex=simplex) as crew:
+            model = SameModel(classifier.model, crew, inputs.chosen[0], crew.sampling, earlier)
+            facts = {**run_facts(classifier, inputs, task, crew.sampling), **model.facts}
+            with Store.open(output / STORE, facts) as store:
+                model.refuse_another(store.path)
+                rows = Run(labels, task, crew, store, stop_on_failure=stop_on_failure, watcher=watcher).rows()
+                write_table(output / TABLE, rows)
+                save_proofs(output / CERTIFICATES, stored_certificates(store))
+                save_pictures(output / PICTURES, ((row.idx, inputs.images[row.idx]) for row in hardest(rows)),
+                              question.sigma)
     return rows
 
 

@@ -13,6 +13,7 @@ Scores = npt.NDArray[np.float32]
 
 SELECTION = 0
 ESTIMATION = 1
+LIKENESS = 3
 """What samples are for, as it is stored: `rsopt.smoothing.Stream` as a number, for readers without torch."""
 
 

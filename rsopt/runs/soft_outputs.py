@@ -93,7 +93,7 @@ def chosen_outputs(soft: SoftOutputs, classifier: SmoothedClassifier, inputs: In
     """
     if not soft.to_choose:
         return soft
-    from rsopt.scores.temperature import choose_temperature, selection_rows
+    from rsopt.smoothing.temperature import choose_temperature, selection_rows
 
     # An unknown map is refused by its name first.
     soft.simplex_map()

@@ -9,8 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from rsopt import proof_file
+from rsopt.checks.certificate import check_certificate
+from rsopt.checks.transcript import check_transcript
 from rsopt.counts import Counts
-from rsopt.errors import CertificateError, UnknownNameError
+from rsopt.errors import UnknownNameError
 from rsopt.methods import OWN, SOFT_METHODS
 from rsopt.radius import probit_radius, smoothed_margin_radius
 from rsopt.runs.folder import STORE
@@ -36,18 +39,16 @@ def check_text(text: str, arithmetic: str = "double") -> str:
     """
     if arithmetic not in ARITHMETICS:
         raise UnknownNameError.of("arithmetic", arithmetic, list(ARITHMETICS))
-    content = _content(text)
+    content = proof_file.parsed(text, "It")
     if str(content.get("format")).startswith("rsopt score transcript"):
-        from rsopt.checks.transcript import check_transcript
-
         proven = check_transcript(content)
         return (f"{proven.functional} of the mean scores of class {proven.top} on {proven.n:,} rows is at least "
                 f"{proven.lower:.6f} at alpha {proven.alpha:g} ({proven.method}, rivals or groups: {proven.rivals})")
-    from rsopt.checks.certificate import check_certificate
-
     report = check_certificate(content, arithmetic)
+    look = "" if report.look is None else (f"look {report.look.number} of {report.look.of}, at alpha "
+                                           f"{report.look.alpha:g} for all of them; ")
     return (f"{content['functional']} at votes {content['x1']:,} against {content['x2']:,} of {content['n']:,} is at "
-            f"least {report.lower:.6f} at alpha {report.alpha:g} (pieces: {report.pieces}, tail at most "
+            f"least {report.lower:.6f} at alpha {report.alpha:g} ({look}pieces: {report.pieces}, tail at most "
             f"{report.tail_at_most:.6g}, {report.arithmetic} arithmetic)")
 
 
@@ -113,13 +114,3 @@ def _difference(proof: dict[str, Any], bound: BoundRow, look: Look, top: int | N
             return f"the votes are {votes.x1} against {votes.x2}, and the proof is of {proof['x1']} and {proof['x2']}"
     radius = (smoothed_margin_radius if proof["functional"] == "margin" else probit_radius)(bound.lower, sigma)
     return f"radius {bound.radius:.6g} is reported, and the bound gives {radius:.6g}" if bound.radius > radius else None
-
-
-def _content(text: str) -> dict[str, Any]:
-    try:
-        content = json.loads(text)
-    except ValueError as error:
-        raise CertificateError(f"It is no JSON: {error}.") from error
-    if not isinstance(content, dict):
-        raise CertificateError("It holds no certificate: expected a JSON object.")
-    return content

@@ -17,7 +17,7 @@ class SampleRequest:
 
     Attributes:
         idx: number of the input; keys the noise.
-        stream: `SELECTION` or `ESTIMATION`.
+        stream: `SELECTION` or `ESTIMATION`; for `LIKENESS` the chunk comes back as the model's own scores.
         first: chunks before this one are not wanted.
         n: samples in all, those before `first` included.
     """

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from rsopt.errors import InvalidInputError, UnknownNameError
-from rsopt.intervals.betting import Verdict, digital_hedge, fast_betting
+from rsopt.intervals.betting import digital_hedge, fast_betting
 from rsopt.intervals.record import BetPlan, PairRecord, complete_blocks
 from rsopt.intervals.values import check_alpha
+from rsopt.scores.evidence import Evidence
 from rsopt.scores.rows import check_groups, check_rows, check_top, pooled_columns, pooled_groups
 from rsopt.scores.score_bound import ScoreBound
 
@@ -19,17 +19,6 @@ FUNCTIONALS = ("margin", "probit")
 
 #: Numbers converted to float64 at a time.
 PORTION = 1 << 17
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """What a transcript is written from: the pairs' records, the verdict, the groups, the number of classes.
-    """
-
-    pairs: list[PairRecord]
-    verdict: Verdict
-    groups: tuple[tuple[int, ...], ...]
-    classes: int
 
 
 class ScoreStream:
@@ -44,7 +33,7 @@ class ScoreStream:
     functionals, say) are two statements, each at its own alpha.
     """
 
-    def __init__(self, n: int, classes: int, *, top: int, functional: str = "margin",
+    def __init__(self, n: int, classes: int, *, top: int, functional: str = "probit",
                  method: str = "digital-hedge", alpha: float = 1e-3,
                  groups: Sequence[Sequence[int]] | None = None, selection: object = None) -> None:
         """Fix everything before the first row.

@@ -78,7 +78,8 @@ def check_rows_independent(forward: Callable[[torch.Tensor], torch.Tensor], copi
     if drawn := before.drawn(after):
         raise ModelError(
             f"Input {index}: the model draws random numbers in eval mode (from the generator of {', '.join(drawn)}), "
-            f"so its counts cannot be reproduced.{_suspects(model)} Make it deterministic in eval mode.")
+            f"so its counts cannot be reproduced.{_suspects(model)} Make it deterministic in eval mode; if it uses "
+            "none of them, let it draw inside torch.random.fork_rng().")
 
 
 def _refuse_unusable(scores: torch.Tensor, index: int) -> None:

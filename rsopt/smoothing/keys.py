@@ -28,6 +28,8 @@ class Stream(enum.IntEnum):
     """The n samples from which the bound is computed."""
     CHECK = 2
     """The samples that show whether a model treats the rows of a batch separately."""
+    LIKENESS = 3
+    """The samples that show whether a model is the one that began a run."""
 
 
 @lru_cache(maxsize=64)

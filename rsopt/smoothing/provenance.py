@@ -102,4 +102,6 @@ def fingerprint(model: nn.Module) -> str:
 
 def tensor_bytes(tensor: torch.Tensor) -> bytes:
     """The numbers of a tensor as they lie in memory, row by row; NumPy alone could not name all dtypes."""
-    return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+    plain = tensor.detach().cpu()
+    plain = plain.dequantize() if plain.is_quantized else plain.to_dense()
+    return plain.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()

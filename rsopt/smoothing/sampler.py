@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 
 import numpy as np
@@ -183,6 +183,17 @@ class Sampler:
                 if nothing:
                     raise ModelError(undecided_text(index, f"chunk {number}"))
                 yield ScoreBlock(number, mapped.cpu().numpy())
+
+    def answers(self, x: torch.Tensor | ArrayLike, index: int) -> NDArray[np.float32]:
+        """Scores for a chunk of noisy copies that no count uses, the same for every seed, float32 (chunk, K).
+
+        Raises:
+            InvalidInputError: x is not floating point, or not finite.
+            ModelError: the model returned a wrong shape, or mixes the rows of a batch.
+        """
+        noise = replace(self._noise(self.prepared(x, index), index, Stream.LIKENESS), seed=0)
+        (scores,) = self._scores(noise, [(0, 0)])
+        return scores.float().cpu().numpy()
 
     def prepared(self, x: torch.Tensor | ArrayLike, index: int) -> torch.Tensor:
         """The input as float32 on the device.

@@ -76,6 +76,17 @@ class Recurring(nn.Module):
         return 6.0 * self.head(hidden)  # type: ignore[no-any-return]  # a module's call is Any
 
 
+class Projecting(Wrapped):
+    """Draws the same random weights for every batch, and leaves the generator as it was."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Scores."""
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(9)
+            weights = torch.randn(CLASSES, CLASSES).to(x)
+        return super().forward(x) @ weights
+
+
 class Ranged(Wrapped):
     """Says what it takes, and raises for anything else."""
 

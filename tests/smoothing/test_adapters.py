@@ -46,11 +46,18 @@ class Processor:
     image_mean: tuple[float, ...] = MEAN
     image_std: tuple[float, ...] = STD
 
-    def __call__(self, images: Any, return_tensors: str, do_normalize: bool) -> dict[str, torch.Tensor]:
+    def __call__(self, images: Any, return_tensors: str, do_normalize: bool | None = None,
+                 do_rescale: bool | None = None) -> dict[str, torch.Tensor]:
         assert return_tensors == "pt"
-        assert not do_normalize
-        stacked = np.stack(images).astype(np.float32) * np.float32(self.rescale_factor)
-        return {"pixel_values": torch.from_numpy(np.moveaxis(stacked, -1, 1))}
+        found = torch.from_numpy(np.moveaxis(np.stack(images).astype(np.float32), -1, 1))
+        if self.do_rescale if do_rescale is None else do_rescale:
+            found = found * self.rescale_factor
+        if self.do_normalize if do_normalize is None else do_normalize:
+            found = self.normalised(found)
+        return {"pixel_values": found}
+
+    def normalised(self, x: torch.Tensor) -> torch.Tensor:
+        return (x - torch.tensor(self.image_mean)[:, None, None]) / torch.tensor(self.image_std)[:, None, None]
 
 
 @dataclass
@@ -146,6 +153,46 @@ def test_another_normalisation_is_another_model() -> None:
 def test_processors_that_are_refused(processor: Processor, told: str) -> None:
     with pytest.raises(InvalidInputError, match=told):
         ImageModel(VisionModel(), processor)
+
+
+class Twice(Processor):
+    """Divides by the standard deviation once more, as the processor of EfficientNet does."""
+
+    def normalised(self, x: torch.Tensor) -> torch.Tensor:
+        return super().normalised(x) / torch.tensor(self.image_std)[:, None, None]
+
+
+class Transforms:
+    """Has none of the attributes and takes none of the options, as the wrapper of timm's transforms does."""
+
+    def __call__(self, images: Any, return_tensors: str) -> dict[str, torch.Tensor]:
+        return {"pixel_values": (torch.from_numpy(np.moveaxis(np.stack(images), -1, 1)) / 255.0 - 0.5) / 0.25}
+
+
+class Patches(Processor):
+    """Cuts an image into pieces at the end."""
+
+    def normalised(self, x: torch.Tensor) -> torch.Tensor:
+        return super().normalised(x)[:, None]
+
+
+@pytest.mark.parametrize(("processor", "told"), [
+    (Twice(), r"Twice does something else to a pixel than divide by 255 and normalise once: for a probe it gives "
+              r"values from -12\.5 to 12\.5, its image_mean and image_std alone -2\.5 to 2\.5, and they differ by up "
+              r"to 10\. Wrap the model yourself"),
+    (Transforms(), r"What Transforms does to a pixel cannot be seen: asked for an image without rescaling and "
+                   r"normalisation, it raised TypeError: .*unexpected keyword argument.* Wrap the model yourself"),
+    (Patches(), r"Patches gives shape \(1, 1, 3, 61, 47\) for an image, and without .* \(1, 3, 61, 47\)\. Wrap")])
+def test_processors_that_do_more_than_their_attributes_say(processor: Any, told: str) -> None:
+    with pytest.raises(InvalidInputError, match=told):
+        ImageModel(VisionModel(), processor)
+    with pytest.raises(InvalidInputError, match=told):
+        pixels(processor, [np.zeros((4, 4, 3), np.uint8)])
+
+
+def test_gray_images() -> None:
+    gray = Processor(image_mean=(0.5,), image_std=(0.25,))
+    assert pixels(gray, [np.full((4, 4, 1), 51, np.uint8)]).unique().tolist() == pytest.approx([0.2])
 
 
 def test_models_that_are_refused() -> None:

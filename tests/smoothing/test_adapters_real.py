@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -16,8 +18,12 @@ from transformers import (
     ViTConfig,
     ViTForImageClassification,
 )
+from transformers.models.convnext.image_processing_pil_convnext import ConvNextImageProcessorPil
+from transformers.models.efficientnet.image_processing_pil_efficientnet import EfficientNetImageProcessorPil
+from transformers.models.mobilevit.image_processing_pil_mobilevit import MobileViTImageProcessorPil
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
+from rsopt.errors import InvalidInputError
 from rsopt.smoothing import SmoothedClassifier, fingerprint
 from rsopt.smoothing.adapters import ArtModel, ImageModel, pixels
 
@@ -48,6 +54,24 @@ def test_image_classifiers_of_transformers(name: str) -> None:
         x[0], n=120, alpha=0.01, seed=1, label=int(expected[0].argmax()))
     assert found.counts.sum() == 120
     assert found.bound.certified
+
+
+@pytest.mark.parametrize("processor", [
+    PROCESSOR, ConvNextImageProcessorPil(), MobileViTImageProcessorPil(),
+    EfficientNetImageProcessorPil(include_top=False)], ids=lambda processor: type(processor).__name__)
+def test_what_a_processor_does_is_done(processor: Any) -> None:
+    network = NETWORKS["resnet"][0](NETWORKS["resnet"][1])
+    model = ImageModel(network, processor)
+    raw = [np.random.default_rng(1).integers(0, 256, (300, 400, 3), dtype=np.uint8)]
+    seen = (pixels(processor, raw) - model.mean) / model.std
+    assert torch.allclose(seen, processor(images=raw, return_tensors="pt")["pixel_values"], atol=1e-5)
+
+
+def test_a_second_normalisation_is_refused() -> None:
+    network = NETWORKS["resnet"][0](NETWORKS["resnet"][1])
+    with pytest.raises(InvalidInputError, match=r"EfficientNetImageProcessorPil does something else to a pixel than "
+                                                r"divide by 255 and normalise once: for a probe it gives values from"):
+        ImageModel(network, EfficientNetImageProcessorPil())
 
 
 def test_a_torch_classifier_of_the_toolbox() -> None:

@@ -17,26 +17,34 @@ from rsopt.testing.models import CLASSES, SHAPE, ZooModel, dependent_models, hon
 X = torch.rand(SHAPE, generator=torch.Generator().manual_seed(1))
 
 
-def counts(zoo: ZooModel, chunk: int) -> np.ndarray:
-    classifier = SmoothedClassifier(zoo.make(), 0.25, CLASSES, chunk=chunk, autocast=zoo.autocast)
+DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+
+
+def counts(zoo: ZooModel, chunk: int, device: str = "cpu") -> np.ndarray:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch.jit says that it is old
+        model = zoo.make().to(device)
+    classifier = SmoothedClassifier(model, 0.25, CLASSES, chunk=chunk, autocast=zoo.autocast,
+                                    device=None if list(model.parameters()) else device)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         return classifier.counts(X, chunk + 3, 0)
 
 
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("zoo", dependent_models(), ids=lambda zoo: zoo.name)
-def test_dependent_models_are_refused(zoo):
+def test_dependent_models_are_refused(zoo, device):
     with pytest.raises(ModelError, match=r"^Input 0: the (scores of a row changed with|same batch gave different|model "
                                          r"draws random numbers|model gave all classes the same score)"):
-        counts(zoo, 200)
+        counts(zoo, 200, device)
 
 
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("zoo", honest_models(), ids=lambda zoo: zoo.name)
-def test_honest_models_are_taken(zoo):
+def test_honest_models_are_taken(zoo, device):
+    # A frozen module stays on the device that its constants were made on.
     for chunk in (200, 7):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            assert counts(zoo, chunk).sum() == chunk + 3
+        assert counts(zoo, chunk, "cpu" if "frozen" in zoo.name else device).sum() == chunk + 3
 
 
 STATES = ("drop", "layer skipped", "moves", "hidden state", "noise on the", "one batch behind", "zeros whatever")
@@ -57,6 +65,20 @@ def test_the_zoos_leave_the_generators_alone():
     for zoo in (*dependent_models(), *honest_models()):
         zoo.make()
     assert states() == before
+
+
+def test_random_numbers_that_are_not_used_are_told_with_the_way_out():
+    class Idle(nn.Module):
+        def forward(self, x):
+            torch.rand(1)
+            return x
+
+    with pytest.raises(ModelError) as error:
+        SmoothedClassifier(Idle(), 0.5, 2, chunk=50).counts(torch.zeros(2), 500, 0)
+    assert str(error.value) == (
+        "Input 0: the model draws random numbers in eval mode (from the generator of torch), so its counts cannot be "
+        "reproduced. Make it deterministic in eval mode; if it uses none of them, let it draw inside "
+        "torch.random.fork_rng().")
 
 
 @pytest.mark.parametrize("mask", [-1e2, -1e4, -65504.0, -1e9, -math.inf, 1e9])

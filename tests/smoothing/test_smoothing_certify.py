@@ -109,7 +109,7 @@ class Untouched(nn.Module):
         raise AssertionError("a sample was drawn")
 
 
-class Bare:
+class Bare(rsopt.Functional):
     """A functional of one's own, without a radius."""
 
     name, range = "bare", (-1.0, 1.0)
@@ -140,10 +140,10 @@ EITHER = "Give either n0 (the class is chosen on n0 separate samples) or label (
     ({"label": 0, "seed": -1}, "seed must be an integer of at least 0, got -1."),
     ({"label": 0, "seed": 1.5}, "seed must be an integer of at least 0, got 1.5."),
     ({"label": 0, "index": "a"}, "index must be an integer of at least 0, got 'a'."),
-    ({"label": 0, "functional": "prbit"}, "There is no functional named 'prbit'. Did you mean 'probit'? Known: margin, "
-                                          "probit, taylor-probit."),
-    ({"label": 0, "functional": Bare()}, "The functional 'bare' has no certified radius in rsopt; 'margin', 'probit' "
-                                         "and 'taylor-probit' have."),
+    ({"label": 0, "functional": "prbit"}, "There is no functional named 'prbit'. Did you mean 'probit'? Known: "
+                                          "laplace, logit, margin, probit, taylor-probit."),
+    ({"label": 0, "functional": Bare()}, "The functional 'bare' has no certified radius in rsopt; add "
+                                         "radius(lower, scale) to it, or bound 'margin', 'probit' or 'taylor-probit'."),
     ({"label": 0, "statistic": "x"}, "There is no statistic named 'x'. Known: clopper-pearson, plugin, studentized."),
     ({"label": 0, "solver": "scypy"}, "There is no solver named 'scypy'. Did you mean 'scipy'? Known: botorch, "
                                       "branch-and-bound, cvxpy, gpkit, ipopt, pyomo, scipy.")])

@@ -96,6 +96,10 @@ def _payloads(sampler: Sampler, request: SampleRequest, image: ArrayLike | Tenso
     from rsopt.smoothing import Stream
 
     stream = Stream(request.stream)
+    if stream is Stream.LIKENESS:
+        rows = sampler.answers(image, request.idx)
+        yield 0, len(rows), pack_scores(rows)
+        return
     if simplex is None:
         for done in sampler.iter_counts(image, request.idx, request.n, stream=stream, first_chunk=request.first):
             yield done.chunk, done.rows, pack_votes(done.counts)

@@ -57,7 +57,11 @@ class ArtModel(nn.Module):
         Raises:
             ModelError: the classifier returned no rows of scores.
         """
-        scores = np.asarray(self.classifier.predict(x.detach().cpu().numpy(), batch_size=len(x)))
+        # The toolbox reads a batch through a DataLoader, which draws a seed that nothing uses. With the generator set
+        # anew for each batch, whatever else is drawn there is the same every time, and the check of the rows sees it.
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(0)
+            scores = np.asarray(self.classifier.predict(x.detach().cpu().numpy(), batch_size=len(x)))
         if scores.ndim != 2 or scores.dtype.kind != "f":
             raise ModelError(f"predict returned {scores.dtype} of shape {scores.shape}; expected a row of scores for "
                              "every input.")

@@ -5,12 +5,17 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
 from rsopt.errors import InvalidInputError, ModelError
 
 __all__ = ["ImageModel", "pixels"]
+
+TOLERANCE = 1e-4
+"""Difference between a processor's output and ours that is rounding, relative to the largest value."""
+_WRAP = "Wrap the model yourself, so that it takes pixels in the units that sigma is in."
 
 
 class ImageModel(nn.Module):
@@ -27,7 +32,7 @@ class ImageModel(nn.Module):
 
     Raises:
         InvalidInputError: the model classifies no images, or the processor does more to a pixel than divide by 255 and
-            normalise.
+            normalise once. It is compared with its own output for a probe.
     """
 
     mean: torch.Tensor
@@ -90,16 +95,42 @@ def pixels(processor: Any, images: Any) -> torch.Tensor:
 
 
 def _normalisation(processor: Any) -> tuple[list[float], list[float]]:
+    """Mean and standard deviation by channel that a processor normalises with; it was seen to do nothing else."""
     if processor is None:
         return [0.0], [1.0]
     factor = getattr(processor, "rescale_factor", 1.0 / 255.0)
     if not getattr(processor, "do_rescale", True) or not math.isclose(factor, 1.0 / 255.0, rel_tol=1e-6) \
             or getattr(processor, "offset", False) or getattr(processor, "rescale_offset", False):
         raise InvalidInputError(f"{type(processor).__name__} does not map bytes to [0, 1] (rescale factor {factor:g}). "
-                                "Wrap the model yourself, so that it takes pixels in the units that sigma is in.")
-    if not getattr(processor, "do_normalize", False):
-        return [0.0], [1.0]
-    mean, std = ([float(value) for value in values] for values in (processor.image_mean, processor.image_std))
+                                f"{_WRAP}")
+    mean, std = [0.0], [1.0]
+    if getattr(processor, "do_normalize", False):
+        mean, std = ([float(value) for value in values] for values in (processor.image_mean, processor.image_std))
     if len(mean) != len(std) or not all(value > 0.0 for value in std):
         raise InvalidInputError(f"The processor's image_mean {mean} and image_std {std} do not go together.")
+    _compare(processor, mean, std)
     return mean, std
+
+
+def _compare(processor: Any, mean: list[float], std: list[float]) -> None:
+    """Refuses a processor whose own output for a probe is not what its attributes say."""
+    kind = type(processor).__name__
+    channels = 1 if len(mean) == 1 and getattr(processor, "do_normalize", False) else 3
+    probe = np.random.Generator(np.random.PCG64(0)).integers(0, 256, (61, 47, channels), dtype=np.uint8)
+    try:
+        resized, whole = (processor(images=[probe], return_tensors="pt", **steps)["pixel_values"].float()
+                          for steps in ({"do_rescale": False, "do_normalize": False}, {}))
+    except Exception as error:
+        # Code of any library, asked for what it may not know.
+        raise InvalidInputError(f"What {kind} does to a pixel cannot be seen: asked for an image without rescaling and "
+                                f"normalisation, it raised {type(error).__name__}: {error}. {_WRAP}") from error
+    ours = (resized / 255.0 - torch.tensor(mean).reshape(-1, 1, 1)) / torch.tensor(std).reshape(-1, 1, 1)
+    if ours.shape != whole.shape:
+        raise InvalidInputError(f"{kind} gives shape {tuple(whole.shape)} for an image, and without rescaling and "
+                                f"normalisation {tuple(resized.shape)}. {_WRAP}")
+    apart = float((whole - ours).abs().max())
+    if not apart <= TOLERANCE * max(1.0, float(ours.abs().max())):
+        raise InvalidInputError(
+            f"{kind} does something else to a pixel than divide by 255 and normalise once: for a probe it gives values "
+            f"from {float(whole.min()):.4g} to {float(whole.max()):.4g}, its image_mean and image_std alone "
+            f"{float(ours.min()):.4g} to {float(ours.max()):.4g}, and they differ by up to {apart:.3g}. {_WRAP}")
