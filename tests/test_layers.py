@@ -16,6 +16,8 @@ from places import ROOT
 # From the bottom: nobody imports from a line below its own, and within a line only files that stand side by side.
 LAYERS = tuple("""
 errors
+arguments
+arguments
 files
 kernels
 signomials radius

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rsopt.arguments import checked_seed
 from rsopt.errors import InvalidInputError, ModelError, UnknownNameError
 from rsopt.runs.inputs import Inputs
 from rsopt.runs.store import facts_of
@@ -55,8 +56,7 @@ class SoftOutputs:
         if self.methods and not self.temperatures:
             raise InvalidInputError("A method is chosen together with a temperature; give temperatures to choose from "
                                     "too, or one method.")
-        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
-            raise InvalidInputError(f"seed must be a nonnegative integer; found {self.seed!r}.")
+        object.__setattr__(self, "seed", checked_seed(self.seed))
 
     @property
     def to_choose(self) -> bool:
