@@ -17,10 +17,9 @@ from places import ROOT
 LAYERS = tuple("""
 errors
 arguments
-arguments
 files
 kernels
-signomials radius
+signomials radius noise
 functional
 functionals
 proof_file
