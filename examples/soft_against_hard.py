@@ -25,8 +25,8 @@ from scipy.special import ndtri
 
 from rsopt import lower_bound, lower_bound_scores
 from rsopt.runs.reports.plots import certified_accuracy
-from rsopt.runs.soft_outputs import SoftOutputs
-from rsopt.scores.temperature import METHODS, TEMPERATURES, Choice, choose_temperature, selection_rows
+from rsopt.runs.soft_outputs import SoftOutputs, selection_rows
+from rsopt.scores.temperature import METHODS, TEMPERATURES, Choice, choose_temperature
 from rsopt.smoothing import SmoothedClassifier, Softmax, Stream
 from rsopt.smoothing.digits import digits_data, digits_model
 

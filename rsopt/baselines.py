@@ -7,22 +7,21 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
 
 import numpy as np
 
+from rsopt.arguments import Real, Whole
 from rsopt.bound import Bound
-from rsopt.counts import Counts, as_counts, checked_alpha
-from rsopt.functional import Functional
-from rsopt.functionals import as_functional
+from rsopt.counts import Counts, VotesLike, as_counts, checked_alpha
+from rsopt.functionals import FunctionalLike, as_functional
 from rsopt.statistics import clopper_pearson_lower, clopper_pearson_upper
 
 _SAFE = 1e-12
 
 
-def two_way_clopper_pearson(counts: Counts | Sequence[int], top: int | None = None, *,
-                            functional: str | Functional = "probit", alpha: float = 1e-3,
-                            order: int | None = None) -> Bound:
+def two_way_clopper_pearson(counts: Counts | VotesLike, top: Whole | None = None, *,
+                            functional: FunctionalLike = "probit", alpha: Real = 1e-3,
+                            order: Whole | None = None) -> Bound:
     """g at the Clopper–Pearson limits of p_A (from below) and p_j (from above), each at alpha/2 (equations 4 to 6).
 
     j is the empirical runner-up, which is enough for all rivals (fact 7). With two classes p_j = 1 - p_A, and the split
@@ -33,8 +32,8 @@ def two_way_clopper_pearson(counts: Counts | Sequence[int], top: int | None = No
     return _closed_form("two-way-clopper-pearson", counts, top, functional, alpha, order)
 
 
-def cohen(counts: Counts | Sequence[int], top: int | None = None, *, functional: str | Functional = "probit",
-          alpha: float = 1e-3, order: int | None = None) -> Bound:
+def cohen(counts: Counts | VotesLike, top: Whole | None = None, *, functional: FunctionalLike = "probit",
+          alpha: Real = 1e-3, order: Whole | None = None) -> Bound:
     """g(p, 1 - p) at the one-sided Clopper–Pearson limit p of p_A at alpha (Cohen et al. 2019): p_B := 1 - p_A.
 
     Args, Returns, Raises: as `rsopt.lower_bound`.
@@ -42,8 +41,8 @@ def cohen(counts: Counts | Sequence[int], top: int | None = None, *, functional:
     return _closed_form("cohen", counts, top, functional, alpha, order)
 
 
-def bonferroni(counts: Counts | Sequence[int], top: int | None = None, *, functional: str | Functional = "probit",
-               alpha: float = 1e-3, order: int | None = None) -> Bound:
+def bonferroni(counts: Counts | VotesLike, top: Whole | None = None, *, functional: FunctionalLike = "probit",
+               alpha: Real = 1e-3, order: Whole | None = None) -> Bound:
     """g at Clopper–Pearson limits of all K classes at alpha/K each: p_A from below, the largest rival from above.
 
     Args, Returns, Raises: as `rsopt.lower_bound`.
@@ -51,8 +50,8 @@ def bonferroni(counts: Counts | Sequence[int], top: int | None = None, *, functi
     return _closed_form("bonferroni", counts, top, functional, alpha, order)
 
 
-def _closed_form(method: str, counts: Counts | Sequence[int], top: int | None, functional: str | Functional,
-                 alpha: float, order: int | None) -> Bound:
+def _closed_form(method: str, counts: Counts | VotesLike, top: Whole | None, functional: FunctionalLike,
+                 alpha: Real, order: Whole | None) -> Bound:
     started = time.perf_counter()
     observed, g, level = as_counts(counts, top), as_functional(functional, order), checked_alpha(alpha)
     share = {"cohen": level, "two-way-clopper-pearson": level / 2.0, "bonferroni": level / len(observed.votes)}[method]

@@ -5,34 +5,32 @@ The file has another name than the function, which is an attribute of the packag
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
+from rsopt.arguments import Real, Whole
 from rsopt.bound import Bound
-from rsopt.counts import Counts, as_counts
-from rsopt.functional import Functional
-from rsopt.functionals import TaylorProbitMargin, as_functional
+from rsopt.counts import Counts, VotesLike, as_counts
+from rsopt.functionals import FunctionalLike, TaylorProbitMargin, as_functional
 from rsopt.problem import LowerBoundProblem
-from rsopt.solver import Budget, Solver
-from rsopt.statistics import Statistic, as_statistic
+from rsopt.solver import Budget, SolverLike
+from rsopt.statistics import StatisticLike, as_statistic
 from rsopt.taylor_route import published_bound
 
 
-def lower_bound(counts: Counts | Sequence[int], top: int | None = None, *, functional: str | Functional = "probit",
-                statistic: str | Statistic = "studentized", alpha: float = 1e-3, solver: str | Solver = "scipy",
-                order: int | None = None, budget: Budget | None = None) -> Bound:
+def lower_bound(counts: Counts | VotesLike, top: Whole | None = None, *, functional: FunctionalLike = "probit",
+                statistic: StatisticLike = "studentized", alpha: Real = 1e-3, solver: SolverLike = "scipy",
+                order: Whole | None = None, budget: Budget | None = None) -> Bound:
     """The exact, proven lower confidence bound on the margin between the certified class and every other class.
 
     LCB = sup { L : Pi(L) <= alpha } (equation 8). One pair suffices for all rivals: the bound is least against the
     empirical runner-up, and the minimum over rivals is valid without correction (fact 7).
 
     Args:
-        counts: votes per class, shape (K,), K >= 2, or a `Counts`.
+        counts: votes per class, shape (K,), K >= 2, in the order of the classes, or a `Counts`.
         top: index of the certified class. Required with bare votes: it is a known label or was chosen on separate
             samples, never the argmax of these votes (fact 8).
-        functional: "margin", "probit" or "taylor-probit", or an instance.
-        statistic: "studentized", "clopper-pearson" or "plugin", or an instance.
+        functional: "margin", "probit" or "taylor-probit", an instance or its class.
+        statistic: "studentized", "clopper-pearson" or "plugin", an instance or its class.
         alpha: probability that the statement "g(p) >= lower" is false.
-        solver: name or instance of the solver that proposes; the bound is proven whatever it proposes.
+        solver: name, instance or class of the solver that proposes; the bound is proven whatever it proposes.
         order: order of the Taylor polynomial, with ``functional="taylor-probit"``.
         budget: limits of each search of the solver.
 

@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from rsopt.errors import CertificateError, StorageError
+from rsopt import proof_file
+from rsopt.errors import CertificateError
 
-FORMAT = "rsopt certificate 1"
+#: The first version says nothing of looks; the second has an entry "look" beside those of the first.
+FORMATS = ("rsopt certificate 1", "rsopt certificate 2")
+FUNCTIONALS = ("margin", "probit", "taylor-probit", "laplace", "logit")
+STATISTICS = ("studentized", "clopper-pearson", "plugin")
+CORNER, CONVEX = "corner", "convex"
+
+
+@dataclass(frozen=True)
+class LookShare:
+    """Where a bound stands among the looks that may be taken at one input.
+
+    Attributes:
+        number: of the look, from 1.
+        of: looks that may be taken.
+        alpha: probability that any bound at any of them is false; each has a share of it.
+    """
+
+    number: int
+    of: int
+    alpha: float
 
 
 @dataclass(frozen=True)
@@ -22,7 +39,7 @@ class Certificate:
 
     Attributes:
         n, x1, x2: draws, votes of the certified class, votes of the empirical runner-up.
-        alpha: probability that the statement is false.
+        alpha: probability that the statement is false; of a look among several, its share.
         functional: name and, for a Taylor polynomial, order.
         statistic: name of the designated statistic.
         observed: its value at (x1, x2); None if that is infinite.
@@ -33,6 +50,7 @@ class Certificate:
         witness: (q1, q2, q3) where the tail reaches alpha; None likewise.
         cuts: q2 at which the level curve g = lower is cut, increasing.
         kinds: the bound used on each piece, "corner" or "convex" run-length coded as [kind, count] pairs.
+        look: which of several looks the bound is one of; None for the only one.
     """
 
     n: int
@@ -50,21 +68,19 @@ class Certificate:
     witness: tuple[float, float, float] | None
     cuts: tuple[float, ...] = field(repr=False)  # hundreds of numbers: a bound that is printed stays readable
     kinds: tuple[tuple[str, int], ...] = field(repr=False)
+    look: LookShare | None = None
+
+    def at_look(self, number: int, of: int, alpha: float) -> Certificate:
+        """The same certificate, which says that it is of look `number` among `of`, at `alpha` for all of them."""
+        return replace(self, look=LookShare(number, of, alpha))
 
     def to_dict(self) -> dict[str, Any]:
         """The certificate as JSON-ready values, with its content hash. Floats survive the round trip exactly."""
-        content: dict[str, Any] = {
-            "format": FORMAT, "n": self.n, "x1": self.x1, "x2": self.x2, "alpha": self.alpha,
-            "functional": self.functional, "order": self.order, "statistic": self.statistic,
-            "observed": self.observed, "third_cell": self.third_cell, "least_q1": self.least_q1,
-            "lower": None if math.isinf(self.lower) else self.lower, "lower_at_most": self.lower_at_most,
-            "witness": list(self.witness) if self.witness else None, "cuts": list(self.cuts),
-            "kinds": [list(run) for run in self.kinds]}
-        return {**content, "sha256": content_hash(content)}
+        return proof_file.hashed(self._content())
 
     def to_json(self) -> str:
         """The certificate as one line of JSON."""
-        return json.dumps(self.to_dict(), separators=(",", ":"))
+        return proof_file.as_json(self._content())
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the certificate as JSON; the file appears whole or not at all.
@@ -72,44 +88,44 @@ class Certificate:
         Raises:
             StorageError: the file cannot be written.
         """
-        target = Path(path)
-        partial = target.with_name(target.name + ".partial")
-        try:
-            partial.write_text(self.to_json() + "\n")
-            partial.replace(target)
-        except OSError as error:
-            raise StorageError(f"The certificate could not be written to {target}: {error.strerror}.") from error
+        proof_file.save(path, self._content())
+
+    def _content(self) -> dict[str, Any]:
+        content: dict[str, Any] = {
+            "format": FORMATS[0] if self.look is None else FORMATS[1], "n": self.n, "x1": self.x1, "x2": self.x2,
+            "alpha": self.alpha, "functional": self.functional, "order": self.order, "statistic": self.statistic,
+            "observed": self.observed, "third_cell": self.third_cell, "least_q1": self.least_q1,
+            "lower": None if self.lower == -math.inf else self.lower, "lower_at_most": self.lower_at_most,
+            "witness": None if self.witness is None else list(self.witness), "cuts": list(self.cuts),
+            "kinds": [list(run) for run in self.kinds]}
+        if self.look is not None:
+            content["look"] = {"number": self.look.number, "of": self.look.of, "alpha": self.look.alpha}
+        return content
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Certificate:
-        """The certificate in `content`; its hash is checked, its proof is not (see `rsopt.checks.certificate`).
+        """The certificate in `content`; its hash and its form are checked, its proof is not (`rsopt.checks`).
 
         Raises:
-            CertificateError: not a certificate, an unknown format, a missing entry, or a hash that does not match.
+            CertificateError: not a certificate, an unknown format, a hash that does not match, an entry that is
+                missing, of another type, or unknown to the format.
         """
-        if content.get("format") != FORMAT:
-            raise CertificateError(f"This is no certificate of this version: its format is {content.get('format')!r}, "
-                                   f"expected {FORMAT!r}.")
-        try:
-            digest = content_hash({key: value for key, value in content.items() if key != "sha256"})
-        except (TypeError, ValueError) as error:
-            raise CertificateError(f"The certificate holds something that is no JSON value: {error}.") from error
-        if digest != content.get("sha256"):
-            raise CertificateError("The certificate was changed after it was written: its content hash does not match.")
-        try:
-            lower = content["lower"]
-            witness = content["witness"]
-            return cls(
-                n=content["n"], x1=content["x1"], x2=content["x2"], alpha=content["alpha"],
-                functional=content["functional"], order=content["order"], statistic=content["statistic"],
-                observed=_number(content["observed"]),
-                third_cell=content["third_cell"], least_q1=float(content["least_q1"]),
-                lower=-math.inf if lower is None else float(lower), lower_at_most=_number(content["lower_at_most"]),
-                witness=None if witness is None else (float(witness[0]), float(witness[1]), float(witness[2])),
-                cuts=tuple(float(cut) for cut in content["cuts"]),
-                kinds=tuple((str(kind), int(count)) for kind, count in content["kinds"]))
-        except (KeyError, TypeError, IndexError, ValueError, OverflowError) as error:
-            raise CertificateError(f"The certificate is incomplete: {error!r}.") from error
+        bare = proof_file.unhashed(content, "certificate", FORMATS)
+        entries = proof_file.Entries(bare, "The certificate")
+        versioned = entries.text("format") == FORMATS[1]
+        witness = entries.numbers_or_none("witness")
+        lower = entries.number_or_none("lower")
+        found = cls(
+            n=entries.whole("n"), x1=entries.whole("x1"), x2=entries.whole("x2"), alpha=entries.number("alpha"),
+            functional=entries.text("functional", FUNCTIONALS), order=entries.whole_or_none("order"),
+            statistic=entries.text("statistic", STATISTICS), observed=entries.number_or_none("observed"),
+            third_cell=entries.flag("third_cell"), least_q1=entries.number("least_q1"),
+            lower=-math.inf if lower is None else lower, lower_at_most=entries.number_or_none("lower_at_most"),
+            witness=None if witness is None else _three(witness), cuts=entries.numbers("cuts"),
+            kinds=tuple((_kind(kind), count) for kind, count in entries.pairs("kinds")),
+            look=_look(entries.take("look")) if versioned else None)
+        entries.done()
+        return found
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Certificate:
@@ -119,22 +135,23 @@ class Certificate:
             StorageError: the file cannot be read.
             CertificateError: as in `from_dict`, or the file is not JSON.
         """
-        try:
-            content = json.loads(Path(path).read_text())
-        except OSError as error:
-            raise StorageError(f"The certificate {path} could not be read: {error.strerror}.") from error
-        except ValueError as error:
-            raise CertificateError(f"{path} is not JSON: {error}.") from error
-        if not isinstance(content, dict):
-            raise CertificateError(f"{path} holds no certificate: expected a JSON object.")
-        return cls.from_dict(content)
+        return cls.from_dict(proof_file.load(path))
 
 
-def _number(value: Any) -> float | None:
-    return None if value is None else float(value)
+def _three(numbers: tuple[float, ...]) -> tuple[float, float, float]:
+    if len(numbers) != 3:
+        raise CertificateError(f"The certificate is malformed: 'witness' must be three numbers; found {len(numbers)}.")
+    return numbers[0], numbers[1], numbers[2]
 
 
-def content_hash(content: Mapping[str, Any]) -> str:
-    """SHA-256 of the canonical JSON of `content`."""
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+def _kind(kind: object) -> str:
+    if kind not in (CORNER, CONVEX):
+        raise CertificateError(f"The certificate names an unknown bound, {proof_file.shown(kind)}.")
+    return str(kind)
+
+
+def _look(content: object) -> LookShare:
+    entries = proof_file.Entries(content, "The certificate's look")
+    look = LookShare(entries.whole("number"), entries.whole("of"), entries.number("alpha"))
+    entries.done()
+    return look

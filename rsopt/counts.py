@@ -2,45 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+import re
+from collections.abc import Mapping, MappingView, Sequence, Set
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
-from rsopt.errors import InvalidInputError
+from rsopt.arguments import Real, Whole, as_real, as_whole
+from rsopt.errors import InvalidInputError, shown
 
 MAX_DRAWS = 10_000_000
 
+_COUNT = re.compile(r"[0-9]{1,18}(?:\.0*)?")
+_BRACKETS = re.compile(r"\[(.*)\]|\((.*)\)", re.DOTALL)
+_GROUP = re.compile(r"0[0-9]{2}")
 
-@dataclass(frozen=True)
+
+class Listed(Protocol):
+    """A row of numbers that gives itself as a list: an array of NumPy, a tensor of torch."""
+
+    def tolist(self) -> Any:
+        """The entries as Python numbers."""
+        ...
+
+
+VotesLike = Sequence[int] | Listed
+"""Votes per class, shape (K,), in the order of the classes."""
+
+
+@dataclass(frozen=True, init=False)
 class Counts:
     """Votes per class in n independent noisy forward passes.
 
     Attributes:
-        votes: counts per class, all classes, whole numbers >= 0.
+        votes: counts per class, all classes, whole numbers >= 0, in the order of the classes; any sequence or array.
         top: index of the class that is certified. It must not be chosen on these votes (fact 8):
             either it is a known label, or it was chosen on separate samples.
         rival: index of one other class to bound the margin against, fixed in advance; by default the empirical
             runner-up, whose bound is the least and holds for all rivals (fact 7).
 
     Raises:
-        InvalidInputError: fewer than two classes, negative, fractional, NaN or missing votes, no votes at all,
-            more than 10,000,000 votes, or a `top` or `rival` that is no class, or both the same.
+        InvalidInputError: votes in no order of classes (a mapping, a set, bytes), fewer than two classes, negative,
+            fractional, NaN or missing votes, no votes at all, more than 10,000,000 votes, or a `top` or `rival` that is
+            no class, or both the same.
     """
 
     votes: tuple[int, ...]
     top: int
     rival: int | None = None
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "votes", _whole(self.votes))
-        object.__setattr__(self, "top", _class_index("top", self.top, len(self.votes)))
-        if self.rival is not None:
-            object.__setattr__(self, "rival", _class_index("rival", self.rival, len(self.votes)))
-            if self.rival == self.top:
-                raise InvalidInputError(f"rival and top are the same class, {self.top}.")
+    def __init__(self, votes: VotesLike, top: Whole, rival: Whole | None = None) -> None:
+        whole = _whole(votes)
+        object.__setattr__(self, "votes", whole)
+        object.__setattr__(self, "top", _class_index("top", top, len(whole)))
+        object.__setattr__(self, "rival", None if rival is None else _class_index("rival", rival, len(whole)))
+        if self.rival == self.top:
+            raise InvalidInputError(f"rival and top are the same class, {self.top}.")
 
     @property
     def n(self) -> int:
@@ -72,34 +91,44 @@ class Counts:
         return len(self.votes) == 2
 
 
-def _class_index(role: str, value: Any, classes: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise InvalidInputError(f"{role} must be the index of a class, an int; found {value!r}.")
-    if not 0 <= value < classes:
-        raise InvalidInputError(f"{role}={value} is no class: there are {classes}, numbered 0 to {classes - 1}.")
-    return int(value)
+def counts_in(text: str) -> list[int]:
+    """The counts in a line of text: "9000 600 400", "9000,600,400" or "[9000, 600, 400]".
+
+    Raises:
+        InvalidInputError: something in it is no whole number from 0 on, or commas might group its digits.
+    """
+    bracketed = _BRACKETS.fullmatch(text.strip())
+    inside = (text if bracketed is None else bracketed[1] or bracketed[2] or "").strip()
+    if not inside:
+        raise InvalidInputError("There are no counts. Give one whole number a class, for example: 9000 600 400")
+    spaced = [part.strip() for part in inside.split(",")]
+    parts = spaced if "," in inside and not any(re.search(r"\s", part) for part in spaced) else inside.split()
+    for part in parts:
+        if not _COUNT.fullmatch(part):
+            raise InvalidInputError(f"{shown(part)} is no count. Counts are whole numbers, one a class, for example: "
+                                    "9000 600 400")
+        if "," in inside and _GROUP.fullmatch(part):
+            raise InvalidInputError(f"The commas in {shown(text)} may group digits or part counts. Write 9000, not "
+                                    "9,000.")
+    return [int(part.partition(".")[0]) for part in parts]
 
 
-def _whole(votes: Any) -> tuple[int, ...]:
+def _class_index(role: str, value: object, classes: int) -> int:
+    index = as_whole(value)
+    if index is None:
+        raise InvalidInputError(f"{role} must be the index of a class, an int; found {shown(value)}.")
+    if not 0 <= index < classes:
+        raise InvalidInputError(f"{role}={shown(index)} is no class: there are {classes}, numbered 0 to {classes - 1}.")
+    return index
+
+
+def _whole(votes: object) -> tuple[int, ...]:
     """The votes as Python ints, or an error that shows the first entry that is no count."""
-    array: npt.NDArray[Any]
-    try:
-        array = np.asarray(votes.tolist() if hasattr(votes, "tolist") else list(votes))
-    except TypeError:
-        raise InvalidInputError(f"Counts must be a sequence of whole numbers, one a class; found {votes!r}.") from None
-    if array.ndim != 1 or array.size < 2:
-        raise InvalidInputError(f"Counts must be one row with at least two classes; found shape {array.shape}. "
+    entries = _entries(votes)
+    whole = tuple(_count(index, value) for index, value in enumerate(entries))
+    if len(whole) < 2:
+        raise InvalidInputError(f"Counts must be one row with at least two classes; found shape ({len(whole)},). "
                                 "A single total says nothing about the runner-up.")
-    if array.dtype.kind not in "iuf":
-        raise InvalidInputError(f"Counts must be whole numbers; found {votes!r}.")
-    for index, value in enumerate(array.tolist()):
-        if value != value or value in (float("inf"), float("-inf")):
-            raise InvalidInputError(f"Count {index} is {value}. A model that returns NaN must be fixed first.")
-        if value < 0:
-            raise InvalidInputError(f"Count {index} is {value}; counts cannot be negative.")
-        if value != int(value):
-            raise InvalidInputError(f"Count {index} is {value}; counts must be whole numbers, not shares.")
-    whole = tuple(int(value) for value in array.tolist())
     if sum(whole) == 0:
         raise InvalidInputError("All counts are 0: there is nothing to bound. Draw at least one sample.")
     if sum(whole) > MAX_DRAWS:
@@ -107,32 +136,64 @@ def _whole(votes: Any) -> tuple[int, ...]:
     return whole
 
 
-def checked_alpha(alpha: float, largest: float = 0.5) -> float:
+def _entries(votes: object) -> list[Any]:
+    """What stands in a row of votes, class by class."""
+    # A table of pandas has keys too, and so has what its value_counts() gives, sorted by votes.
+    if isinstance(votes, Mapping | MappingView | Set) or hasattr(votes, "keys"):
+        raise InvalidInputError(f"Counts must be a sequence in the order of the classes; found a "
+                                f"{type(votes).__name__}, {shown(votes)}, which has no such order or leaves classes "
+                                "out. Give [votes[c] for c in range(classes)].")
+    shape = getattr(votes, "shape", (0,))
+    if len(shape) != 1:
+        raise InvalidInputError(f"Counts must be one row with at least two classes; found shape {tuple(shape)}.")
+    listed: object = votes if isinstance(votes, memoryview) or not hasattr(votes, "tolist") else votes.tolist()
+    if isinstance(listed, str | bytes | bytearray | memoryview) or not isinstance(listed, Sequence):
+        raise InvalidInputError(f"Counts must be a sequence of whole numbers, one a class; found {shown(votes)}.")
+    return list(listed)
+
+
+def _count(index: int, value: object) -> int:
+    number = as_real(value)
+    if number is None:
+        raise InvalidInputError(f"Count {index} is {shown(value)}; counts must be whole numbers, one a class.")
+    if math.isnan(number):
+        raise InvalidInputError(f"Count {index} is nan. A model that returns NaN must be fixed first.")
+    if number < 0:
+        raise InvalidInputError(f"Count {index} is {shown(value)}; counts cannot be negative.")
+    if number > MAX_DRAWS:
+        raise InvalidInputError(f"Count {index} is {shown(value)}; at most {MAX_DRAWS:,} draws are supported.")
+    if not number.is_integer():
+        raise InvalidInputError(f"Count {index} is {shown(value)}; counts must be whole numbers, not shares.")
+    return int(number)
+
+
+def checked_alpha(alpha: Real, largest: float = 0.5) -> float:
     """`alpha` as a float, or an error unless 0 < alpha < 1/2 and alpha <= `largest`."""
-    if isinstance(alpha, bool) or not isinstance(alpha, int | float | np.floating):
-        raise InvalidInputError(f"alpha must be a number between 0 and 1/2; found {alpha!r}.")
-    if not 0.0 < alpha < 0.5:
-        raise InvalidInputError(f"alpha must lie strictly between 0 and 1/2; found {alpha!r}. It is the probability "
-                                "that the bound is wrong, for example 0.001.")
-    if alpha > largest:
-        raise InvalidInputError(f"alpha = {alpha!r} is above {largest}, the largest this statistic supports. "
+    value = as_real(alpha)
+    if value is None:
+        raise InvalidInputError(f"alpha must be a number between 0 and 1/2; found {shown(alpha)}.")
+    if not 0.0 < value < 0.5:
+        raise InvalidInputError(f"alpha must lie strictly between 0 and 1/2; found {shown(alpha)}. It is the "
+                                "probability that the bound is wrong, for example 0.001.")
+    if value > largest:
+        raise InvalidInputError(f"alpha = {value!r} is above {largest}, the largest this statistic supports. "
                                 "Use a smaller alpha or another statistic.")
-    if alpha < 1e-15:
-        raise InvalidInputError(f"alpha = {alpha!r} is below 1e-15, where double precision can prove nothing.")
-    return float(alpha)
+    if value < 1e-15:
+        raise InvalidInputError(f"alpha = {value!r} is below 1e-15, where double precision can prove nothing.")
+    return value
 
 
-def as_counts(counts: Counts | Sequence[int], top: int | None) -> Counts:
+def as_counts(counts: Counts | VotesLike, top: Whole | None) -> Counts:
     """`counts` itself, or a row of votes with the `top` that was said beside it.
 
     Raises:
         InvalidInputError: no `top` beside bare votes, or a `top` that contradicts the `Counts`.
     """
     if isinstance(counts, Counts):
-        if top is not None and top != counts.top:
+        if top is not None and _class_index("top", top, len(counts.votes)) != counts.top:
             raise InvalidInputError(f"top={top} contradicts the counts, whose certified class is {counts.top}.")
         return counts
     if top is None:
         raise InvalidInputError("Say which class is certified: top=…. It is a known label or was chosen on separate "
                                 "samples; choosing it on the counts themselves voids the bound.")
-    return Counts(_whole(counts), top)
+    return Counts(counts, top)

@@ -8,7 +8,8 @@ from typing import ClassVar, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from rsopt.errors import InvalidInputError
+from rsopt.arguments import as_real
+from rsopt.errors import InvalidInputError, shown
 from rsopt.functional import Functional
 from rsopt.kernels.links import EPS
 
@@ -61,8 +62,10 @@ class Simplex:
     third_cell: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.least_q1 < 1.0:
-            raise InvalidInputError(f"least_q1 must lie in [0, 1); found {self.least_q1!r}.")
+        least = as_real(self.least_q1)
+        if least is None or not 0.0 <= least < 1.0:
+            raise InvalidInputError(f"least_q1 must lie in [0, 1); found {shown(self.least_q1)}.")
+        object.__setattr__(self, "least_q1", least)
 
     @property
     def name(self) -> str:

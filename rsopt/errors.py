@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+_MOST_SHOWN = 200
+
 
 class RsoptError(Exception):
     """Base class of all errors raised by rsopt."""
@@ -25,9 +27,9 @@ class UnknownNameError(RsoptError, LookupError):
         """
         import difflib
 
-        near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
+        near = difflib.get_close_matches(name if isinstance(name, str) else "", known, n=1, cutoff=0.5)
         hint = f" Did you mean {near[0]!r}?" if near else ""
-        return cls(f"There is no {kind} named {name!r}.{hint} Known: {', '.join(sorted(known))}.")
+        return cls(f"There is no {kind} named {shown(name)}.{hint} Known: {', '.join(sorted(known))}.")
 
 
 class MissingDependencyError(RsoptError, ImportError):
@@ -68,3 +70,12 @@ class StorageError(RsoptError, OSError):
 
 class WorkerError(RsoptError, RuntimeError):
     """Workers cannot be had, keep dying, or would compute different results; the text says what to look at."""
+
+
+def shown(value: object) -> str:
+    """`value` as messages show it: its repr, in one line, cut where it is long."""
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:  # an int of thousands of digits has no text, and objects of others may raise anything
+        return f"a value of type {type(value).__name__}"
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN - 1]}…"

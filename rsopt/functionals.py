@@ -12,7 +12,8 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from rsopt.errors import InvalidInputError, UnknownNameError
+from rsopt.arguments import Whole, as_real, as_whole, instance_of
+from rsopt.errors import InvalidInputError, UnknownNameError, shown
 from rsopt.functional import Functional, LinkFunctional
 from rsopt.kernels import links
 from rsopt.radius import probit_radius, quantile_radius, smoothed_margin_radius
@@ -153,11 +154,11 @@ class TaylorProbitMargin(CompiledFunctional):
     gamma_share: float = field(default=0.1)
 
     def __post_init__(self) -> None:
-        if isinstance(self.order, bool) or not isinstance(self.order, int | np.integer) \
-                or self.order % 2 == 0 or not 1 <= self.order <= 1001:
-            raise InvalidInputError(f"order must be an odd number from 1 to 1001; found {self.order!r}.")
-        if not 0.0 < self.gamma_share < 1.0:
-            raise InvalidInputError(f"gamma_share must lie strictly between 0 and 1; found {self.gamma_share!r}.")
+        object.__setattr__(self, "order", checked_order(self.order))
+        share = as_real(self.gamma_share)
+        if share is None or not 0.0 < share < 1.0:
+            raise InvalidInputError(f"gamma_share must lie strictly between 0 and 1; found {shown(self.gamma_share)}.")
+        object.__setattr__(self, "gamma_share", share)
 
     @property
     def coefficients(self) -> Array:
@@ -288,11 +289,23 @@ def taylor_coefficients(terms: int) -> Array:
 
 _Shipped = type[Margin] | type[ProbitMargin] | type[TaylorProbitMargin] | type[LaplaceMargin] | type[LogitMargin]
 
+def checked_order(order: object) -> int:
+    """The order of a Taylor polynomial as an int, or an error unless it is an odd number from 1 to 1001."""
+    whole = as_whole(order)
+    if whole is None or whole % 2 == 0 or not 1 <= whole <= 1001:
+        raise InvalidInputError(f"order must be an odd number from 1 to 1001; found {shown(order)}.")
+    return whole
+
+
 FUNCTIONALS: dict[str, _Shipped] = {"margin": Margin, "probit": ProbitMargin, "taylor-probit": TaylorProbitMargin,
                                     "laplace": LaplaceMargin, "logit": LogitMargin}
 
 
-def as_functional(functional: str | Functional | type[Functional], order: int | None = None) -> Functional:
+FunctionalLike = str | Functional | type[Functional]
+"""A functional, its class, or its name."""
+
+
+def as_functional(functional: FunctionalLike, order: Whole | None = None) -> Functional:
     """A functional from its name or its class, or the instance itself.
 
     Raises:
@@ -304,15 +317,14 @@ def as_functional(functional: str | Functional | type[Functional], order: int | 
             raise UnknownNameError.of("functional", functional, list(FUNCTIONALS))
         if order is not None:
             if functional != "taylor-probit":
-                raise InvalidInputError(f"order={order} has no meaning for the functional {functional!r}; "
+                raise InvalidInputError(f"order={shown(order)} has no meaning for the functional {functional!r}; "
                                         "only 'taylor-probit' has an order.")
-            return TaylorProbitMargin(order=order)
+            return TaylorProbitMargin(order=checked_order(order))
         return FUNCTIONALS[functional]()
     if order is not None:
         raise InvalidInputError("Give the order to the functional itself, for example TaylorProbitMargin(order=15).")
-    if isinstance(functional, type) and issubclass(functional, Functional):
-        functional = functional()
-    if not isinstance(functional, Functional):
-        raise InvalidInputError(f"{functional!r} is no functional: subclass rsopt.Functional with name, range and "
+    made = instance_of(functional)
+    if not isinstance(made, Functional):
+        raise InvalidInputError(f"{shown(functional)} is no functional: subclass rsopt.Functional with name, range and "
                                 "value(q1, q2), or rsopt.LinkFunctional.")
-    return functional
+    return made

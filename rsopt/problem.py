@@ -4,27 +4,30 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
+from rsopt.arguments import Real, Whole, as_real, checked_seed
 from rsopt.bound import Bound
 from rsopt.certificate import Certificate
 from rsopt.counts import Counts, checked_alpha
 from rsopt.domain import Domain, Edge, Simplex
-from rsopt.errors import InvalidInputError
+from rsopt.errors import InvalidInputError, shown
 from rsopt.family import TestFamily
 from rsopt.functional import Functional
-from rsopt.functionals import FUNCTIONALS, as_functional
+from rsopt.functionals import FUNCTIONALS, FunctionalLike, as_functional
 from rsopt.inversion import Inversion, invert
 from rsopt.obligations import check_monotone, obligation
 from rsopt.registry import as_solver
-from rsopt.solver import Budget, Solver
+from rsopt.solver import Budget, SolverLike
+from rsopt.solving.result import checked_budget
 from rsopt.staircase import TailSet
 from rsopt.statistics import (
     STATISTICS,
     Statistic,
+    StatisticLike,
     as_statistic,
     clopper_pearson_lower,
     clopper_pearson_upper,
@@ -32,7 +35,7 @@ from rsopt.statistics import (
 from rsopt.worst_case import WorstCaseProblem
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class LowerBoundProblem:
     """Equation 8: the largest level that the observation rejects, LCB = sup { L : Pi(L) <= alpha }.
 
@@ -42,12 +45,13 @@ class LowerBoundProblem:
     Attributes:
         counts: the observation and the certified class.
         functional: g; a name or a class is accepted too.
-        statistic: T; a name is accepted too.
+        statistic: T; likewise.
         alpha: probability that the statement "g(p) >= LCB" is false.
         domain: where q may lie; of the simplex two classes leave the edge q3 = 0.
 
     Raises:
-        InvalidInputError: alpha out of range for the statistic; or counts, functional or statistic that are none.
+        InvalidInputError: alpha out of range for the statistic; or counts, functional, statistic or domain that are
+            none.
         UnknownNameError: an unknown functional or statistic.
     """
 
@@ -55,15 +59,23 @@ class LowerBoundProblem:
     functional: Functional
     statistic: Statistic
     alpha: float
-    domain: Domain = field(default_factory=Simplex)
+    domain: Domain
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "functional", as_functional(self.functional))
-        check_monotone(self.functional)
-        object.__setattr__(self, "statistic", as_statistic(self.statistic))
-        object.__setattr__(self, "alpha", checked_alpha(self.alpha, self.statistic.largest_alpha))
-        if self.counts.two_classes and self.domain == Simplex():
-            object.__setattr__(self, "domain", Edge())
+    def __init__(self, counts: Counts, functional: FunctionalLike, statistic: StatisticLike, alpha: Real,
+                 domain: Domain = Simplex()) -> None:
+        if not isinstance(counts, Counts):
+            raise InvalidInputError(f"A problem needs counts that say which class is certified, rsopt.Counts(votes, "
+                                    f"top=…); found {shown(counts)}.")
+        if not isinstance(domain, Domain):
+            raise InvalidInputError(f"{shown(domain)} is no domain: it needs name, third_cell, least_q1, segment(…) "
+                                    "and contains(q), as rsopt.Simplex has.")
+        chosen, designated = as_functional(functional), as_statistic(statistic)
+        check_monotone(chosen)
+        fields = {"counts": counts, "functional": chosen, "statistic": designated,
+                  "alpha": checked_alpha(alpha, designated.largest_alpha),
+                  "domain": Edge() if counts.two_classes and domain == Simplex() else domain}
+        for name, value in fields.items():
+            object.__setattr__(self, name, value)
 
     @property
     def tail_set(self) -> TailSet:
@@ -80,14 +92,17 @@ class LowerBoundProblem:
                                     f"out of its own tail set, for n = {counts.n}: that would reject everything.")
         return TestFamily(tail_set, self.functional, self.domain, self.alpha)
 
-    def worst_case(self, level: float) -> WorstCaseProblem:
+    def worst_case(self, level: Real) -> WorstCaseProblem:
         """The inner problem at `level`: the q with g(q) <= level under which the observation is least
         surprising.
 
         Raises:
             InvalidInputError: a level that no q of the domain has.
         """
-        return WorstCaseProblem(self.family, float(level))
+        number = as_real(level)
+        if number is None:
+            raise InvalidInputError(f"A level must be a number; found {shown(level)}.")
+        return WorstCaseProblem(self.family, number)
 
     def plug_in(self) -> float:
         """g at the observed shares, the counts clamped to [1/2, n - 1/2] so that it is finite."""
@@ -105,24 +120,25 @@ class LowerBoundProblem:
             high = 1.0 - low
         return float(self.functional.value(np.array(low), np.array(high)))
 
-    def solve(self, solver: str | Solver = "scipy", budget: Budget = Budget(), throw: bool = True, seed: int = 0
+    def solve(self, solver: SolverLike = "scipy", budget: Budget = Budget(), throw: bool = True, seed: Whole = 0
               ) -> Bound:
         """The proven lower bound: any solver may propose, rsopt proves (see `rsopt.lower_bound`).
 
         Args:
-            solver: name or instance.
+            solver: name, class or instance.
             budget: limits of each of the solver's searches.
             throw: whether a failing solver raises; otherwise the failure is noted in the message and the proof goes on.
             seed: seeds the solver's randomness.
 
         Raises:
             UnknownNameError, MissingDependencyError: the solver cannot be had.
+            InvalidInputError: a solver, budget or seed that is none.
             SolverFailedError, RefusedError: only with `throw`.
         """
         started = time.perf_counter()
         proposer = as_solver(solver)
-        found = invert(self.family, proposer, guess=self._guess(), plug_in=self.plug_in(), budget=budget, throw=throw,
-                       seed=seed)
+        found = invert(self.family, proposer, guess=self._guess(), plug_in=self.plug_in(),
+                       budget=checked_budget(budget), throw=throw, seed=checked_seed(seed))
         return Bound(
             lower=found.lower, lower_at_most=found.at_most, searched=found.searched, certified=True, method="exact",
             functional=self.functional, statistic=self.statistic.name, alpha=self.alpha, solver=repr(proposer),

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
+from rsopt.arguments import Real, Whole, as_real, as_whole
 from rsopt.counts import MAX_DRAWS, Counts, checked_alpha
-from rsopt.errors import InvalidInputError
+from rsopt.errors import InvalidInputError, shown
 from rsopt.functional import Functional
-from rsopt.functionals import as_functional
+from rsopt.functionals import FunctionalLike, as_functional
 from rsopt.radius import checked_sigma
 from rsopt.registry import as_solver
-from rsopt.solver import Solver
-from rsopt.statistics import Statistic, as_statistic
+from rsopt.solver import Solver, SolverLike
+from rsopt.statistics import Statistic, StatisticLike, as_statistic
 
 ALPHA = 1e-3
 """The error where none is said."""
@@ -42,14 +42,14 @@ class Question:
     alpha: float
     solver: str | Solver
 
-    def __init__(self, sigma: float, functional: str | Functional = "probit", order: int | None = None, *,
-                 statistic: str | Statistic = "studentized", alpha: float = ALPHA,
-                 solver: str | Solver = "scipy") -> None:
+    def __init__(self, sigma: Real, functional: FunctionalLike = "probit", order: Whole | None = None, *,
+                 statistic: StatisticLike = "studentized", alpha: Real = ALPHA,
+                 solver: SolverLike = "scipy") -> None:
         """Resolves names and refuses what has no meaning.
 
         Args:
             sigma, alpha: as above; NumPy numbers too.
-            functional, statistic, solver: names or instances.
+            functional, statistic, solver: names, classes or instances.
             order: order of the Taylor polynomial, with ``functional="taylor-probit"``.
 
         Raises:
@@ -58,11 +58,10 @@ class Question:
             UnknownNameError: a name that nobody registered.
             MissingDependencyError: the solver's package is not installed.
         """
-        chosen, designated = as_functional(functional, order), as_statistic(statistic)
-        as_solver(solver)
-        fields = {"sigma": checked_deviation(sigma),
-                  "functional": chosen, "statistic": designated,
-                  "alpha": checked_alpha(alpha, designated.largest_alpha), "solver": solver}
+        chosen, designated, proposer = as_functional(functional, order), as_statistic(statistic), as_solver(solver)
+        fields = {"sigma": checked_sigma(sigma), "functional": chosen, "statistic": designated,
+                  "alpha": checked_alpha(alpha, designated.largest_alpha),
+                  "solver": solver if isinstance(solver, str) else proposer}
         for name, value in fields.items():
             object.__setattr__(self, name, value)
         self.level(0.0)
@@ -87,7 +86,7 @@ class Question:
                                     "the looks. Give both the same alpha.")
         return self.at(alpha)
 
-    def level(self, radius: float) -> float:
+    def level(self, radius: Real) -> float:
         """The bound on g that certifies `radius`; errors as in `level_for_radius`."""
         return level_for_radius(self.functional, radius, self.sigma)
 
@@ -95,7 +94,7 @@ class Question:
         """Below this many samples nothing can be certified, whatever the votes; at this alpha, or at another."""
         return least_samples(self.functional, ABOVE_ZERO, self.alpha if alpha is None else alpha)
 
-    def checked_samples(self, n: int) -> int:
+    def checked_samples(self, n: Whole) -> int:
         """n as an int, once it is sure that votes of n samples can be bounded: what would fail on them fails here.
 
         Raises:
@@ -107,27 +106,20 @@ class Question:
         return samples
 
 
-def checked_deviation(sigma: Any) -> float:
-    """sigma as a float, also from NumPy.
-
-    Raises:
-        InvalidInputError: it is no positive finite number.
-    """
-    return checked_sigma(float(sigma) if isinstance(sigma, np.floating | np.integer) else sigma)
-
-
 def checked_draws(name: str, value: object) -> int:
     """A number of samples as an int.
 
     Raises:
         InvalidInputError: it is no whole number from 1 to 10,000,000; the text calls it by `name`.
     """
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or not 1 <= value <= MAX_DRAWS:
-        raise InvalidInputError(f"{name} must be a whole number of samples from 1 to {MAX_DRAWS:,}; found {value!r}.")
-    return int(value)
+    draws = as_whole(value)
+    if draws is None or not 1 <= draws <= MAX_DRAWS:
+        raise InvalidInputError(f"{name} must be a whole number of samples from 1 to {MAX_DRAWS:,}; found "
+                                f"{shown(value)}.")
+    return draws
 
 
-def level_for_radius(functional: Functional, radius: float, sigma: float) -> float:
+def level_for_radius(functional: Functional, radius: Real, sigma: Real) -> float:
     """The least bound on g whose certified radius is at least `radius` and positive.
 
     Args:
@@ -140,18 +132,19 @@ def level_for_radius(functional: Functional, radius: float, sigma: float) -> flo
             margin reaches.
     """
     scale = checked_sigma(sigma)
-    if isinstance(radius, bool) or not isinstance(radius, int | float) or not 0.0 <= radius < math.inf:
-        raise InvalidInputError(f"A target radius must be a number from 0 on; found {radius!r}.")
+    target = as_real(radius)
+    if target is None or not 0.0 <= target < math.inf:
+        raise InvalidInputError(f"A target radius must be a number from 0 on; found {shown(radius)}.")
     most = functional.range[1]
     largest = functional.radius(most, scale)
     low, high = 0.0, ABOVE_ZERO
-    while high < most and functional.radius(high, scale) < radius:
+    while high < most and functional.radius(high, scale) < target:
         low, high = high, 2.0 * high
     # Bisection down to neighbouring numbers; radii are rounded down, so only trying tells.
     while high > ABOVE_ZERO and low < (middle := 0.5 * (low + high)) < high:
-        low, high = (middle, high) if functional.radius(middle, scale) < radius else (low, middle)
+        low, high = (middle, high) if functional.radius(middle, scale) < target else (low, middle)
     if high >= most:
-        raise InvalidInputError(f"No votes certify radius {radius:g} at sigma {scale:g} with {functional.name!r}: its "
+        raise InvalidInputError(f"No votes certify radius {target:g} at sigma {scale:g} with {functional.name!r}: its "
                                 f"largest radius is {largest:g}. Use a larger sigma or a smaller radius.")
     return high
 

@@ -11,18 +11,20 @@ import math
 
 from scipy import special
 
-from rsopt.errors import InvalidInputError
+from rsopt.arguments import Real, as_real
+from rsopt.errors import InvalidInputError, shown
 
 
-def checked_sigma(sigma: float) -> float:
-    """`sigma`, or an error unless it is a positive finite number."""
-    if isinstance(sigma, bool) or not isinstance(sigma, int | float) or not math.isfinite(sigma) or sigma <= 0.0:
+def checked_sigma(sigma: Real) -> float:
+    """`sigma` as a float, or an error unless it is a positive finite number."""
+    value = as_real(sigma)
+    if value is None or not 0.0 < value < math.inf:
         raise InvalidInputError(f"sigma must be a positive number, the standard deviation of the noise in the units "
-                                f"of the input; found {sigma!r}.")
-    return float(sigma)
+                                f"of the input; found {shown(sigma)}.")
+    return value
 
 
-def smoothing_lipschitz(sigma: float) -> float:
+def smoothing_lipschitz(sigma: Real) -> float:
     """Lipschitz constant 1/(sigma sqrt(pi)) of x -> E[F(x + sigma Z)], F any map into the simplex (l2 to l2).
 
     For unit u and v in the tangent space of the simplex (sum v = 0), the derivative in direction u paired with v is
@@ -32,7 +34,7 @@ def smoothing_lipschitz(sigma: float) -> float:
     return 1.0 / (checked_sigma(sigma) * math.sqrt(math.pi))
 
 
-def lipschitz_radius(margin: float, lipschitz: float) -> float:
+def lipschitz_radius(margin: float, lipschitz: Real) -> float:
     """R1 = M/(sqrt(2) L), l2, in the units of the input; 0 where the margin bound is not positive.
 
     Args:
@@ -42,17 +44,18 @@ def lipschitz_radius(margin: float, lipschitz: float) -> float:
     Raises:
         InvalidInputError: a constant that is not positive (an infinite constant gives radius 0).
     """
-    if isinstance(lipschitz, bool) or not isinstance(lipschitz, int | float) or not lipschitz > 0.0:
-        raise InvalidInputError(f"lipschitz must be a positive number; found {lipschitz!r}.")
-    return _rounded_down(margin / (math.sqrt(2.0) * lipschitz))
+    constant = as_real(lipschitz)
+    if constant is None or not constant > 0.0:
+        raise InvalidInputError(f"lipschitz must be a positive number; found {shown(lipschitz)}.")
+    return _rounded_down(margin / (math.sqrt(2.0) * constant))
 
 
-def smoothed_margin_radius(margin: float, sigma: float) -> float:
+def smoothed_margin_radius(margin: float, sigma: Real) -> float:
     """R1 with the constant of Gaussian smoothing: M sigma sqrt(pi/2), l2, in the units of the input and of sigma."""
     return lipschitz_radius(margin, smoothing_lipschitz(sigma))
 
 
-def margin_probit_radius(margin: float, sigma: float) -> float:
+def margin_probit_radius(margin: float, sigma: Real) -> float:
     """sigma ndtri((1 + M)/2), l2: what a margin M implies for R2, from the same event as R1.
 
     ndtri(p) - ndtri(p - M) is least at p = (1 + M)/2. Never below `smoothed_margin_radius`, since ndtri((1 + M)/2) is
@@ -63,12 +66,12 @@ def margin_probit_radius(margin: float, sigma: float) -> float:
     return _rounded_down(checked_sigma(sigma) * float(special.ndtri(0.5 * (1.0 + min(margin, 1.0)))))
 
 
-def probit_radius(probit_margin: float, sigma: float) -> float:
+def probit_radius(probit_margin: float, sigma: Real) -> float:
     """R2 = sigma/2 (ndtri(p_A) - ndtri(p_B)), l2, in the units of the input and of sigma (Cohen et al. 2019, Thm 1)."""
     return _rounded_down(0.5 * checked_sigma(sigma) * probit_margin)
 
 
-def quantile_radius(margin: float, scale: float) -> float:
+def quantile_radius(margin: float, scale: Real) -> float:
     """scale/2 (Q(p_A) - Q(p_B)), l1, Q the quantile function of the noise at scale 1 (the theorem on l1 noise).
 
     Args:

@@ -8,8 +8,16 @@ from functools import cache
 from importlib import metadata, util
 from typing import Any
 
-from rsopt.errors import InvalidInputError, MissingDependencyError, RsoptError, SolverFailedError, UnknownNameError
-from rsopt.solver import Solver
+from rsopt.arguments import instance_of
+from rsopt.errors import (
+    InvalidInputError,
+    MissingDependencyError,
+    RsoptError,
+    SolverFailedError,
+    UnknownNameError,
+    shown,
+)
+from rsopt.solver import Solver, SolverLike
 
 GROUP = "rsopt.solvers"
 
@@ -89,8 +97,8 @@ def get_solver(name: str, **fields_of_solver: Any) -> Solver:
     return as_solver(found(**fields_of_solver))
 
 
-def as_solver(solver: str | Solver) -> Solver:
-    """A solver from its name, or the instance itself.
+def as_solver(solver: SolverLike) -> Solver:
+    """A solver from its name or its class, or the instance itself.
 
     Raises:
         UnknownNameError, MissingDependencyError, SolverFailedError: as in `get_solver`.
@@ -98,10 +106,11 @@ def as_solver(solver: str | Solver) -> Solver:
     """
     if isinstance(solver, str):
         return get_solver(solver)
-    if isinstance(solver, type) or not isinstance(solver, Solver):
-        raise InvalidInputError(f"{solver!r} is no solver: it needs accepts, proves, refuses(form, domain) and "
-                                "propose(form, domain, budget, stop_at=, start=, rng=), as an instance.")
-    return solver
+    made = instance_of(solver)
+    if not isinstance(made, Solver):
+        raise InvalidInputError(f"{shown(solver)} is no solver: it needs accepts, proves, refuses(form, domain) and "
+                                "propose(form, domain, budget, stop_at=, start=, rng=).")
+    return made
 
 
 def solver_states() -> list[SolverState]:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from rsopt.errors import InvalidInputError, RefusedError, RsoptError, SolverFailedError
 from rsopt.prover import HEADROOM, ProofStatus, prove_level
 from rsopt.registry import as_solver, get_solver, solver_names
-from rsopt.solver import Budget, Claim, Proposal, Result, Solver, Stop
+from rsopt.solver import Budget, Claim, Proposal, Result, Solver, SolverLike, Stop
 from rsopt.solving.forms import Form
 from rsopt.solving.guard import guarded
 from rsopt.solving.meter import Meter, SearchEnded
@@ -32,7 +32,7 @@ class Search:
     """One call of `WorstCaseProblem.solve`; see there for the fields."""
 
     problem: Posed
-    solver: str | Solver
+    solver: SolverLike
     budget: Budget
     stop_at: float | None
     start: Array | None

@@ -11,7 +11,7 @@ from rsopt.domain import Domain
 from rsopt.solving.forms import Form
 from rsopt.solving.result import Budget, Claim, Proposal, Result, Stop
 
-__all__ = ["Budget", "Claim", "Proposal", "Result", "Solver", "Stop"]
+__all__ = ["Budget", "Claim", "Proposal", "Result", "Solver", "SolverLike", "Stop"]
 
 Array = npt.NDArray[np.float64]
 
@@ -47,3 +47,7 @@ class Solver(Protocol):
             rng: the only source of randomness.
         """
         ...
+
+
+SolverLike = str | Solver | type[Solver]
+"""A solver, its class, or its name."""

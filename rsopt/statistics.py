@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
+from rsopt.arguments import instance_of
 from rsopt.counts import Counts, checked_alpha
-from rsopt.errors import InvalidInputError, UnknownNameError
+from rsopt.errors import InvalidInputError, UnknownNameError, shown
 from rsopt.functional import Functional
 from rsopt.kernels.links import Link
 from rsopt.kernels.monotone import doubtful_level
@@ -289,8 +290,12 @@ STATISTICS: dict[str, type[PlugIn] | type[ClopperPearson] | type[Studentized]] =
     "studentized": Studentized, "clopper-pearson": ClopperPearson, "plugin": PlugIn}
 
 
-def as_statistic(statistic: str | Statistic) -> Statistic:
-    """A statistic from its name, or the instance itself.
+StatisticLike = str | Statistic | type[Statistic]
+"""A statistic, its class, or its name."""
+
+
+def as_statistic(statistic: StatisticLike) -> Statistic:
+    """A statistic from its name or its class, or the instance itself.
 
     Raises:
         UnknownNameError: a name that nobody registered.
@@ -300,6 +305,7 @@ def as_statistic(statistic: str | Statistic) -> Statistic:
         if statistic not in STATISTICS:
             raise UnknownNameError.of("statistic", statistic, list(STATISTICS))
         return STATISTICS[statistic]()
-    if not isinstance(statistic, Statistic):
-        raise InvalidInputError(f"{statistic!r} is no statistic: it needs name, largest_alpha and tail_set(…).")
-    return statistic
+    made = instance_of(statistic)
+    if not isinstance(made, Statistic):
+        raise InvalidInputError(f"{shown(statistic)} is no statistic: it needs name, largest_alpha and tail_set(…).")
+    return made

@@ -8,20 +8,21 @@ import time
 
 import numpy as np
 
+from rsopt.arguments import Real
 from rsopt.bound import Bound
 from rsopt.counts import Counts, checked_alpha
 from rsopt.domain import Edge, Simplex
 from rsopt.errors import InvalidInputError
 from rsopt.functionals import ProbitMargin, TaylorProbitMargin
 from rsopt.problem import LowerBoundProblem
-from rsopt.solver import Budget, Solver
+from rsopt.solver import Budget, SolverLike
 from rsopt.statistics import Statistic, clopper_pearson_lower, clopper_pearson_upper
 
 _SAFE = 1e-12
 
 
-def published_bound(counts: Counts, functional: TaylorProbitMargin, statistic: Statistic, alpha: float,
-                    solver: str | Solver, budget: Budget) -> Bound:
+def published_bound(counts: Counts, functional: TaylorProbitMargin, statistic: Statistic, alpha: Real,
+                    solver: SolverLike, budget: Budget) -> Bound:
     """A lower bound on the probit margin by the published route, with the levels split so that it is proven at alpha.
 
     With gamma = `functional.gamma_share` · alpha and beta = alpha - gamma: if the one-sided Clopper–Pearson limit of
@@ -40,7 +41,7 @@ def published_bound(counts: Counts, functional: TaylorProbitMargin, statistic: S
         functional: order and split.
         statistic: the designated statistic of the Taylor bound, taken at beta.
         alpha: probability that the statement "probit margin >= lower" is false.
-        solver: name or instance.
+        solver: name, class or instance.
         budget: limits of each of the solver's searches.
 
     Returns:

@@ -15,12 +15,13 @@ from rsopt.errors import RefusedError
 from rsopt.family import TestFamily
 from rsopt.functional import Functional
 from rsopt.search import Search
-from rsopt.solver import Budget, Result, Solver
+from rsopt.solver import Budget, Result, SolverLike
 from rsopt.solving import exports
 from rsopt.solving.curve import LevelCurve, level_curve
 from rsopt.solving.forms import BlackBox, Form, TermList
 from rsopt.solving.meter import Meter
 from rsopt.solving.polish import polished
+from rsopt.solving.result import checked_budget
 from rsopt.staircase import TailSet
 
 if TYPE_CHECKING:
@@ -108,13 +109,13 @@ class WorstCaseProblem:
                     "rsopt.solving.terms.monomials.")
         return None
 
-    def solve(self, solver: str | Solver = "scipy", budget: Budget = Budget(), *,
+    def solve(self, solver: SolverLike = "scipy", budget: Budget = Budget(), *,
               stop_at: float | None = None, start: Array | None = None, rng: np.random.Generator | None = None,
               throw: bool = True) -> Result:
         """Let a solver propose the worst case, and report what rsopt computes about its proposal.
 
         Args:
-            solver: a name (see `rsopt.solver_names`) or an instance.
+            solver: a name (see `rsopt.solver_names`), a class or an instance.
             budget: limits of this search.
             stop_at: stop as soon as a feasible q has P_q(W) >= stop_at (Lemma 1).
             start: a point near the expected optimum, shape (3,), tried beside the solver's own starts.
@@ -126,9 +127,10 @@ class WorstCaseProblem:
             UnknownNameError, MissingDependencyError: the solver cannot be had.
             RefusedError: the solver cannot take this problem; the text says why and which solvers can.
             SolverFailedError: it raised, or returned no answer (only with `throw`).
-            InvalidInputError: a `start` that is no distribution.
+            InvalidInputError: a solver or budget that is none, or a `start` that is no distribution.
         """
-        return Search(self, solver, budget, stop_at, start, rng or np.random.default_rng(0), throw).run()
+        return Search(self, solver, checked_budget(budget), stop_at, start, rng or np.random.default_rng(0),
+                      throw).run()
 
     def to_terms(self) -> dict[str, Any]:
         """Every monomial, the level constraint and the domain as JSON-ready values (see `rsopt.solving.exports.terms`).

@@ -1,135 +1,181 @@
-"""Tails in ball arithmetic (Arb, through python-flint): rigorous up to the bug-freeness of Arb."""
+"""The arithmetic "arb": every number a ball, doubles only where they come from the file."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any, ClassVar, ParamSpec, TypeVar
 
-import numpy as np
-import numpy.typing as npt
 from flint import arb, ctx
 
-Array = npt.NDArray[np.float64]
+from rsopt.certificate import Certificate
+from rsopt.checks.arb_links import BallLink
+from rsopt.checks.arb_rows import tail_ball, upper_tail, window
+from rsopt.checks.arb_stairs import BallOrder
 
-_BITS = 160
+Point = tuple[Any, Any, Any]
+
+_BITS = 128
+#: Log of the share of alpha that a window of rows may leave open.
+_LOG_LEFT_OUT = math.log(1e-12)
+_LARGEST_FACTOR = 250.0
+
+A = ParamSpec("A")
+R = TypeVar("R")
 
 
-def log_tail_arb(q: Array, stairs: npt.NDArray[np.int64], n: int, alpha: float) -> float:
-    """An upper bound on log P_q(W) for the exact doubles in q, normalised by their exact sum.
-
-    Args:
-        q: shape (3,), non-negative, positive sum.
-        stairs: s(x2) of the non-empty rows, shape (rows,).
-        n: number of draws.
-        alpha: scale of the tails that matter; rows that add less than 1e-12 of it are bounded instead of summed.
-    """
+@contextmanager
+def precision(bits: int = _BITS) -> Iterator[None]:
+    """Sets Arb's precision, which is global, and puts it back."""
     previous = ctx.prec
-    ctx.prec = _BITS
+    ctx.prec = bits
     try:
-        ball = tail_ball(q, stairs, n, 1e-12 * alpha)
+        yield
     finally:
         ctx.prec = previous
-    if not (ball.is_finite() and np.all(np.isfinite(q))):
-        # A ball that says nothing proves nothing: above every alpha.
-        return math.inf
-    high = float(ball.upper())
-    return math.log(high * (1.0 + 1e-15)) if high > 0.0 else -math.inf
 
 
-def tail_ball(q: npt.ArrayLike, stairs: npt.NDArray[np.int64], n: int, negligible: float) -> Any:
-    """A ball that contains P_q(W), with at most about `negligible` added for rows outside the window."""
-    q1, q2, q3 = (arb(float(v)) for v in np.asarray(q))
-    total = q1 + q2 + q3
-    p2, v = q2 / total, (q1 + q3) / total
-    last = stairs.size - 1
-    if last < 0:
-        return arb(0)
-    if not v > 0:
-        return arb(1) if last == n and stairs[n] <= 0 else arb(0)
-    r, rc = q1 / (q1 + q3), q3 / (q1 + q3)
-    if not p2 > 0:
-        return _upper(int(stairs[0]), n, r, rc)[0]
-    # Without cell 1 or cell 3 the inner tail is 0 or 1, and the recurrences below would divide by zero.
-    degenerate = not (r > 0 and rc > 0)
-    spread = math.sqrt(-2.0 * math.log(max(negligible, 1e-300))) + 1.0
-    mean = float(n * p2.mid())
-    half = spread * math.sqrt(max(mean * float(v.mid()), 0.0)) + spread * spread
-    low, high = max(int(mean - half), 0), min(int(mean + half) + 1, last)
-    if high < low:
-        return _binomial_at_most(n, p2, v, last)
-    # Row by row from the top; the inner tail and the pmf below the stair follow by exact recurrences (all positive).
-    w = _pmf(high, n, p2, v)
-    s = int(stairs[high])
-    inner, below = _upper(s, n - high, r, rc)
-    result = w * inner
-    for x2 in range(high - 1, low - 1, -1):
-        w = w * (x2 + 1) * v / ((n - x2) * p2)
-        m = n - x2
-        if degenerate:
-            result = result + w * _upper(int(stairs[x2]), m, r, rc)[0]
-            continue
-        if s > 0:
-            inner = inner + r * below
-            below = below * m * rc / (m + 1 - s)
-        target = int(stairs[x2])
-        if s - target > 400:
-            s = target
-            inner, below = _upper(s, m, r, rc)
-        while s > target:
-            inner = inner + below
-            s -= 1
-            below = below * s * rc / ((m - s + 1) * r) if s > 0 else arb(0)
-        result = result + w * inner
-    if low > 0:
-        result = result + _binomial_at_most(n, p2, v, low - 1)
-    if high < last:
-        result = result + _binomial_at_most(n, v, p2, n - high - 1)
-    return result
+def _precise(function: Callable[A, R]) -> Callable[A, R]:
+    @wraps(function)
+    def precisely(*args: A.args, **kwargs: A.kwargs) -> R:
+        with precision():
+            return function(*args, **kwargs)
+    return precisely
 
 
-def _pmf(k: int, n: int, p: Any, pc: Any) -> Any:
-    if (k > 0 and not p > 0) or (k < n and not pc > 0):
-        return arb(0)
-    log = (arb(n + 1).lgamma() - arb(k + 1).lgamma() - arb(n - k + 1).lgamma()
-           + (k * p.log() if k else arb(0)) + ((n - k) * pc.log() if n > k else arb(0)))
-    return log.exp()
+class Arb:
+    """The statement of a certificate in ball arithmetic. Used by `rsopt.checks.certificate`, which says what for."""
+
+    name: ClassVar[str] = "arb"
+
+    @_precise
+    def __init__(self, certificate: Certificate) -> None:
+        c = self._c = certificate
+        self._link = BallLink(c.functional, c.order)
+        self._order = BallOrder(c.statistic, c.n, c.alpha, self._link)
+        self._level = arb(c.lower) if math.isfinite(c.lower) else arb(0)
+        self._first = 0
+        self._stairs: list[int] = []
+
+    @_precise
+    def observed(self) -> tuple[float, float]:
+        """T at the counts, and what rounding of the shares in double precision may change it by."""
+        c = self._c
+        value = self._order.value(c.x1, c.x2)
+        if value.is_finite():
+            return float(value.mid()), 2.0**-50 * self._order.steepness(c.x1, c.x2)
+        return (math.inf if value > 0 else -math.inf), 0.0
+
+    @_precise
+    def passes_test(self, share: float) -> bool:
+        """Whether P(Bin(n, share) >= x1) is below alpha."""
+        return bool(upper_tail(self._c.x1, self._c.n, arb(share), 1 - arb(share))[0] < arb(self._c.alpha))
+
+    @_precise
+    def largest_value(self) -> float:
+        """The largest value of g, rounded up."""
+        return rounded_up(self._link.largest)
+
+    @_precise
+    def curve(self) -> tuple[float, float] | None:
+        """(smallest, largest) q2 on the level curve, rounded outwards; None if all of the domain lies above it."""
+        low, high = self._link.ends(self._level, self._c.third_cell, self._c.least_q1)
+        if low > high:
+            return None
+        return max(-rounded_up(-low), 0.0), min(rounded_up(high), 1.0)
+
+    @_precise
+    def cut(self, cuts: Sequence[float]) -> None:
+        """Fix the cuts of the level curve that `corner` and `node` speak of."""
+        self._cuts = [arb(q2) for q2 in cuts]
+        self._nodes = [self._link.node(self._level, q2) for q2 in self._cuts]
+        self._factors: dict[int, Point | None] = {}
+
+    @_precise
+    def corner(self, piece: int) -> Point:
+        """The corner of a piece: q1 from its end and q2 from its start."""
+        q1, q2 = self._nodes[piece + 1][1], self._cuts[piece]
+        return q1, q2, (1 - q1 - q2).upper().max(arb(0))
+
+    @_precise
+    def node(self, node: int, pieces: Sequence[int]) -> Point | None:
+        """The node with the factors of its convex pieces; None where one of them reaches a face."""
+        factors = []
+        for piece in pieces:
+            if piece not in self._factors:
+                ends = slice(piece, piece + 2)
+                self._factors[piece] = self._link.factors(*self._cuts[ends], *self._nodes[ends])
+            factors.append(self._factors[piece])
+        r1, r2, r3 = arb(0), arb(0), arb(0)
+        for found in factors:
+            if found is None:
+                return None
+            r1, r2, r3 = r1.max(found[0]), r2.max(found[1]), r3.max(found[2])
+        _, q1, _, q3 = self._nodes[node]
+        return q1 * r1, self._cuts[node] * r2, q3 * r3
+
+    @_precise
+    def prepare(self, points: Sequence[Point]) -> None:
+        """Rebuild the rows of W that tails at these points need, and the one of the observation.
+
+        Raises:
+            CertificateError: the tail set cannot be rebuilt.
+        """
+        c = self._c
+        first = last = c.x2
+        for point in points:
+            total = point[0] + point[1] + point[2]
+            low, high = window(float((point[1] / total).mid()), c.n, self._log_negligible(self._factor(point)))
+            first, last = min(first, low), max(last, high)
+        self._first = first
+        self._stairs = self._order.rows(self._order.threshold(c.x1, c.x2), first, last)
+
+    def _factor(self, point: Point) -> Any:
+        return self._c.n * (point[0] + point[1] + point[2]).max(arb(1)).log()
+
+    def _log_negligible(self, factor: Any) -> float:
+        return math.log(self._c.alpha) + _LOG_LEFT_OUT - min(float(factor.mid()), _LARGEST_FACTOR)
+
+    def contains(self, x1: int, x2: int) -> bool:
+        """Whether an outcome lies in W; after `prepare`."""
+        row = x2 - self._first
+        return 0 <= row < len(self._stairs) and self._stairs[row] <= x1 <= self._c.n - x2
+
+    @_precise
+    def upper(self, point: Point) -> float:
+        """An upper bound on log F_W(point), F_W being the posynomial that is P(W) on the simplex; after `prepare`."""
+        factor = self._factor(point)
+        if not factor <= _LARGEST_FACTOR:
+            return math.inf
+        tail = tail_ball(point, self._first, self._stairs, self._c.n, self._log_negligible(factor)).upper()
+        return rounded_up(tail.log() + factor) if tail > 0 else -math.inf
+
+    @_precise
+    def witness_point(self, q: tuple[float, float, float]) -> Point:
+        """q, its largest entry standing for what the others leave of 1."""
+        q1, q2, q3 = (arb(entry) for entry in q)
+        if q[0] >= max(q[1], q[2]):
+            return 1 - q2 - q3, q2, q3
+        return (q1, 1 - q1 - q3, q3) if q[1] >= q[2] else (q1, q2, 1 - q1 - q2)
+
+    @_precise
+    def witness(self, q: tuple[float, float, float]) -> tuple[float, float, float]:
+        """(an upper bound on g at q, a lower and an upper bound on log P_q(W)); after `prepare`."""
+        point = self.witness_point(q)
+        tail = tail_ball(point, self._first, self._stairs, self._c.n, self._log_negligible(arb(0)))
+        low, high = tail.lower(), tail.upper()
+        return (rounded_up(self._link.value(arb(q[0]), arb(q[1]))), -rounded_up(-low.log()) if low > 0 else -math.inf,
+                rounded_up(high.log()) if high > 0 else -math.inf)
 
 
-def _upper(s: int, m: int, r: Any, rc: Any) -> tuple[Any, Any]:
-    """(P(Bin(m, r) >= s), P(Bin(m, r) = s - 1))."""
-    below = _pmf(s - 1, m, r, rc) if s >= 1 else arb(0)
-    if s <= 0:
-        return arb(1), below
-    if s > m or not r > 0:
-        return arb(0), below
-    if not rc > 0:
-        return arb(1), below
-    if s > (m + 1) * float(r.mid()):
-        return _geometric_sum(s, m, r, rc), below
-    return 1 - _geometric_sum(m - s + 1, m, rc, r), below
-
-
-def _geometric_sum(s: int, m: int, r: Any, rc: Any) -> Any:
-    """P(Bin(m, r) >= s) for s at or above the mode, summed until a geometric bound covers the rest."""
-    odds = r / rc
-    term = _pmf(s, m, r, rc)
-    total = term
-    k = s
-    while k < m:
-        term = term * (m - k) / (k + 1) * odds
-        total = total + term
-        k += 1
-        ratio = odds * (m - k) / (k + 1)
-        if ratio < 1:
-            rest = term * ratio / (1 - ratio)
-            if float(rest.upper()) <= 1e-25 * float(total.upper()) or float(rest.upper()) < 1e-290:
-                return total + rest.upper() * arb(0.5, 0.5)
-    return total
-
-
-def _binomial_at_most(n: int, p: Any, pc: Any, k: int) -> Any:
-    """A ball around [0, P(Bin(n, p) <= k)] for k below the mean: what rows outside the window can add."""
-    term = _pmf(k, n, p, pc)
-    ratio = k * pc / ((n - k + 1) * p) if k > 0 else arb(0)
-    bound = term / (1 - ratio) if ratio < 1 else arb(1)
-    return bound.upper() * arb(0.5, 0.5)
+def rounded_up(value: Any) -> float:
+    """The least double known to be at or above every number of the ball; infinite if it says nothing."""
+    top = value.upper()
+    if not top.is_finite():
+        return -math.inf if top < 0 else math.inf
+    nearest = float(top)
+    while not arb(nearest) >= top:
+        nearest = math.nextafter(nearest, math.inf)
+    return nearest

@@ -1,34 +1,97 @@
 """Re-checking a certificate from its file alone, by other means than the search and the proof used.
 
-Nothing here imports the kernel, the statistics, the links or the prover. Stairs are rebuilt from the definition of the
-statistic by vectorised bisection and an interval exclusion; tails are sums of SciPy's binomial distribution (or of Arb
-balls); Taylor coefficients come from a differential equation, term by term in extended precision.
+Nothing here can reach the kernel, the statistics, the links or the prover. The tail set is rebuilt from the definition
+of the statistic, and shown to miss nothing; tails are summed over columns, where the prover sums over rows; Taylor
+coefficients come from a differential equation, term by term. In the arithmetic "double" every rounding is bounded
+(docs/theory/rounding-checker.md); in "arb" every number is a ball, and doubles are only what the file holds.
+
+A comparison that fails refuses: whatever is no number proves nothing.
 """
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
-import numpy as np
-import numpy.typing as npt
-from scipy import special, stats
-
-from rsopt.certificate import Certificate
-from rsopt.checks.links import CheckedLink
-from rsopt.checks.stairs import rebuilt_stairs
+from rsopt.certificate import CONVEX, CORNER, Certificate, LookShare
 from rsopt.errors import CertificateError, InvalidInputError, MissingDependencyError
+from rsopt.proof_file import shown
 
-Array = npt.NDArray[np.float64]
+#: Ranges of the format; the prover leaves none of them.
+MOST_DRAWS = 10_000_000
+SMALLEST_ALPHA = 1e-15
+LARGEST_ORDER = 1001
+LARGEST_LEVEL = 60.0
+MOST_PIECES = 2_000_000
+#: The largest alpha of each statistic.
+LARGEST_ALPHA = {"studentized": 0.4, "clopper-pearson": 0.5, "plugin": 0.5}
 
-# What SciPy's distributions and the factors' rounding may be off, in log P; the proof left 2e-6 of headroom for it.
-_SLACK = 5e-7
+#: How far the recorded statistic and witness may lie from what is computed here: further off, they are of other counts.
+_SAME = 1e-9
+_NEAR = 1e-6
 _TIGHT = 1e-3
-_MOST_DRAWS = 10_000_000
-_LARGEST_ORDER = 1001
+
+P = TypeVar("P")
+
+
+class Arithmetic(Protocol[P]):
+    """The quantities of one certificate, rounded to the side on which a wrong one refuses; P is a point with weights."""
+
+    @property
+    def name(self) -> str:
+        """Short name."""
+        ...
+
+    def observed(self) -> tuple[float, float]:
+        """T at the counts, infinite where it is, and what rounding of the shares in it may change it by."""
+        ...
+
+    def passes_test(self, share: float) -> bool:
+        """Whether P(Bin(n, share) >= x1) is below alpha."""
+        ...
+
+    def largest_value(self) -> float:
+        """The largest value of g, rounded up."""
+        ...
+
+    def curve(self) -> tuple[float, float] | None:
+        """(smallest, largest) q2 on the level curve, rounded outwards; None if all of the domain lies above it."""
+        ...
+
+    def cut(self, cuts: Sequence[float]) -> None:
+        """Fix the cuts of the level curve that `corner` and `node` speak of."""
+        ...
+
+    def corner(self, piece: int) -> P:
+        """The corner of a piece: q1 from its end and q2 from its start."""
+        ...
+
+    def node(self, node: int, pieces: Sequence[int]) -> P | None:
+        """The node with the factors of its convex pieces; None where one of them reaches a face."""
+        ...
+
+    def prepare(self, points: Sequence[P]) -> None:
+        """Rebuild what of W is needed for tails at these points, and the part with the observation."""
+        ...
+
+    def contains(self, x1: int, x2: int) -> bool:
+        """Whether an outcome lies in W; after `prepare`."""
+        ...
+
+    def upper(self, point: P) -> float:
+        """An upper bound on log F_W(point), F_W being the posynomial that is P(W) on the simplex; after `prepare`."""
+        ...
+
+    def witness_point(self, q: tuple[float, float, float]) -> P:
+        """q, its largest entry standing for what the others leave of 1."""
+        ...
+
+    def witness(self, q: tuple[float, float, float]) -> tuple[float, float, float]:
+        """(an upper bound on g at the q1 and q2 as written, a lower and an upper bound on log P_q(W)); after `prepare`."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -42,6 +105,7 @@ class CheckReport:
         tail_at_most: largest proven tail over the null hypotheses, at most alpha; 0 where nothing had to be proven.
         witness_checked: whether the witness of `lower_at_most` was confirmed.
         arithmetic: "double" or "arb".
+        look: which of several looks the bound is one of, as the certificate says; None for the only one.
     """
 
     lower: float
@@ -50,6 +114,7 @@ class CheckReport:
     tail_at_most: float
     witness_checked: bool
     arithmetic: str
+    look: LookShare | None = None
 
 
 def check_certificate(certificate: Certificate | Mapping[str, Any] | str | os.PathLike[str],
@@ -58,7 +123,7 @@ def check_certificate(certificate: Certificate | Mapping[str, Any] | str | os.Pa
 
     Args:
         certificate: a `Certificate`, its dictionary, or the path of its JSON file (with the content hash).
-        arithmetic: "double" (SciPy, with a slack for rounding) or "arb" (ball arithmetic for every tail).
+        arithmetic: "double" (double precision with bounds on its rounding) or "arb" (ball arithmetic throughout).
 
     Returns:
         a `CheckReport`.
@@ -69,190 +134,175 @@ def check_certificate(certificate: Certificate | Mapping[str, Any] | str | os.Pa
         MissingDependencyError: "arb" without python-flint.
         StorageError: the file cannot be read.
     """
-    if isinstance(certificate, Mapping):
-        certificate = Certificate.from_dict(certificate)
-    elif not isinstance(certificate, Certificate):
-        certificate = Certificate.load(certificate)
-    _check_values(certificate)
-    tail = _arithmetic(arithmetic)
-    link = CheckedLink(certificate.functional, certificate.order)
-    try:
-        observed, stairs = rebuilt_stairs(certificate.n, certificate.x1, certificate.x2, certificate.alpha,
-                                          certificate.statistic, link)
-    except InvalidInputError as error:
-        raise CertificateError(f"The tail set cannot be rebuilt: {error}") from error
-    recorded = certificate.observed
-    if (recorded is None) != math.isinf(observed) or (
-            recorded is not None and abs(recorded - observed) > 1e-9 * (1.0 + abs(observed))):
-        raise CertificateError(f"The statistic at the counts is {observed!r}, but the certificate says {recorded!r}: "
-                               "the counts or alpha are not those of the proof.")
-    worst = -math.inf
-    if math.isfinite(certificate.lower):
-        worst = _check_pieces(certificate, link, stairs, tail)
-    if certificate.witness is not None:
-        _check_witness(certificate, link, stairs, tail)
-    return CheckReport(certificate.lower, certificate.alpha, max(len(certificate.cuts) - 1, 0), math.exp(worst),
-                       certificate.witness is not None, arithmetic)
-
-
-def _check_values(c: Certificate) -> None:
-    """Types and ranges of everything that is used below."""
-    whole = all(isinstance(v, int) and not isinstance(v, bool) for v in (c.n, c.x1, c.x2))
-    if not whole or not 1 <= c.n <= _MOST_DRAWS or min(c.x1, c.x2) < 0 or c.x1 + c.x2 > c.n:
-        raise CertificateError(f"These are no counts: n = {c.n!r}, x1 = {c.x1!r}, x2 = {c.x2!r}.")
-    if not isinstance(c.alpha, float) or not 0.0 < c.alpha < 0.5:
-        raise CertificateError(f"alpha must lie in (0, 1/2); found {c.alpha!r}.")
-    if c.functional not in ("margin", "probit", "taylor-probit"):
-        raise CertificateError(f"Unknown functional {c.functional!r}.")
-    if c.statistic not in ("studentized", "clopper-pearson", "plugin"):
-        raise CertificateError(f"Unknown statistic {c.statistic!r}.")
-    if c.statistic == "studentized" and c.alpha > 0.4:
-        raise CertificateError("The studentized statistic supports alpha up to 0.4.")
-    order_fits = (isinstance(c.order, int) and c.order % 2 == 1 and 1 <= c.order <= _LARGEST_ORDER
-                  if c.functional == "taylor-probit" else c.order is None)
-    if not order_fits:
-        raise CertificateError(f"Order {c.order!r} does not fit the functional {c.functional!r}.")
-    if c.least_q1 not in (0.0, 0.5):
-        raise CertificateError(f"Nulls restricted to q1 >= {c.least_q1!r} are part of no proven bound.")
-    if c.least_q1 > 0.0 and not stats.binom.sf(c.x1 - 1, c.n, c.least_q1) < c.alpha:
+    c = _read(certificate)
+    _check_ranges(c)
+    numbers = _arithmetic(arithmetic, c)
+    if c.least_q1 > 0.0 and not numbers.passes_test(c.least_q1):
         raise CertificateError(f"A bound over the nulls with q1 >= {c.least_q1!r} needs a passed test of p_A > "
                                f"{c.least_q1!r}, and {c.x1} votes of {c.n} do not pass it at alpha = {c.alpha!r}.")
-    if not isinstance(c.third_cell, bool):
-        raise CertificateError(f"third_cell must be true or false; found {c.third_cell!r}.")
-    if not c.third_cell and c.x1 + c.x2 != c.n:
+    _check_observed(c, *numbers.observed())
+    worst = _check_claims(c, numbers)
+    return CheckReport(c.lower, c.alpha, max(len(c.cuts) - 1, 0), math.exp(worst), c.witness is not None, arithmetic,
+                       c.look)
+
+
+def _read(certificate: Certificate | Mapping[str, Any] | str | os.PathLike[str]) -> Certificate:
+    if isinstance(certificate, Certificate):
+        # Whoever made the object may have put anything into it.
+        try:
+            return Certificate.from_dict(certificate.to_dict())
+        except (TypeError, AttributeError) as error:
+            raise CertificateError(f"The certificate is malformed: {error}.") from error
+    if isinstance(certificate, Mapping):
+        return Certificate.from_dict(certificate)
+    if not isinstance(certificate, str | os.PathLike):
+        raise CertificateError(f"This is no certificate, nor the path of one: {shown(certificate)}.")
+    return Certificate.load(certificate)
+
+
+def _check_ranges(c: Certificate) -> None:
+    """What the format allows; types were checked on reading. Every test is one that a NaN fails."""
+    if not (1 <= c.n <= MOST_DRAWS and c.x1 >= 0 and c.x2 >= 0 and c.x1 + c.x2 <= c.n):
+        raise CertificateError(f"These are no counts: n = {c.n!r}, x1 = {c.x1!r}, x2 = {c.x2!r}.")
+    if not SMALLEST_ALPHA <= c.alpha < 0.5:
+        raise CertificateError(f"alpha must lie in [{SMALLEST_ALPHA:g}, 1/2); found {c.alpha!r}.")
+    if not c.alpha <= LARGEST_ALPHA[c.statistic]:
+        raise CertificateError(f"The {c.statistic} statistic supports alpha up to {LARGEST_ALPHA[c.statistic]}.")
+    if c.functional == "taylor-probit":
+        fits = c.order is not None and c.order % 2 == 1 and 1 <= c.order <= LARGEST_ORDER
+    else:
+        fits = c.order is None
+    if not fits:
+        raise CertificateError(f"Order {c.order!r} does not fit the functional {c.functional!r}.")
+    published = c.functional == "taylor-probit" and c.third_cell
+    if not (c.least_q1 == 0.0 or (c.least_q1 == 0.5 and published)):
+        raise CertificateError(f"Nulls restricted to q1 >= {c.least_q1!r} are part of no proven bound.")
+    if not (c.third_cell or c.x1 + c.x2 == c.n):
         raise CertificateError("The certificate says there are two classes, but votes fell on others.")
-    if math.isnan(c.lower) or c.lower == math.inf:
-        raise CertificateError(f"The bound {c.lower!r} cannot be proven.")
+    if not (c.lower == -math.inf or -LARGEST_LEVEL <= c.lower <= LARGEST_LEVEL):
+        raise CertificateError(f"The bound {c.lower!r} cannot be proven: it lies beyond every bound.")
+    if not len(c.cuts) <= MOST_PIECES + 1:
+        raise CertificateError(f"The certificate has {len(c.cuts):,} cuts; at most {MOST_PIECES + 1:,} are allowed.")
     if (c.lower_at_most is None) != (c.witness is None):
         raise CertificateError("lower_at_most and its witness must come together.")
     if c.lower_at_most is not None and not c.lower <= c.lower_at_most:
         raise CertificateError(f"lower = {c.lower!r} lies above lower_at_most = {c.lower_at_most!r}.")
+    if c.look is not None and not (1 <= c.look.number <= c.look.of and c.alpha <= c.look.alpha < 0.5):
+        raise CertificateError(f"Look {c.look.number!r} of {c.look.of!r} at alpha = {c.look.alpha!r} for all of them is "
+                               f"none that a bound at alpha = {c.alpha!r} can belong to.")
 
 
-LogTail = Callable[[Array, "npt.NDArray[np.int64]", int, float], float]
-
-
-def _arithmetic(name: str) -> LogTail:
+def _arithmetic(name: str, certificate: Certificate) -> Arithmetic[Any]:
     if name == "double":
-        return log_tail_double
+        # Compiled code is loaded when it is needed.
+        from rsopt.checks.double import Double
+
+        return Double(certificate)
     if name != "arb":
         raise InvalidInputError(f"There is no arithmetic named {name!r}. Known: arb, double.")
     try:
-        from rsopt.checks.arb import log_tail_arb
+        import flint as flint
     except ImportError as error:
         raise MissingDependencyError.of("Checking with arithmetic 'arb'", "python-flint", "arb") from error
-    return log_tail_arb
+    from rsopt.checks.arb import Arb
+
+    return Arb(certificate)
 
 
-def log_tail_double(q: Array, stairs: npt.NDArray[np.int64], n: int, alpha: float) -> float:
-    """An upper bound on log P_q(W), q normalised, by summing SciPy's binomial distribution over a window of rows.
-
-    Args:
-        q: shape (3,), positive sum.
-        stairs: s(x2) of the non-empty rows, shape (rows,).
-        n: number of draws.
-        alpha: scale of the tails that matter; the window leaves out less than 1e-9 of it, which is added.
-    """
-    if not np.all(np.isfinite(q)):
-        # A point that is no number proves nothing: above every alpha.
-        return math.inf
-    total = q.sum()
-    p2, rest = q[1] / total, (q[0] + q[2]) / total
-    if rest <= 0.0:
-        return 0.0 if stairs.size == n + 1 and stairs[n] <= 0 else -math.inf
-    spread = math.sqrt(-2.0 * math.log(1e-10 * alpha))
-    mean = n * p2
-    half = spread * math.sqrt(mean * rest) + spread * spread
-    low, high = max(int(mean - half), 0), min(int(mean + half) + 1, stairs.size - 1)
-    if high < low:
-        return math.log(1e-9 * alpha)
-    x2 = np.arange(low, high + 1)
-    rows = stairs[low: high + 1]
-    trials = n - x2
-    share, other = q[0] / (q[0] + q[2]), q[2] / (q[0] + q[2])
-    # P(Bin(m, r) >= s) = I_r(s, m - s + 1); the smaller of r and 1 - r keeps its relative accuracy.
-    inside = (rows >= 1) & (rows <= trials)
-    a, b = np.where(inside, rows, 1), np.where(inside, trials - rows + 1, 1)
-    inner = special.betainc(a, b, share) if share <= 0.5 else special.betaincc(b, a, other)
-    inner = np.where(inside, inner, np.where(rows <= 0, 1.0, 0.0))
-    tail = float(np.sum(stats.binom.pmf(x2, n, p2) * inner))
-    return math.log(tail + 1e-9 * alpha)
+def _check_observed(c: Certificate, observed: float, error: float) -> None:
+    if math.isinf(observed):
+        same = c.observed is None
+    else:
+        same = c.observed is not None and abs(c.observed - observed) <= _SAME * (1.0 + abs(observed)) + error
+    if not same:
+        raise CertificateError(f"The statistic at the counts is {observed!r}, but the certificate says {c.observed!r}: "
+                               "the counts or alpha are not those of the proof.")
 
 
-def _check_pieces(c: Certificate, link: CheckedLink, stairs: npt.NDArray[np.int64], tail: LogTail) -> float:
-    """Cover the level curve by the certificate's pieces; returns the largest log tail, or raises."""
-    segment = link.segment(c.lower, c.third_cell, c.least_q1)
-    if c.lower > link.value(1.0, 0.0):
-        raise CertificateError(f"lower = {c.lower!r} lies above the largest value of the functional.")
-    if stairs.size == 0 or segment is None:
+def _check_claims(c: Certificate, numbers: Arithmetic[Any]) -> float:
+    """Prove what the certificate claims; returns the largest log tail, -inf where nothing had to be proven."""
+    points, pieces = _points(c, numbers)
+    if c.witness is not None and not (min(c.witness) >= 0.0 and abs(math.fsum(c.witness) - 1.0) <= 1e-12
+                                      and c.witness[0] >= c.least_q1 - 1e-12
+                                      and (c.third_cell or c.witness[2] <= 1e-12)):
+        raise CertificateError(f"The witness {c.witness} is no distribution of the domain.")
+    if not points and c.witness is None:
         return -math.inf
-    cuts = np.array(c.cuts)
-    fits = min((count for _, count in c.kinds), default=0) >= 1 and sum(count for _, count in c.kinds) == cuts.size - 1
-    kinds = [kind for kind, count in c.kinds for _ in range(count)] if fits else []
-    if not kinds or not np.all(np.isfinite(cuts)) or np.any(np.diff(cuts) < 0.0):
-        raise CertificateError("The cuts of the level curve are missing, out of order, or do not match the pieces.")
-    if not c.third_cell:
-        # The curve is one point, which two arithmetics place a few units in the last place apart: prove it around here.
-        if kinds != ["corner"] or abs(cuts[0] - segment[0]) > 1e-9 * segment[0]:
-            raise CertificateError(f"With two classes the level curve is the point q2 = {segment[0]!r}, not "
-                                   f"{float(cuts[0])!r}.")
-        cuts = np.array(segment)
-    elif cuts[0] > segment[0] or cuts[-1] < segment[1]:
-        raise CertificateError(f"The pieces cover q2 from {float(cuts[0])!r} to {float(cuts[-1])!r}, but the level "
-                               f"curve runs from {segment[0]!r} to {segment[1]!r}.")
-    cuts = np.clip(cuts, segment[0], segment[1])
-    slack = _SLACK + 32.0 * c.n * np.finfo(float).eps
-    limit = math.log(c.alpha)
-    q1_low, q1_high, q3_low, q3_high = link.nodes(c.lower, cuts)
-    factors = link.factors(cuts, q1_low, q1_high, q3_low, q3_high)
+    numbers.prepare(points if c.witness is None else [*points, numbers.witness_point(c.witness)])
+    if not numbers.contains(c.x1, c.x2):
+        raise CertificateError("The counts are outside of the tail set that was rebuilt from them.")
     worst = -math.inf
-    for index, kind in enumerate(kinds):
-        if kind not in ("corner", "convex"):
-            raise CertificateError(f"Piece {index} names an unknown bound, {kind!r}.")
-        if kind == "corner":
-            q1, q2 = q1_high[index + 1], cuts[index]
-            value = tail(np.array([q1, q2, max(1.0 - q1 - q2, 0.0)]), stairs, c.n, c.alpha)
-            worst = max(worst, _below(value + slack, limit, index))
-    for node in range(cuts.size):
-        sides = [i for i in (node - 1, node) if 0 <= i < len(kinds) and kinds[i] == "convex"]
-        if not sides:
-            continue
-        r = np.max(factors[sides], axis=0)
-        if not np.all(np.isfinite(r)):
-            raise CertificateError(f"Piece {sides[-1]} reaches a face of the simplex, where the convex bound is void.")
-        e = np.array([q1_high[node], cuts[node], q3_high[node]]) * r
-        # What the window leaves out is multiplied by the same factor as the tail: leave out that much less.
-        factor = c.n * math.log(e.sum())
-        value = tail(e, stairs, c.n, max(c.alpha * math.exp(-max(factor, 0.0)), 1e-250)) + factor
-        worst = max(worst, _below(value + slack, limit, sides[-1]))
+    for point, piece in zip(points, pieces, strict=True):
+        value = numbers.upper(point)
+        if not value <= math.log(c.alpha):
+            raise CertificateError(f"Piece {piece} is not proven: the tail is only shown to be at most "
+                                   f"{math.exp(min(value, 0.0)):.6g}, above alpha = {c.alpha:.6g}.")
+        worst = max(worst, value)
+    if c.witness is not None:
+        _check_witness(c, *numbers.witness(c.witness))
     return worst
 
 
-def _below(value: float, limit: float, piece: int) -> float:
-    if not value <= limit:
-        raise CertificateError(f"Piece {piece} is not proven: the tail is only shown to be at most "
-                               f"{math.exp(min(value, 0.0)):.6g}, above alpha = {math.exp(limit):.6g}.")
-    return value
+def _points(c: Certificate, numbers: Arithmetic[Any]) -> tuple[list[Any], list[int]]:
+    """The points whose tails must not exceed alpha, and the piece that each belongs to."""
+    if c.lower == -math.inf:
+        _require_no_pieces(c)
+        return [], []
+    if not c.lower <= numbers.largest_value():
+        raise CertificateError(f"lower = {c.lower!r} lies above the largest value of the functional.")
+    curve = numbers.curve()
+    if curve is None:
+        # Every null of the domain lies above the level, whatever the votes: there is nothing to refute.
+        _require_no_pieces(c)
+        return [], []
+    kinds = [kind for kind, count in c.kinds for _ in range(count)] if _matching(c) else []
+    if not kinds or not all(a <= b for a, b in zip(c.cuts, c.cuts[1:], strict=False)):
+        raise CertificateError("The cuts of the level curve are missing, out of order, or do not match the pieces.")
+    start, end = curve
+    if not c.third_cell and kinds != [CORNER]:
+        raise CertificateError("With two classes the level curve is a point, which one corner piece covers.")
+    # The curve's own ends take the place of the outer cuts: a unit in the last place does not matter.
+    if not (0.0 <= c.cuts[0] <= start + _SAME * (1e-3 + start) and end - _SAME * (1e-3 + end) <= c.cuts[-1] <= 1.0):
+        raise CertificateError(f"The pieces cover q2 from {c.cuts[0]!r} to {c.cuts[-1]!r}, but the level curve runs "
+                               f"from {start!r} to {end!r}.")
+    numbers.cut([start, *(min(max(cut, start), end) for cut in c.cuts[1:-1]), end])
+    points: list[Any] = []
+    pieces: list[int] = []
+    for piece, kind in enumerate(kinds):
+        if kind == CORNER:
+            points.append(numbers.corner(piece))
+            pieces.append(piece)
+    for node in range(len(kinds) + 1):
+        sides = [piece for piece in (node - 1, node) if 0 <= piece < len(kinds) and kinds[piece] == CONVEX]
+        if sides:
+            point = numbers.node(node, sides)
+            if point is None:
+                raise CertificateError(f"Piece {sides[-1]} reaches a face of the simplex, where the convex bound is "
+                                       "void.")
+            points.append(point)
+            pieces.append(sides[-1])
+    return points, pieces
 
 
-def _check_witness(c: Certificate, link: CheckedLink, stairs: npt.NDArray[np.int64], tail: LogTail) -> None:
-    """The witness lies in the domain at level lower_at_most, and its tail meets alpha there."""
-    assert c.witness is not None
+def _matching(c: Certificate) -> bool:
+    return sum(count for _, count in c.kinds) == len(c.cuts) - 1 >= 1
+
+
+def _require_no_pieces(c: Certificate) -> None:
+    if c.cuts or c.kinds:
+        raise CertificateError("The certificate has pieces, but its bound leaves nothing to be proven.")
+
+
+def _check_witness(c: Certificate, level: float, low: float, high: float) -> None:
+    """The witness lies at level lower_at_most, and its tail meets alpha there."""
     assert c.lower_at_most is not None
-    q = np.array(c.witness)
-    if q.shape != (3,) or not np.all(np.isfinite(q)) or np.any(q < 0.0) or abs(q.sum() - 1.0) > 1e-12 \
-            or q[0] < c.least_q1 - 1e-12 or (not c.third_cell and q[2] > 1e-12):
-        raise CertificateError(f"The witness {c.witness} is no distribution of the domain.")
-    level = link.value(q[0], q[1])
-    if not level <= c.lower_at_most + 1e-9 * (1.0 + abs(c.lower_at_most)):
+    if not level <= c.lower_at_most:
         raise CertificateError(f"The witness has level {level!r}, above lower_at_most = {c.lower_at_most!r}.")
-    if abs(level - c.lower_at_most) > 1e-6 * (1.0 + abs(level)):
+    if not c.lower_at_most - level <= _NEAR * (1.0 + abs(level)):
         raise CertificateError(f"The witness has level {level!r}, which is not lower_at_most = {c.lower_at_most!r}.")
-    value = tail(q, stairs, c.n, c.alpha) - math.log(c.alpha)
-    slack = _SLACK + 32.0 * c.n * np.finfo(float).eps
-    if value < -slack:
+    if not low >= math.log(c.alpha):
         raise CertificateError("The tail at the witness is below alpha: the counts or alpha are not those of the "
                                "proof.")
-    if math.isfinite(c.lower) and value > _TIGHT:
+    if c.lower > -math.inf and not high <= math.log(c.alpha) + _TIGHT:
         raise CertificateError("The tail at the witness exceeds alpha by more than rounding: the counts or alpha are "
                                "not those of the proof.")

@@ -4,18 +4,19 @@ It recomputes every slope, bet and null from earlier blocks by the published rul
 capital of every null that the bound needs: all grid nulls up to the reported one for the digital hedge, the reported
 one for fast betting, whose capital decreases in the null. Nothing of the code that produced the bound is used. On
 trust, because no file can show it: that rows are independent, and that the certified class, the groups and the sums
-over a selection sample were fixed without them; and, unless rows are given, that the block statistics are theirs.
+over a selection sample were fixed without them; and, unless rows are given, that the block statistics are theirs. With
+rows, the file's statistics only say how the rows were summed up: bets and capital are computed from the rows.
+
+A comparison that fails refuses: whatever is no number proves nothing.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass, fields
-from pathlib import Path
+from dataclasses import astuple, dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -23,9 +24,10 @@ from scipy.special import ndtri
 
 from rsopt.checks import replay as rules
 from rsopt.checks.transcript_play import prove
-from rsopt.checks.transcript_run import AGREEMENT, Run, require
-from rsopt.errors import CertificateError, StorageError
-from rsopt.scores.transcript import FORMAT, Transcript
+from rsopt.checks.transcript_run import AGREEMENT, LARGEST_SLOPE, Run, require
+from rsopt.errors import CertificateError
+from rsopt.proof_file import shown
+from rsopt.transcript import MOST_CLASSES, MOST_ROWS, SMALLEST_ALPHA, StatedGrid, Transcript
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class TranscriptCheck:
         n: rows that the run was planned for.
         rivals: rivals or groups checked.
         nulls: nulls whose capital was recomputed for each of them.
-        against_rows: whether the block statistics were compared with the rows.
+        against_rows: whether the bets were computed from the rows.
     """
 
     lower: float
@@ -57,93 +59,106 @@ def check_transcript(source: str | os.PathLike[str] | Mapping[str, Any] | Transc
 
     Args:
         source: the file, its content with the hash, or a `Transcript`.
-        scores: the rows (n, classes) that the bound was computed from, in their order; with them the block
-            statistics are recomputed too.
+        scores: the rows (n, classes) that the bound was computed from, in their order; with them everything is computed
+            from the rows.
 
     Raises:
         CertificateError: the transcript does not prove its bound; the text names the first thing that fails.
         StorageError: the file cannot be read.
     """
-    content = _read(source)
-    try:
-        return _check(content, scores)
-    except (KeyError, TypeError, IndexError, ValueError, ArithmeticError) as error:
-        if isinstance(error, CertificateError):
-            raise
-        raise CertificateError(f"The transcript is incomplete or malformed: {error!r}.") from error
-
-
-def _read(source: str | os.PathLike[str] | Mapping[str, Any] | Transcript) -> dict[str, Any]:
-    if isinstance(source, Transcript):
-        content = source.to_dict()
-    elif isinstance(source, Mapping):
-        content = dict(source)
-    else:
+    transcript = _read(source)
+    _check_ranges(transcript)
+    # Numbers that a forger made huge become infinite or none, and fail the comparisons that they come to.
+    with np.errstate(all="ignore"):
         try:
-            content = json.loads(Path(source).read_text())
-        except OSError as error:
-            raise StorageError(f"The transcript {source} could not be read: {error.strerror}.") from error
-        except ValueError as error:
-            raise CertificateError(f"{source} is not JSON: {error}.") from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise CertificateError(f"This is no transcript of this version: expected the format {FORMAT!r}.")
-    stated = content.pop("sha256", None)
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
-    if stated != hashlib.sha256(text.encode()).hexdigest():
-        raise CertificateError(
-            "The transcript was changed after it was written: its content hash does not match.")
-    return content
+            return _check(transcript, scores)
+        except (ValueError, TypeError, ArithmeticError, IndexError) as error:
+            if isinstance(error, CertificateError):
+                raise
+            raise CertificateError(f"The transcript cannot be followed: {error}.") from error
 
 
-def _check(content: Mapping[str, Any], scores: np.ndarray | None) -> TranscriptCheck:
-    functional, method, top = content["functional"], content["method"], int(content["top"])
-    n, classes, alpha = int(content["n"]), int(content["classes"]), float(content["alpha"])
-    null, lower = content["null"], content["lower"]
-    require(functional in ("margin", "probit"), f"unknown functional {functional!r}")
-    require(method in ("digital-hedge", "fast-betting"), f"unknown method {method!r}")
-    require(0.0 < alpha < 0.5 and n >= 1 and classes >= 2 and 0 <= top < classes,
-            "alpha, n, classes or top is off")
-    prior = int(content["prior"])
-    require(prior >= 0 and content["first_stage"] == (0 if 50 * prior >= n else n // 10),
+def _read(source: str | os.PathLike[str] | Mapping[str, Any] | Transcript) -> Transcript:
+    if isinstance(source, Transcript):
+        # Whoever made the object may have put anything into it.
+        try:
+            return Transcript.from_dict(source.to_dict())
+        except (TypeError, AttributeError) as error:
+            raise CertificateError(f"The transcript is malformed: {error}.") from error
+    if isinstance(source, Mapping):
+        return Transcript.from_dict(source)
+    if not isinstance(source, str | os.PathLike):
+        raise CertificateError(f"This is no transcript, nor the path of one: {shown(source)}.")
+    return Transcript.load(source)
+
+
+def _check_ranges(t: Transcript) -> None:
+    """What the format allows; types were checked on reading."""
+    require(SMALLEST_ALPHA <= t.alpha < 0.5, f"alpha must lie in [{SMALLEST_ALPHA:g}, 1/2); found {t.alpha!r}")
+    require(1 <= t.n <= MOST_ROWS, f"n must be a number of rows up to {MOST_ROWS:,}; found {t.n!r}")
+    require(2 <= t.classes <= MOST_CLASSES and 0 <= t.top < t.classes,
+            f"class {t.top!r} of {t.classes!r} cannot be certified")
+    require(0 <= t.prior <= MOST_ROWS and t.first_stage == (0 if 50 * t.prior >= t.n else t.n // 10),
             "the first stage is neither a tenth of the rows nor left to a selection sample")
-    sloped, fast = functional == "probit", method == "fast-betting"
-    trivial = None if sloped else -1.0
-    if null is None:
-        require(lower == trivial, "a bound is stated, but no null was rejected")
-        return TranscriptCheck(-math.inf if sloped else -1.0, alpha, functional, method, top, n, 0, 0, False)
-    require(lower <= (null if sloped else max(-1.0, 2.0 * null - 1.0)),
-            "the bound lies above the reported null")
-    require(null >= 0.0 if sloped else 0.0 < null < 1.0, "the reported null is out of range")
-    rivals = content["rivals"]
-    listed = sorted(j for rival in rivals for j in rival["classes"])
-    require(listed == [j for j in range(classes) if j != top],
+    if t.null is None:
+        require(t.lower == (None if t.functional == "probit" else -1.0), "a bound is stated, but no null was rejected")
+        require(t.grid is None and not t.rivals, "no null was rejected, and yet there are bets")
+        return
+    require((t.grid is None) == (t.method == "fast-betting"), "a grid of nulls belongs to the digital hedge, and only to it")
+    listed = [j for rival in t.rivals for j in rival.classes]
+    require(all(rival.classes for rival in t.rivals) and len(listed) == t.classes - 1
+            and sorted(listed) == [j for j in range(t.classes) if j != t.top],
             "the rivals are not all classes but the certified one")
-    runs = [Run(rival, content, f"rival {rival['classes']}") for rival in rivals]
-    nulls = np.array([null]) if fast else _grid(content, runs)
-    prove(runs, nulls, fast)
+    if t.functional == "probit":
+        require(t.null >= 0.0, "the reported null is out of range")
+        require(t.lower is not None and t.lower <= t.null, "the bound lies above the reported null")
+    else:
+        require(0.0 < t.null < 1.0, "the reported null is out of range")
+        require(t.lower is not None and (t.lower == -1.0 or Fraction(t.lower) <= 2 * Fraction(t.null) - 1),
+                "the bound lies above the reported null")
+
+
+def _check(t: Transcript, scores: np.ndarray | None) -> TranscriptCheck:
+    sloped = t.functional == "probit"
+    if t.null is None:
+        return TranscriptCheck(-math.inf if sloped else -1.0, t.alpha, t.functional, t.method, t.top, t.n, 0, 0, False)
+    assert t.lower is not None  # by _check_ranges
+    runs = [Run(rival, t, f"rival {list(rival.classes)}") for rival in t.rivals]
     if scores is not None:
-        rows = np.clip(np.asarray(scores, dtype=np.float64), 0.0, 1.0)
-        require(rows.ndim == 2 and rows.shape[1] == classes and rows.shape[0] <= n,
-                "the rows have another shape")
-        for run, rival in zip(runs, rivals, strict=True):
-            run.compare(rows[:, top], np.minimum(rows[:, rival["classes"]].sum(axis=1), 1.0))
-    return TranscriptCheck(lower, alpha, functional, method, top, n, len(runs), nulls.size,
+        rows = _rows(t, scores)
+        for run, rival in zip(runs, t.rivals, strict=True):
+            run.take(rows[:, t.top], np.minimum(rows[:, list(rival.classes)].sum(axis=1), 1.0))
+    nulls = np.array([t.null]) if t.grid is None else _nulls(t, t.grid, t.null, runs)
+    prove(runs, nulls, t.grid is None)
+    return TranscriptCheck(t.lower, t.alpha, t.functional, t.method, t.top, t.n, len(runs), nulls.size,
                            scores is not None)
 
 
-def _grid(content: Mapping[str, Any], runs: list[Run]) -> np.ndarray:
+def _rows(t: Transcript, scores: np.ndarray) -> np.ndarray:
+    """The rows in double precision, clipped to [0, 1] as the bound has them."""
+    rows = np.asarray(scores, dtype=np.float64)
+    require(rows.ndim == 2 and rows.shape[1] == t.classes and 1 <= rows.shape[0] <= t.n, "the rows have another shape")
+    require(np.isfinite(rows).all(), "the rows hold something that is no number")
+    return np.clip(rows, 0.0, 1.0)
+
+
+def _nulls(t: Transcript, grid: StatedGrid, null: float, runs: list[Run]) -> np.ndarray:
     """The nulls that must be rejected; the grid must be the one that the first stage implies."""
-    grid, n, stage = content["grid"], int(content["n"]), int(content["first_stage"])
-    sloped = content["functional"] == "probit"
-    z = -float(ndtri(content["alpha"]))
-    implied = min((run.prediction(stage, z, grid["slope"]) for run in runs), key=lambda place: place.centre)
-    stated = rules.Grid(**{field.name: float(grid[field.name]) for field in fields(rules.Grid)})
+    sloped = t.functional == "probit"
+    require((1.0 <= grid.slope <= LARGEST_SLOPE if sloped else grid.slope == 0.0) and grid.index >= 0,
+            "the grid of nulls is out of range")
+    z = -float(ndtri(t.alpha))
+    implied = min((run.prediction(t.first_stage, z, grid.slope) for run in runs), key=lambda place: place.centre)
+    stated = rules.Grid(grid.centre, grid.scale, grid.slope, grid.high, grid.low, grid.lows, grid.doubt)
     units = rules.Grid(implied.scale, implied.scale, 1.0, 1.0, 1.0, implied.doubt, implied.doubt)
+    require(np.isfinite(astuple(implied)).all() and implied.scale > 0.0 and implied.doubt > 0.0,
+            "the first stage implies no grid of nulls")
     agree = all(abs(here - there) <= AGREEMENT * unit
                 for here, there, unit in zip(astuple(stated), astuple(implied), astuple(units), strict=True))
-    require(agree, f"the grid of nulls is not the one that the first {stage} of {n} rows imply")
-    nulls = rules.grid_of_nulls(stated, sloped, n, float(content["alpha"]))[:grid["index"] + 1]
-    require(nulls.size == grid["index"] + 1 and abs(nulls[-1] - content["null"]) <= 1e-6 * implied.scale,
+    require(agree, f"the grid of nulls is not the one that the first {t.first_stage} of {t.n} rows imply")
+    nulls = rules.grid_of_nulls(stated, sloped, t.n, t.alpha)[:grid.index + 1]
+    require(nulls.size == grid.index + 1 and abs(nulls[-1] - null) <= AGREEMENT * implied.scale,
             "the reported null is not on the grid")
-    nulls[-1] = content["null"]
+    nulls[-1] = null
+    require((np.diff(nulls) >= 0.0).all(), "the nulls do not grow")
     return nulls

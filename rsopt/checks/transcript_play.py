@@ -30,11 +30,12 @@ def prove(runs: Sequence[Run], nulls: np.ndarray, fast: bool) -> None:
         game.play(k)
         k += 1
     for i, run in enumerate(runs):
+        unproven = game.unproven[i] + game.level[game.rival == i].tolist()
+        require(not unproven, f"{run.name}: the capital against the null {min(unproven, default=0.0):.6g} stays below "
+                              "1/alpha")
         bets, final = np.array(game.bets[i]), game.final[i]
         same = bets.size == run.bets.size and np.allclose(bets, run.bets, rtol=AGREEMENT, atol=AGREEMENT)
         require(same, f"{run.name}: a bet is not the one that earlier rows imply")
-        unproven = game.unproven[i] + game.level[game.rival == i].tolist()
-        require(not unproven, f"{run.name}: the capital against the null {unproven[:1]} stays below 1/alpha")
         require(abs(final - run.final) <= AGREEMENT, f"{run.name}: the final capital is another one")
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Sequence
 from functools import cached_property
 from itertools import chain
-from typing import Any
 
 import numpy as np
 from scipy.special import ndtri
@@ -15,6 +14,7 @@ from rsopt.checks import replay as rules
 from rsopt.checks.replay_few import mean_promised, two_values
 from rsopt.checks.replay_slope import moments_of_x, slope_choices, slope_values
 from rsopt.errors import CertificateError
+from rsopt.transcript import RivalRecord, Transcript
 
 #: Agreement asked of bets and grids that were computed twice; larger differences are changes, not rounding.
 AGREEMENT = 1e-6
@@ -23,6 +23,8 @@ POWERS = ((1, 0), (0, 1), (2, 0), (1, 1), (0, 2), (3, 0), (2, 1), (1, 2), (0, 3)
 MARGIN_SUMS = [0, 2, 5]
 #: Rows from which a slope is chosen, and the growth of their number that it is chosen again after.
 FIRST_CHOICE, NEXT_CHOICE = 8, 1.25
+#: The largest slope, e^8, and what rounding may add to it.
+LARGEST_SLOPE = math.exp(8.0) * (1 + 1e-12)
 
 
 def require(condition: object, message: str) -> None:
@@ -43,31 +45,32 @@ class Run:
         bets, final: recorded bets against the reported null and the log capital after them.
     """
 
-    def __init__(self, rival: Mapping[str, Any], content: Mapping[str, Any], name: str) -> None:
+    def __init__(self, rival: RivalRecord, transcript: Transcript, name: str) -> None:
         self.name = name
-        self.sloped = content["functional"] == "probit"
-        self.n, self.first_stage = int(content["n"]), int(content["first_stage"])
-        self.log_level = -math.log(content["alpha"])
-        self.slope_z = -1.1 * float(ndtri(content["alpha"]))
-        self.prior = int(content["prior"])
+        self.sloped = transcript.functional == "probit"
+        self.n, self.first_stage, self.prior = transcript.n, transcript.first_stage, transcript.prior
+        self.log_level = -math.log(transcript.alpha)
+        self.slope_z = -1.1 * float(ndtri(transcript.alpha))
         self.columns = list(range(9)) if self.sloped else MARGIN_SUMS
-        self.prior_sums = self._prior(rival["prior"])
-        self.bets = np.array(rival["bets"], dtype=np.float64)
-        self.final = float(rival["log_capital"])
+        self.prior_sums = self._prior(rival.prior)
+        self.bets = np.array(rival.bets, dtype=np.float64)
+        self.final = float(rival.log_capital)
         self.sizes = rules.block_sizes(self.n, self.first_stage, self.prior)
-        self.slopes = np.array([float(slope) for slope, count in rival["slopes"] for _ in range(int(count))])
-        blocks = self.slopes.size
-        require(blocks == len(rival["sums"]) == len(rival["folded"]) == len(rival["kept"]),
-                f"{name}: its lists are of different lengths")
+        blocks = len(rival.sums)
         require(blocks <= len(self.sizes), f"{name}: more blocks than the run has")
+        self.slopes = np.array([float(slope) for slope, count in rival.slopes for _ in range(count)])
+        self._each((self.slopes >= 1.0) & (self.slopes <= LARGEST_SLOPE) if self.sloped else self.slopes == 0.0,
+                   "its slope is not the one that earlier rows imply")
         self.rows = np.array(self.sizes[:blocks], dtype=np.int64)
         single = self.rows == 1
-        self._each(np.array([self.sloped or slope == 0.0 for slope in self.slopes.tolist()], dtype=bool),
-                   "its slope is not the one that earlier rows imply")
-        self.sums = self._sums(rival["sums"], single)
-        self.folded = np.array([part or [0.0] * 8 for part in rival["folded"]], dtype=np.float64).reshape(blocks, 8)
-        self._each(self.folded[:, 0] == np.floor(self.folded[:, 0]), "the numbers of rows do not add up")
-        counts = np.array([1 if one else len(part) for one, part in zip(single.tolist(), rival["kept"], strict=True)],
+        self.sums = self._sums(rival.sums, single)
+        self._each(np.array([len(part) in (0, 8) and not (one and part)
+                             for one, part in zip(single.tolist(), rival.folded, strict=True)], dtype=bool),
+                   "its folded rows are not summed up as they should be")
+        self.folded = np.array([part or (0.0,) * 8 for part in rival.folded], dtype=np.float64).reshape(blocks, 8)
+        self._each(np.array([not (one and part) for one, part in zip(single.tolist(), rival.kept, strict=True)],
+                            dtype=bool), "a lone row is kept twice")
+        counts = np.array([1 if one else len(part) for one, part in zip(single.tolist(), rival.kept, strict=True)],
                           dtype=np.int64)
         self.kept_ends = np.cumsum(counts)
         self.block_of_kept = np.repeat(np.arange(blocks), counts)
@@ -75,25 +78,28 @@ class Run:
         alone = single[self.block_of_kept]
         # The sum over a lone row is the row.
         self.kept[alone] = self.sums_of_x()[single]
-        self.kept[~alone] = np.array(list(chain.from_iterable(
-            part for one, part in zip(single.tolist(), rival["kept"], strict=True) if not one)), dtype=np.float64)
+        self.kept[~alone] = np.array(list(chain.from_iterable(rival.kept)), dtype=np.float64)
         self._check_blocks(counts)
 
-    def _prior(self, given: list[float]) -> np.ndarray:
+    def _prior(self, given: Sequence[float]) -> np.ndarray:
         """The nine sums over the selection sample; they must be those of rows in [0, 1]."""
+        require(len(given) == len(self.columns), f"{self.name}: the sums over the selection sample are incomplete")
         sums = np.zeros(9)
         sums[self.columns] = np.array(given, dtype=np.float64)
-        require(np.isfinite(sums).all() and sums.min() >= 0.0 and sums.max() <= self.prior * (1 + 1e-12) + 1e-12,
+        require(sums.min() >= 0.0 and sums.max() <= self.prior * (1 + 1e-12) + 1e-12,
                 f"{self.name}: the sums over the selection sample are out of range")
         return sums
 
-    def _sums(self, given: list[list[float]], single: np.ndarray) -> np.ndarray:
+    def _sums(self, given: Sequence[Sequence[float]], single: np.ndarray) -> np.ndarray:
         """The nine sums of all blocks, (blocks, 9); a lone row's follow from its first powers."""
         first = 2 if self.sloped else 1
+        self._each(np.array([len(part) == (first if one else len(self.columns))
+                             for one, part in zip(single.tolist(), given, strict=True)], dtype=bool),
+                   "its sums are incomplete")
         full = np.zeros((single.size, 9))
-        columns = np.array(self.columns)
         many = [part for one, part in zip(single.tolist(), given, strict=True) if not one]
-        full[np.ix_(~single, columns)] = np.array(many, dtype=np.float64).reshape(len(many), columns.size)
+        full[np.ix_(~single, np.array(self.columns))] = np.array(many, dtype=np.float64).reshape(
+            len(many), len(self.columns))
         lone = [part for one, part in zip(single.tolist(), given, strict=True) if one]
         rows = np.zeros((len(lone), 2))
         rows[:, :first] = np.array(lone, dtype=np.float64).reshape(len(lone), first)
@@ -106,18 +112,16 @@ class Run:
     def _check_blocks(self, counts: np.ndarray) -> None:
         """What is recorded of each block must be possible for rows in [0, 1], and agree where it says a thing twice."""
         count, centre, low, p2, p3, p4, p5, p6 = self.folded.T
-        finite = (np.isfinite(self.sums).all(axis=1) & np.isfinite(self.folded).all(axis=1)
-                  & np.isfinite(self.slopes))
-        self._each(finite & (count + counts == self.rows) & (count >= 0), "the numbers of rows do not add up")
-        inside = np.ones(count.size, dtype=bool)
+        self._each((count + counts == self.rows) & (count >= 0.0) & (count == np.floor(count)),
+                   "the numbers of rows do not add up")
+        most = self.rows[:, None] * (1.0 + 1e-12) + 1e-12
+        inside = ((self.sums >= 0.0) & (self.sums <= most)).all(axis=1)
         # A number that is none is not inside either.
         inside[self.block_of_kept[~((self.kept >= -1e-12) & (self.kept <= 1 + 1e-12))]] = False
         self._each(inside & (low >= 0.0) & (low <= centre + 1e-12) & (centre <= 1 + 1e-12), "rows outside [0, 1]")
         tiny = 1e-12 * self.rows
-        possible = ((p2 >= 0.0) & (p2 <= count * np.maximum(centre - low, 0.0) * (1 - centre) + tiny)
-                    & (p4 >= 0.0) & (p4 <= p2 + tiny) & (p6 >= 0.0) & (p6 <= p4 + tiny) & (p3 * p3 <= p2 * p4 + tiny)
-                    & (p5 * p5 <= p4 * p6 + tiny) & (p4 * count >= p2 * p2 - tiny))
-        self._each(possible, "no rows have these power sums")
+        self._each((p2 <= count * np.maximum(centre - low, 0.0) * (1 - centre) + tiny) & (p4 <= p2 + tiny)
+                   & (p6 <= p4 + tiny) & (_least_eigenvalues(self.folded) >= -1e-11), "no rows have these power sums")
         # The first three moments of x are known twice: from the columns, and from what was folded and kept.
         mean, variance, third = moments_of_x(self.sums, self.rows, self.slopes)
         off, away = centre - mean, self.kept - mean[self.block_of_kept]
@@ -204,11 +208,14 @@ class Run:
             ends = [*choices[1:], known.size]
             for k, end, slope in zip(choices, ends, np.where(same, recorded, np.exp(choice)).tolist(), strict=True):
                 expected[k:end] = slope
-        self._each((np.abs(self.slopes / expected - 1.0) <= 1e-12) & (self.slopes >= 1.0)
-                   & (self.slopes <= math.exp(8.0) * (1 + 1e-12)), "its slope is not the one that earlier rows imply")
+        self._each(np.abs(self.slopes / expected - 1.0) <= 1e-12, "its slope is not the one that earlier rows imply")
 
-    def compare(self, u: np.ndarray, v: np.ndarray) -> None:
-        """Recompute the block statistics from the columns."""
+    def take(self, u: np.ndarray, v: np.ndarray) -> None:
+        """Put the statistics of the columns in the place of the recorded ones, which must agree with them.
+
+        Raises:
+            CertificateError: a statistic is another one, or a kept row is not among the rows.
+        """
         a, b = (u, v) if self.sloped else (0.5 * (1.0 + u - v), np.zeros(u.size))
         start = 0
         for k, (rows, slope) in enumerate(zip(self.rows.tolist(), self.slopes.tolist(), strict=True)):
@@ -218,25 +225,36 @@ class Run:
             require(x_a.size == rows, f"{where}: there are fewer rows than it needs")
             full = np.array([(x_a**i * x_b**j).sum() for i, j in POWERS])
             x = np.sort((x_a - slope * x_b + slope) / (1.0 + slope))
-            folded = self._without(x, self.kept_of(k), where)
+            is_kept = self._found(x, self.kept_of(k), where)
+            folded = x[~is_kept]
             centre, lowest = self.folded[k, 1:3].tolist()
             mean = folded.mean() if folded.size else centre
-            found = np.array([folded.min(initial=lowest), mean])
-            powers = np.array([((folded - mean) ** power).sum() for power in range(2, 7)])
+            found = np.array([folded.size, mean, folded.min(initial=1.0) if folded.size else lowest,
+                              *(((folded - mean) ** power).sum() for power in range(2, 7))])
             close = (np.allclose(full, self.sums[k], rtol=1e-9, atol=1e-9)
-                     and np.allclose(found, [lowest, centre], rtol=1e-9, atol=1e-9)
-                     and np.allclose(powers, self.folded[k, 3:], rtol=1e-7, atol=1e-11))
+                     and np.allclose(found[:3], self.folded[k, :3], rtol=1e-9, atol=1e-9)
+                     and np.allclose(found[3:], self.folded[k, 3:], rtol=1e-7, atol=1e-11))
             require(close, f"{where}: its statistics are not those of the rows")
+            self.sums[k], self.folded[k] = full, found
+            self.kept[self.kept_ends[k - 1] if k else 0:self.kept_ends[k]] = x[is_kept]
 
     @staticmethod
-    def _without(x: np.ndarray, kept: np.ndarray, where: str) -> np.ndarray:
-        """Sorted `x` less the kept rows, each of which must be found in it."""
-        free = np.ones(x.size, dtype=bool)
+    def _found(x: np.ndarray, kept: np.ndarray, where: str) -> np.ndarray:
+        """Which of the sorted `x` are the kept rows, each of which must be found in it."""
+        is_kept = np.zeros(x.size, dtype=bool)
         for value in np.sort(kept).tolist():
             near = int(np.searchsorted(x, value - 1e-12))
-            while near < x.size and not free[near]:
+            while near < x.size and is_kept[near]:
                 near += 1
             require(near < x.size and abs(x[near] - value) <= 1e-12,
                     f"{where}: a kept row is not among the rows")
-            free[near] = False
-        return x[free]
+            is_kept[near] = True
+        return is_kept
+
+
+def _least_eigenvalues(folded: np.ndarray) -> np.ndarray:
+    """Of the matrix of moments 0 … 6 of the folded rows about their mean, which rows make nonnegative, (blocks,)."""
+    count = np.maximum(folded[:, 0], 1.0)
+    moments = np.concatenate([folded[:, :1], np.zeros((len(folded), 1)), folded[:, 3:]], axis=1) / count[:, None]
+    matrices = moments[:, np.add.outer(np.arange(4), np.arange(4))]
+    return np.asarray(np.linalg.eigvalsh(matrices)[:, 0]) if len(folded) else np.zeros(0)

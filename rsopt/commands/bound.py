@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
 from pathlib import Path
@@ -55,8 +54,11 @@ def bound(
     probit. At one look it is smaller than the other bound; never take the larger of the two.
     """
     from rsopt.bounding import lower_bound
+    from rsopt.counts import counts_in
 
-    votes, certified = [_count(text) for text in counts], 0 if top is None else top
+    if unknown := [text for text in counts if text.startswith("--")]:
+        raise typer.BadParameter(f"No such option: {unknown[0]}.")
+    votes, certified = counts_in(" ".join(counts)), 0 if top is None else top
     if anytime:
         _refuse_unused(order, statistic, solver, output)
         found = _anytime(votes, certified, functional, alpha, selection)
@@ -89,9 +91,10 @@ def as_json(found: Bound, solver: str | None, chosen: str, sigma: float | None, 
 
 
 def _anytime(votes: list[int], top: int, functional: str, alpha: float, selection: str | None) -> Bound:
+    from rsopt.counts import counts_in
     from rsopt.sequential.e_process import DirichletMixture, e_process_bound
 
-    centre = () if selection is None else tuple(_count(text) for text in selection.split(","))
+    centre = () if selection is None else tuple(counts_in(selection))
     return e_process_bound(votes, top, functional=functional, alpha=alpha, mixture=DirichletMixture(selection=centre))
 
 
@@ -101,15 +104,6 @@ def _refuse_unused(order: int | None, statistic: str, solver: str, output: Path 
     if unused := [name for name, was_given in given.items() if was_given]:
         raise InvalidInputError(f"--anytime is a formula without statistic, solver and certificate; leave out "
                                 f"{', '.join(unused)}.")
-
-
-def _count(text: str) -> int:
-    if text.startswith("--"):
-        raise typer.BadParameter(f"No such option: {text}.")
-    with contextlib.suppress(ValueError):
-        return int(text)
-    raise InvalidInputError(f"{text!r} is no count. Counts are whole numbers, one a class, for example: "
-                            "rsopt bound 9000 600 400")
 
 
 def _save(found: Bound, output: Path) -> None:

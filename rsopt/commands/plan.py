@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rsopt.commands.options import Alpha, Functional, Json, Order, Sigma, Statistic
-from rsopt.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from rsopt.sequential.planning import Need, Plan
@@ -35,22 +33,15 @@ def plan(
     The pilot only judges what is likely: its votes do not enter the bound, which is made on new samples alone. They
     may therefore choose the class, and the plan may be ignored, without harm.
     """
+    from rsopt.counts import counts_in
     from rsopt.sequential.planning import plan as planned
 
-    found = planned(_counts(counts), radius, sigma, alpha, top=top, functional=functional, order=order,
+    found = planned(counts_in(counts), radius, sigma, alpha, top=top, functional=functional, order=order,
                     statistic=statistic, probability=probability, seed=seed)
     if json_:
         print(json.dumps(found.to_dict()))
     else:
         _print(found)
-
-
-def _counts(text: str) -> list[int]:
-    try:
-        return [int(part) for part in re.split(r"[,\s]+", text.strip())]
-    except ValueError:
-        raise InvalidInputError(f"{text!r} are no counts. Counts are whole numbers, one a class, for example: "
-                                "--counts 950,30,20") from None
 
 
 def _print(found: Plan) -> None:

@@ -56,17 +56,3 @@ def implied_level(b: float, theta: float) -> float:
         if abs(step) <= 1e-12 * (1.0 + level):
             break
     return level
-
-
-@njit(cache=True)
-def tangent_bound(b: float, theta: float) -> float:
-    """The largest L >= 0 proven by E[X_A - b X_j] >= theta, rounded down; -inf when it proves none. b >= 1.
-    """
-    if not theta > ROUNDING:
-        return -np.inf
-    level = min(implied_level(b, min(theta, 1.0 - 1e-15)), 1e3)
-    back = 1e-12
-    while level > 0.0 and call_price(b, level) + ROUNDING > theta:
-        level -= back
-        back *= 2.0
-    return max(level, 0.0)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from rsopt.errors import InvalidInputError
 from rsopt.files import read_text, write_text
 from rsopt.methods import OWN
+from rsopt.proof_file import unpacked
 from rsopt.runs.folder import CERTIFICATES, STORE
 from rsopt.runs.records import CertificateRow, InputOutcome
 from rsopt.runs.store import Store
@@ -18,11 +18,16 @@ Proof = tuple[str, str]
 
 
 def stored_proofs(store: Store) -> Iterator[Proof]:
-    """Every proof in a store, one at a time; its name is the input's number and, for soft bounds, the method."""
+    """Every proof in a store, one at a time; its name is the input's number and, for soft bounds, the method.
+
+    Raises:
+        CertificateError: one cannot be unpacked.
+        StorageError: a record is damaged.
+    """
     for outcome in store.all(InputOutcome):
         for row in store.of_input(CertificateRow, outcome.idx):
             name = f"{row.idx:06d}" if row.method == OWN else f"{row.idx:06d}-{row.method}"
-            yield name, zlib.decompress(row.body).decode()
+            yield name, unpacked(row.body)
 
 
 def stored_certificates(store: Store) -> Iterator[Proof]:

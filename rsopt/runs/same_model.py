@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rsopt.errors import StorageError
 from rsopt.runs.records import LIKENESS, unpack_scores
-from rsopt.runs.store import Store
+from rsopt.runs.store import facts_of
 from rsopt.runs.work import ChunkDone, Executor, SampleRequest
 
 if TYPE_CHECKING:
@@ -28,15 +28,7 @@ def as_begun(store: Path) -> Iterator[dict[str, Any]]:
     """
     import torch
 
-    facts: dict[str, Any] = {}
-    try:
-        if store.is_file():
-            with Store.read(store) as found:
-                facts = found.facts
-    except StorageError:
-        # A file without tables is left by a process that died at its start. Whatever else is wrong with it is said
-        # when it is opened for work.
-        facts = {}
+    facts = facts_of(store)
     mine = torch.get_num_threads()
     torch.set_num_threads(facts.get("sampling.threads", mine))
     try:

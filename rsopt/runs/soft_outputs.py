@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rsopt.errors import InvalidInputError, UnknownNameError
+import numpy as np
+
+from rsopt.arguments import checked_seed
+from rsopt.errors import InvalidInputError, ModelError, UnknownNameError
 from rsopt.runs.inputs import Inputs
 from rsopt.runs.store import facts_of
 from rsopt.scores.lower_bound_scores import score_methods
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from rsopt.smoothing import SimplexMap, SmoothedClassifier
 
 
@@ -50,8 +56,7 @@ class SoftOutputs:
         if self.methods and not self.temperatures:
             raise InvalidInputError("A method is chosen together with a temperature; give temperatures to choose from "
                                     "too, or one method.")
-        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
-            raise InvalidInputError(f"seed must be a nonnegative integer; found {self.seed!r}.")
+        object.__setattr__(self, "seed", checked_seed(self.seed))
 
     @property
     def to_choose(self) -> bool:
@@ -93,7 +98,7 @@ def chosen_outputs(soft: SoftOutputs, classifier: SmoothedClassifier, inputs: In
     """
     if not soft.to_choose:
         return soft
-    from rsopt.scores.temperature import choose_temperature, selection_rows
+    from rsopt.scores.temperature import choose_temperature
 
     # An unknown map is refused by its name first.
     soft.simplex_map()
@@ -116,3 +121,23 @@ def chosen_outputs(soft: SoftOutputs, classifier: SmoothedClassifier, inputs: In
         return replace(soft, temperature=soft.temperatures[-1], method=methods[0])
     choice = choose_temperature(chain([first], rows), n=n, alpha=alpha, temperatures=soft.temperatures, methods=methods)
     return replace(soft, temperature=choice.temperature, method=choice.method)
+
+
+def selection_rows(classifier: SmoothedClassifier, images: Iterable[tuple[int, Tensor]], *, n0: int, seed: int,
+                   temperature: float, stop_on_failure: bool) -> Iterator[np.ndarray]:
+    """The selection rows of numbered inputs at a temperature, from the samples that the run itself draws.
+
+    Raises:
+        ModelError, InvalidInputError: the model cannot take an input, and `stop_on_failure`; otherwise it is left out.
+    """
+    from rsopt.smoothing import Softmax, Stream
+
+    simplex = Softmax(temperature)
+    with classifier.sampler(seed) as sampler:
+        for idx, image in images:
+            try:
+                yield np.concatenate([block.rows for block in sampler.iter_scores(image, idx, n0, simplex,
+                                                                                  stream=Stream.SELECTION)])
+            except (ModelError, InvalidInputError):
+                if stop_on_failure:
+                    raise

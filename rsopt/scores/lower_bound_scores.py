@@ -22,7 +22,7 @@ _CLASSICAL = tuple(name for name in names() if name not in _BETTING)
 _SUFFIX = "-bonferroni"
 
 
-def score_methods(functional: str = "margin") -> list[str]:
+def score_methods(functional: str = "probit") -> list[str]:
     """Names of the methods that bound this functional of scores, the default first.
 
     Raises:
@@ -34,12 +34,12 @@ def score_methods(functional: str = "margin") -> list[str]:
     return [*PROVEN, *(_CLASSICAL if functional == "margin" else ()), *two_way]
 
 
-def lower_bound_scores(scores: object, *, top: int, functional: str = "margin", method: str = "digital-hedge",
+def lower_bound_scores(scores: object, *, top: int, functional: str = "probit", method: str = "digital-hedge",
                        alpha: float = 1e-3, groups: Sequence[Sequence[int]] | None = None,
                        selection: object = None, seed: int = 0) -> ScoreBound:
-    """Lower bound on the margin, or the probit margin, of class `top` over every other class.
+    """Lower bound on the probit margin, or the margin, of class `top` over every other class.
 
-    The functional is E[X_A] - max E[X_j], or ndtri(E[X_A]) - ndtri(max E[X_j]). The bound is the minimum over
+    The functional is ndtri(E[X_A]) - ndtri(max E[X_j]), or E[X_A] - max E[X_j]. The bound is the minimum over
     the rivals' bounds at alpha each: the rival with the smallest true margin is fixed, and the minimum does
     not exceed that rival's bound, so there is no correction for their number (proposition P1).
 
@@ -53,7 +53,7 @@ def lower_bound_scores(scores: object, *, top: int, functional: str = "margin", 
     Args:
         scores: (n, m), independent rows in the simplex within 1e-3; may be a memory-mapped file.
         top: the certified class, 0 … m - 1, chosen without these rows: a label, or from a selection sample.
-        functional: "margin" or "probit".
+        functional: "probit" or "margin".
         method: one of ``score_methods(functional)``.
         alpha: probability that the bound is false, in (0, 1/2).
         groups: a partition of the rivals, fixed beforehand; a group's members are bounded together by their

@@ -11,8 +11,8 @@ from rsopt.radius import lipschitz_radius, margin_probit_radius, probit_radius, 
 
 if TYPE_CHECKING:
     from rsopt.certificate import Certificate
-    from rsopt.scores.stream import Evidence
-    from rsopt.scores.transcript import Transcript
+    from rsopt.scores.evidence import Evidence
+    from rsopt.transcript import Transcript
 
 
 @dataclass(frozen=True)
@@ -51,15 +51,15 @@ class ScoreBound:
             raise InvalidInputError("A bound must be a number; got NaN.")
 
     @property
-    def level(self) -> float:
-        """The level: another name for alpha, the probability that the statement is false."""
-        return self.alpha
+    def proven(self) -> bool:
+        """True: every method offered is backed by a theorem, the betting ones by a transcript, drawn votes by a
+        certificate."""
+        return True
 
     @property
     def certified(self) -> bool:
-        """True: every method offered is backed by a theorem, the betting ones by a transcript, drawn
-        votes by a certificate."""
-        return True
+        """Whether the bound is proven and positive, so that it certifies a radius."""
+        return self.proven and not self.abstain
 
     @property
     def abstain(self) -> bool:
@@ -79,9 +79,7 @@ class ScoreBound:
             raise RefusedError(
                 f"Method {self.method!r} places no bets, so there is no transcript: recompute its "
                 "formula from the rows. 'digital-hedge' and 'fast-betting' have transcripts.")
-        from rsopt.scores.transcript import Transcript
-
-        return Transcript.of(self, self.evidence)
+        return self.evidence.transcript(self.method, self.functional, self.top, self.lower)
 
     def radius(self, sigma: float | None = None, *, lipschitz: float | None = None) -> float:
         """Certified l2 radius, in the units of the input; 0 for an abstention. Give exactly one argument.
@@ -137,6 +135,6 @@ class ScoreBound:
     def to_dict(self) -> dict[str, Any]:
         """The bound as JSON-ready values; a bound of -inf is ``"lower": None, "abstain": True``."""
         return {"lower": self.lower if math.isfinite(self.lower) else None, "abstain": self.abstain,
-                "certified": self.certified, "method": self.method, "functional": self.functional,
+                "proven": self.proven, "certified": self.certified, "method": self.method, "functional": self.functional,
                 "alpha": self.alpha, "n": self.n, "top": self.top, "runner_up": list(self.runner_up),
                 "time_uniform": self.time_uniform}

@@ -3,33 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from rsopt.errors import InvalidInputError, UnknownNameError
-from rsopt.intervals.betting import Verdict, digital_hedge, fast_betting
+from rsopt.intervals.betting import digital_hedge, fast_betting
 from rsopt.intervals.record import BetPlan, PairRecord, complete_blocks
 from rsopt.intervals.values import check_alpha
+from rsopt.scores.evidence import Evidence
 from rsopt.scores.rows import check_groups, check_rows, check_top, pooled_columns, pooled_groups
 from rsopt.scores.score_bound import ScoreBound
+from rsopt.transcript import FUNCTIONALS, MOST_CLASSES, MOST_ROWS
 
 METHODS = {"digital-hedge": digital_hedge, "fast-betting": fast_betting}
-FUNCTIONALS = ("margin", "probit")
 
 #: Numbers converted to float64 at a time.
 PORTION = 1 << 17
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """What a transcript is written from: the pairs' records, the verdict, the groups, the number of classes.
-    """
-
-    pairs: list[PairRecord]
-    verdict: Verdict
-    groups: tuple[tuple[int, ...], ...]
-    classes: int
 
 
 class ScoreStream:
@@ -44,14 +33,14 @@ class ScoreStream:
     functionals, say) are two statements, each at its own alpha.
     """
 
-    def __init__(self, n: int, classes: int, *, top: int, functional: str = "margin",
+    def __init__(self, n: int, classes: int, *, top: int, functional: str = "probit",
                  method: str = "digital-hedge", alpha: float = 1e-3,
                  groups: Sequence[Sequence[int]] | None = None, selection: object = None) -> None:
         """Fix everything before the first row.
 
         Args:
-            n: rows of the whole run, at least 1: the horizon of the bets. Stopping earlier is allowed.
-            classes: m, at least 2.
+            n: rows of the whole run, 1 to 10^12: the horizon of the bets. Stopping earlier is allowed.
+            classes: m, 2 to 10^7.
             top: the certified class, chosen without these rows.
             functional: "margin" or "probit".
             method: "digital-hedge" or "fast-betting"; other methods need all rows at once.
@@ -62,10 +51,11 @@ class ScoreStream:
         Raises:
             InvalidInputError, UnknownNameError: an argument outside what is said above.
         """
-        if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
-            raise InvalidInputError(f"n must be an integer, at least 1; got {n!r}.")
-        if isinstance(classes, bool) or not isinstance(classes, int | np.integer) or classes < 2:
-            raise InvalidInputError(f"classes must be an integer, at least 2; got {classes!r}.")
+        # What a transcript can speak of.
+        if isinstance(n, bool) or not isinstance(n, int | np.integer) or not 1 <= n <= MOST_ROWS:
+            raise InvalidInputError(f"n must be an integer from 1 to {MOST_ROWS:,}; got {n!r}.")
+        if isinstance(classes, bool) or not isinstance(classes, int | np.integer) or not 2 <= classes <= MOST_CLASSES:
+            raise InvalidInputError(f"classes must be an integer from 2 to {MOST_CLASSES:,}; got {classes!r}.")
         if functional not in FUNCTIONALS:
             raise UnknownNameError.of("functional on scores", functional, list(FUNCTIONALS))
         if method not in METHODS:

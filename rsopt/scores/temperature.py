@@ -7,20 +7,14 @@ rows that chose it: the choice rests on the selection rows, and costs no error.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rsopt.errors import InvalidInputError, ModelError
+from rsopt.errors import InvalidInputError
 from rsopt.scores.lower_bound_scores import DRAWN
 from rsopt.scores.promises import level_by_bets, level_by_bets_on_votes, level_by_votes
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from rsopt.smoothing import SmoothedClassifier
 
 #: Temperatures to choose from, in the units of the model's outputs. At the first ones scores are all but votes, so that
 #: a model whose soft outputs gain nothing loses nothing by them.
@@ -98,23 +92,3 @@ def choose_temperature(samples: Iterable[np.ndarray], *, n: int, alpha: float,
     if betting is None or (DRAWN in methods and after_toll <= by_bets_on_votes[drawn]):
         return Choice(temperatures[drawn], DRAWN, promised)
     return Choice(temperatures[bet], betting, promised)
-
-
-def selection_rows(classifier: SmoothedClassifier, images: Iterable[tuple[int, Tensor]], *, n0: int, seed: int,
-                   temperature: float, stop_on_failure: bool) -> Iterator[np.ndarray]:
-    """The selection rows of numbered inputs at a temperature, from the samples that the run itself draws.
-
-    Raises:
-        ModelError, InvalidInputError: the model cannot take an input, and `stop_on_failure`; otherwise it is left out.
-    """
-    from rsopt.smoothing import Softmax, Stream
-
-    simplex = Softmax(temperature)
-    with classifier.sampler(seed) as sampler:
-        for idx, image in images:
-            try:
-                yield np.concatenate([block.rows for block in sampler.iter_scores(image, idx, n0, simplex,
-                                                                                  stream=Stream.SELECTION)])
-            except (ModelError, InvalidInputError):
-                if stop_on_failure:
-                    raise

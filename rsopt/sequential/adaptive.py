@@ -28,13 +28,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
-import numpy.typing as npt
-
+from rsopt.arguments import Whole, as_real
 from rsopt.bound import Bound
 from rsopt.bounding import lower_bound
-from rsopt.counts import Counts, checked_alpha
-from rsopt.errors import InvalidInputError
+from rsopt.counts import Counts, VotesLike, checked_alpha
+from rsopt.errors import InvalidInputError, shown
 from rsopt.functional import Functional
 from rsopt.question import ABOVE_ZERO, Question, least_samples
 from rsopt.sequential.levels import upper_limit
@@ -71,13 +69,17 @@ class TargetRadii:
     give_up: float = 0.05
 
     def __post_init__(self) -> None:
-        checked_alpha(self.give_up)
+        object.__setattr__(self, "give_up", checked_alpha(self.give_up))
         object.__setattr__(self, "question", self.question.spent_by(self.looks.alpha))
-        if not self.radii:
+        try:
+            radii = tuple(self.radii)
+        except TypeError:
+            raise InvalidInputError(f"radii must be a row of target radii; found {shown(self.radii)}.") from None
+        if not radii:
             raise InvalidInputError("Give at least one target radius.")
-        for radius in self.radii:
+        for radius in radii:
             self.question.level(radius)
-        object.__setattr__(self, "radii", tuple(sorted({float(radius) for radius in self.radii})))
+        object.__setattr__(self, "radii", tuple(sorted({float(radius) for radius in radii})))
         last = self.plan[-1].alpha
         for radius, level in zip(self.radii, self.levels, strict=True):
             least = least_samples(self.question.functional, level, last)
@@ -155,11 +157,13 @@ class Precision:
     upper_alpha: float = 0.05
 
     def __post_init__(self) -> None:
-        checked_alpha(self.upper_alpha)
+        object.__setattr__(self, "upper_alpha", checked_alpha(self.upper_alpha))
         object.__setattr__(self, "question", self.question.spent_by(self.looks.alpha))
-        if isinstance(self.share, bool) or not isinstance(self.share, int | float) or not 0.0 < self.share < math.inf:
+        share = as_real(self.share)
+        if share is None or not 0.0 < share < math.inf:
             raise InvalidInputError(f"The precision must be a positive share of the bound, for example 0.05; found "
-                                    f"{self.share!r}.")
+                                    f"{shown(self.share)}.")
+        object.__setattr__(self, "share", share)
         least = self.question.least_samples(self.plan[-1].alpha)
         if least > self.looks.most:
             raise InvalidInputError(f"Nothing can be certified with fewer than {least:,} samples at alpha "
@@ -222,7 +226,7 @@ class AdaptiveBound:
         return self.looks[-1].n
 
 
-def adaptive_bound(draw: Callable[[int], npt.ArrayLike], policy: TargetRadii | Precision, top: int) -> AdaptiveBound:
+def adaptive_bound(draw: Callable[[int], VotesLike], policy: TargetRadii | Precision, top: Whole) -> AdaptiveBound:
     """Draws until the policy stops.
 
     Args:
@@ -231,20 +235,20 @@ def adaptive_bound(draw: Callable[[int], npt.ArrayLike], policy: TargetRadii | P
         top: the certified class: a known label, or chosen on other samples.
 
     Raises:
-        InvalidInputError: votes that do not add up to what was asked for.
+        InvalidInputError: what was drawn is no row of counts, of other classes than before, or does not add up to what
+            was asked for.
         RsoptError: as raised by `rsopt.lower_bound`.
     """
     question = policy.question
     taken: list[LookResult] = []
     best: Bound | None = None
-    votes: npt.NDArray[np.int64] | None = None
+    counts: Counts | None = None
     while (planned := policy.next_look(taken)) is not None:
         more = planned.n - (taken[-1].n if taken else 0)
-        drawn = np.asarray(draw(more))
-        if drawn.sum() != more:
-            raise InvalidInputError(f"{more:,} samples were asked for and {drawn.sum():,} votes came back.")
-        votes = drawn if votes is None else votes + drawn
-        counts = Counts(tuple(votes.tolist()), top)
+        drawn = Counts(draw(more), top)
+        if drawn.n != more:
+            raise InvalidInputError(f"{more:,} samples were asked for and {drawn.n:,} votes came back.")
+        counts = drawn if counts is None else _together(counts, drawn)
         bound = lower_bound(counts, functional=question.functional, statistic=question.statistic, alpha=planned.alpha,
                             solver=question.solver)
         taken.append(LookResult(planned.n, planned.alpha, bound.lower, bound.lower_at_most,
@@ -252,6 +256,12 @@ def adaptive_bound(draw: Callable[[int], npt.ArrayLike], policy: TargetRadii | P
         best = bound if best is None or bound.lower > best.lower else best
     assert best is not None, "no policy stops before its first look"
     return AdaptiveBound(best, policy.alpha, tuple(taken))
+
+
+def _together(counts: Counts, drawn: Counts) -> Counts:
+    if len(drawn.votes) != len(counts.votes):
+        raise InvalidInputError(f"Votes of {len(drawn.votes)} classes were drawn after votes of {len(counts.votes)}.")
+    return Counts([before + more for before, more in zip(counts.votes, drawn.votes, strict=True)], counts.top)
 
 
 def _plan(looks: Looks, functional: Functional, level: float) -> tuple[PlannedLook, ...]:

@@ -35,18 +35,17 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numba import njit
 
+from rsopt.arguments import Real, Whole, as_real
 from rsopt.bound import Bound
-from rsopt.counts import Counts, as_counts, checked_alpha
-from rsopt.errors import InvalidInputError, RefusedError
-from rsopt.functional import Functional
-from rsopt.functionals import as_functional
+from rsopt.counts import Counts, VotesLike, as_counts, checked_alpha
+from rsopt.errors import InvalidInputError, RefusedError, shown
+from rsopt.functionals import FunctionalLike, as_functional
 from rsopt.kernels.links import EPS, IDENTITY, PROBIT, Link, curve_q1, level_to_end, link_slope
 from rsopt.kernels.normal import ndtri
 
@@ -74,9 +73,12 @@ class DirichletMixture:
     selection: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        if isinstance(self.weight, bool) or not isinstance(self.weight, int | float) or not 1e-6 <= self.weight <= 1e6:
-            raise InvalidInputError(f"The weight of a cell must be a number from 1e-6 to 1e6; found {self.weight!r}.")
-        if self.selection:
+        weight = as_real(self.weight)
+        if weight is None or not 1e-6 <= weight <= 1e6:
+            raise InvalidInputError(f"The weight of a cell must be a number from 1e-6 to 1e6; found "
+                                    f"{shown(self.weight)}.")
+        object.__setattr__(self, "weight", weight)
+        if not isinstance(self.selection, tuple) or self.selection:
             # Votes are validated as all votes are; which class is certified does not matter here.
             object.__setattr__(self, "selection", Counts(self.selection, top=0).votes)
 
@@ -93,8 +95,8 @@ class DirichletMixture:
         return self.weight + own, self.weight + other, self.weight + self.total - own - other
 
 
-def e_process_bound(counts: Counts | Sequence[int], top: int | None = None, *,
-                    functional: str | Functional = "probit", alpha: float = 1e-3,
+def e_process_bound(counts: Counts | VotesLike, top: Whole | None = None, *,
+                    functional: FunctionalLike = "probit", alpha: Real = 1e-3,
                     mixture: DirichletMixture = DirichletMixture()) -> Bound:
     """The anytime-valid lower bound on the margin: valid at all sample sizes at once, minimum over all rivals.
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from rsopt.arguments import as_real
 from rsopt.counts import checked_alpha
-from rsopt.errors import InvalidInputError
+from rsopt.errors import InvalidInputError, shown
 from rsopt.question import ALPHA, checked_draws
 from rsopt.sequential.policy import PlannedLook
 from rsopt.sequential.spending import DEFAULT, Spending, as_spending, look_alphas
@@ -41,9 +42,11 @@ class Looks:
         as_spending(self.spending)
         for name in ("most", "first", "chunk"):
             object.__setattr__(self, name, checked_draws(name, getattr(self, name)))
-        if isinstance(self.growth, bool) or not isinstance(self.growth, int | float) or not 1.05 <= self.growth <= 100:
+        growth = as_real(self.growth)
+        if growth is None or not 1.05 <= growth <= 100.0:
             raise InvalidInputError(f"growth must lie between 1.05 and 100, so that looks are neither too many nor too "
-                                    f"rare; found {self.growth!r}.")
+                                    f"rare; found {shown(self.growth)}.")
+        object.__setattr__(self, "growth", growth)
 
     @property
     def sizes(self) -> tuple[int, ...]:

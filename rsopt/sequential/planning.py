@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from rsopt.counts import Counts, as_counts
-from rsopt.errors import InvalidInputError
+from rsopt.arguments import Real, Whole, as_real, checked_seed
+from rsopt.counts import Counts, VotesLike, as_counts
+from rsopt.errors import InvalidInputError, shown
 from rsopt.functional import Functional
+from rsopt.functionals import FunctionalLike
 from rsopt.methods import CLOPPER_PEARSON, COHEN, METHODS, OWN
 from rsopt.question import ALPHA, Question, least_samples
 from rsopt.sequential.levels import level_reached
 from rsopt.staircase import TailSet
-from rsopt.statistics import Statistic, clopper_pearson_lower, clopper_pearson_upper
+from rsopt.statistics import StatisticLike, clopper_pearson_lower, clopper_pearson_upper
 
 Array = npt.NDArray[np.float64]
 Votes = npt.NDArray[np.int64]
@@ -80,9 +82,9 @@ class Plan:
         return {**asdict(self), "counts": list(self.counts.votes), "top": self.counts.top, "n": self.n}
 
 
-def plan(counts: Counts | Sequence[int], radius: float, sigma: float, alpha: float = ALPHA, *, top: int | None = None,
-         functional: str | Functional = "probit", statistic: str | Statistic = "studentized", order: int | None = None,
-         probability: float = 0.9, seed: int = 0) -> Plan:
+def plan(counts: Counts | VotesLike, radius: Real, sigma: Real, alpha: Real = ALPHA, *, top: Whole | None = None,
+         functional: FunctionalLike = "probit", statistic: StatisticLike = "studentized", order: Whole | None = None,
+         probability: Real = 0.9, seed: Whole = 0) -> Plan:
     """The n at which a radius is reached with probability 90%, for our bound and for the baselines.
 
     The pilot does not tell the class probabilities p exactly. They are given their posterior under a Dirichlet prior
@@ -101,7 +103,8 @@ def plan(counts: Counts | Sequence[int], radius: float, sigma: float, alpha: flo
         seed: seeds the draws.
 
     Raises:
-        InvalidInputError: counts, radius, sigma, alpha or probability without meaning; a radius no margin reaches.
+        InvalidInputError: counts, radius, sigma, alpha, probability or seed without meaning; a radius no margin
+            reaches.
         UnknownNameError: an unknown functional or statistic.
     """
     question = Question(sigma, functional, order, statistic=statistic, alpha=alpha)
@@ -119,12 +122,13 @@ class Planner:
         InvalidInputError: as in `plan`.
     """
 
-    def __init__(self, question: Question, radius: float, probability: float = 0.9, seed: int = 0) -> None:
-        if isinstance(probability, bool) or not isinstance(probability, int | float) or not 0.0 < probability <= 0.99:
-            raise InvalidInputError(f"probability must lie above 0 and be at most 0.99; found {probability!r}.")
+    def __init__(self, question: Question, radius: Real, probability: Real = 0.9, seed: Whole = 0) -> None:
+        share = as_real(probability)
+        if share is None or not 0.0 < share <= 0.99:
+            raise InvalidInputError(f"probability must lie above 0 and be at most 0.99; found {shown(probability)}.")
         self._question, self._alpha, self._g = question, question.alpha, question.functional
         self._level = question.level(radius)
-        self._radius, self._probability, self._seed = float(radius), probability, seed
+        self._radius, self._probability, self._seed = float(radius), share, checked_seed(seed)
         self._regions = {classes: Regions(classes, self._level, question) for classes in (2, 3)}
 
     def least(self, method: str) -> int:

@@ -13,11 +13,13 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import binomtest
 from torch import nn
 
+from rsopt.arguments import Real, Whole, as_whole
 from rsopt.bounding import lower_bound
 from rsopt.counts import checked_alpha
-from rsopt.errors import InvalidInputError
-from rsopt.functional import Functional
-from rsopt.question import Question, checked_deviation, checked_draws
+from rsopt.errors import InvalidInputError, shown
+from rsopt.functionals import FunctionalLike
+from rsopt.question import Question, checked_draws
+from rsopt.radius import checked_sigma
 from rsopt.smoothing.certified import CertifiedInput
 from rsopt.smoothing.evaluation import Forward, input_dtype, model_device
 from rsopt.smoothing.keys import Stream
@@ -26,8 +28,8 @@ from rsopt.smoothing.progress import progress_bar
 from rsopt.smoothing.provenance import Provenance, record
 from rsopt.smoothing.sampler import Sampler, ScoreBlock
 from rsopt.smoothing.simplex import SimplexMap, simplex_map
-from rsopt.solver import Solver
-from rsopt.statistics import Statistic
+from rsopt.solver import SolverLike
+from rsopt.statistics import StatisticLike
 
 __all__ = ["BATCH", "CHUNK", "SmoothedClassifier"]
 
@@ -84,7 +86,7 @@ class SmoothedClassifier:
         if not isinstance(found, nn.Module):
             hint = " Give its module()." if isinstance(found, torch.export.ExportedProgram) else ""
             raise InvalidInputError(f"model must be a torch.nn.Module, got {type(found).__name__}.{hint}")
-        object.__setattr__(self, "sigma", checked_deviation(self.sigma))
+        object.__setattr__(self, "sigma", checked_sigma(self.sigma))
         for name, least in (("num_classes", 2), ("chunk", 1), ("batch", 1)):
             object.__setattr__(self, name, _whole(name, getattr(self, name), least))
         for name in ("input_dtype", "autocast"):
@@ -92,7 +94,7 @@ class SmoothedClassifier:
             if dtype is not None and not dtype.is_floating_point:
                 raise InvalidInputError(f"{name} must be a floating-point dtype, got {dtype}.")
 
-    def sampler(self, seed: int) -> Sampler:
+    def sampler(self, seed: Whole) -> Sampler:
         """Samples chunk by chunk, for runs that are stored, resumed or distributed; a context manager.
 
         Args:
@@ -110,11 +112,11 @@ class SmoothedClassifier:
         forward = Forward(self._called(), device, dtype, self.autocast, self.num_classes)
         return Sampler(self.model, forward, max(1, -(-self.batch // self.chunk)), provenance, self._checked)
 
-    def provenance(self, seed: int) -> Provenance:
+    def provenance(self, seed: Whole) -> Provenance:
         """What the samples of a run with this seed depend on; errors as in `sampler`."""
         return self.sampler(seed).provenance
 
-    def counts(self, x: torch.Tensor | ArrayLike, n: int, seed: int, *, index: int = 0,
+    def counts(self, x: torch.Tensor | ArrayLike, n: Whole, seed: Whole, *, index: Whole = 0,
                stream: Stream = Stream.ESTIMATION) -> NDArray[np.int64]:
         """Votes of n noisy copies of x, int64 (K,).
 
@@ -132,12 +134,12 @@ class SmoothedClassifier:
             InvalidInputError: x is not finite, or an argument outside its range.
             ModelError: the model returned NaN or a wrong shape, or mixes the rows of a batch.
         """
-        samples = checked_draws("n", n)
+        samples, number = checked_draws("n", n), _whole("index", index, 0)
         with self.sampler(seed) as sampler:
-            return self._counts(sampler, x, samples, index, stream)
+            return self._counts(sampler, x, samples, number, stream)
 
-    def predict(self, x: torch.Tensor | ArrayLike, n: int, seed: int, *, alpha: float = 1e-3,
-                index: int = 0) -> int | None:
+    def predict(self, x: torch.Tensor | ArrayLike, n: Whole, seed: Whole, *, alpha: Real = 1e-3,
+                index: Whole = 0) -> int | None:
         """The smoothed class of x, or None to abstain; a wrong class has probability at most alpha.
 
         A two-sided binomial test of the winner against the runner-up on n selection samples (Cohen et al.
@@ -153,10 +155,10 @@ class SmoothedClassifier:
         first, second = int(counts[winner]), int(np.delete(counts, winner).max())
         return winner if binomtest(first, first + second, 0.5).pvalue <= alpha else None
 
-    def certify(self, x: torch.Tensor | ArrayLike, *, n: int, alpha: float, seed: int,
-                n0: int | None = None, label: int | None = None, functional: str | Functional = "probit",
-                statistic: str | Statistic = "studentized", solver: str | Solver = "scipy",
-                index: int = 0) -> CertifiedInput:
+    def certify(self, x: torch.Tensor | ArrayLike, *, n: Whole, alpha: Real, seed: Whole,
+                n0: Whole | None = None, label: Whole | None = None, functional: FunctionalLike = "probit",
+                statistic: StatisticLike = "studentized", solver: SolverLike = "scipy",
+                index: Whole = 0) -> CertifiedInput:
         """A class and a radius around x within which the smoothed classifier provably keeps it.
 
             smoothed = SmoothedClassifier(model, sigma=0.25, num_classes=10)
@@ -194,19 +196,19 @@ class SmoothedClassifier:
             raise InvalidInputError("Give either n0 (the class is chosen on n0 separate samples) or label (the class "
                                     f"is known), got n0={n0}, label={label}.")
         top = None if label is None else self._class(label)
-        selecting, index = None if n0 is None else checked_draws("n0", n0), _whole("index", index, 0)
+        selecting, number = None if n0 is None else checked_draws("n0", n0), _whole("index", index, 0)
         start = time.perf_counter()
         with self.sampler(seed) as sampler:
-            selection = None if selecting is None else self._counts(sampler, x, selecting, index, Stream.SELECTION)
-            counts = self._counts(sampler, x, samples, index, Stream.ESTIMATION)
+            selection = None if selecting is None else self._counts(sampler, x, selecting, number, Stream.SELECTION)
+            counts = self._counts(sampler, x, samples, number, Stream.ESTIMATION)
         certified = top if selection is None else int(selection.argmax())
         bound = lower_bound(counts.tolist(), certified, functional=question.functional, statistic=question.statistic,
                             alpha=question.alpha, solver=question.solver)
-        return CertifiedInput(index, bound, bound.radius(sigma=self.sigma), selection, time.perf_counter() - start,
+        return CertifiedInput(number, bound, bound.radius(sigma=self.sigma), selection, time.perf_counter() - start,
                               sampler.provenance)
 
-    def scores(self, x: torch.Tensor | ArrayLike, n: int, seed: int, *, simplex: str | SimplexMap = "softmax",
-               index: int = 0, stream: Stream = Stream.ESTIMATION) -> Generator[ScoreBlock, None, None]:
+    def scores(self, x: torch.Tensor | ArrayLike, n: Whole, seed: Whole, *, simplex: str | SimplexMap = "softmax",
+               index: Whole = 0, stream: Stream = Stream.ESTIMATION) -> Generator[ScoreBlock, None, None]:
         """Yields the score rows of n noisy copies of x, a chunk at a time, on the same noise as `counts`.
 
         Memory does not grow with n. The model stays in eval mode until the generator is exhausted or closed. Rows that
@@ -225,9 +227,9 @@ class SmoothedClassifier:
             InvalidInputError: x is not finite, or an argument outside its range.
             ModelError: the model returned NaN, a wrong shape or rows off the simplex, or mixes the rows of a batch.
         """
-        chosen, samples = simplex_map(simplex), _whole("n", n, 1)
-        with self.sampler(seed) as sampler, progress_bar(f"input {index}", samples, self.progress) as advance:
-            blocks = sampler.iter_scores(x, index, samples, chosen, stream=stream)
+        chosen, samples, number = simplex_map(simplex), _whole("n", n, 1), _whole("index", index, 0)
+        with self.sampler(seed) as sampler, progress_bar(f"input {number}", samples, self.progress) as advance:
+            blocks = sampler.iter_scores(x, number, samples, chosen, stream=stream)
             with closing(blocks):
                 for block in blocks:
                     yield block
@@ -250,17 +252,17 @@ class SmoothedClassifier:
                 advance(done.rows)
         return total
 
-    def _class(self, label: int) -> int:
+    def _class(self, label: Whole) -> int:
         top = _whole("label", label, None)
         if not 0 <= top < self.num_classes:
             raise InvalidInputError(f"label={top} is no class: there are {self.num_classes}, numbered from 0.")
         return top
 
 
-def _whole(name: str, value: int, least: int | None) -> int:
+def _whole(name: str, value: object, least: int | None) -> int:
     """`value` as an int, also from NumPy; an error below `least`."""
-    number = value if isinstance(value, int | np.integer) and not isinstance(value, bool) else None
+    number = as_whole(value)
     if number is None or (least is not None and number < least):
         raise InvalidInputError(f"{name} must be an integer{'' if least is None else f' of at least {least}'}, got "
-                                f"{value!r}.")
-    return int(number)
+                                f"{shown(value)}.")
+    return number

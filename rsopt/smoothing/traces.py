@@ -21,7 +21,8 @@ class Traces:
     """The state of a model and of the random generators that it may use, at one moment.
 
     Attributes:
-        state: by name, a mark of every parameter, buffer, and tensor or number among the modules' attributes.
+        state: by name, a mark of every parameter and buffer, and of every tensor, number or collection among the
+            modules' attributes: of a collection the size.
         generators: by name, a mark of every global generator.
         kept: the tensors behind the marks, so that no other takes the place of one in memory.
     """
@@ -55,11 +56,13 @@ def _values(model: nn.Module) -> list[tuple[str, object]]:
     for name, module in model.named_modules():
         prefix = f"{name}." if name else ""
         found += [(f"{prefix}{key}", value) for key, value in vars(module).items()
-                  if isinstance(value, torch.Tensor | int | float)]
+                  if isinstance(value, torch.Tensor | int | float | list | dict | set)]
     return found
 
 
 def _mark(value: object) -> _Mark:
+    if isinstance(value, list | dict | set):
+        return (len(value),)
     if not isinstance(value, torch.Tensor):
         return (value,)
     if value.is_inference():

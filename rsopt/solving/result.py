@@ -12,7 +12,8 @@ from enum import Enum, IntEnum
 import numpy as np
 import numpy.typing as npt
 
-from rsopt.errors import InvalidInputError
+from rsopt.arguments import as_real, as_whole
+from rsopt.errors import InvalidInputError, shown
 
 Array = npt.NDArray[np.float64]
 
@@ -52,16 +53,26 @@ class Budget:
         evaluations: number of tail probabilities (a gradient counts 4, a Hessian 10).
 
     Raises:
-        InvalidInputError: a limit that is not positive.
+        InvalidInputError: a limit that is no positive number.
     """
 
     seconds: float = 60.0
     evaluations: int = 1_000_000
 
     def __post_init__(self) -> None:
-        if not self.seconds > 0.0 or not self.evaluations > 0:
-            raise InvalidInputError(f"A budget needs positive limits; found seconds={self.seconds!r}, "
-                                    f"evaluations={self.evaluations!r}.")
+        seconds, evaluations = as_real(self.seconds), as_whole(self.evaluations)
+        if seconds is None or evaluations is None or not seconds > 0.0 or not evaluations > 0:
+            raise InvalidInputError(f"A budget needs positive limits; found seconds={shown(self.seconds)}, "
+                                    f"evaluations={shown(self.evaluations)}.")
+        object.__setattr__(self, "seconds", seconds)
+        object.__setattr__(self, "evaluations", evaluations)
+
+
+def checked_budget(budget: object) -> Budget:
+    """`budget` itself, or an error if it is none."""
+    if not isinstance(budget, Budget):
+        raise InvalidInputError(f"budget must be a rsopt.Budget(seconds=…, evaluations=…); found {shown(budget)}.")
+    return budget
 
 
 @dataclass(frozen=True)

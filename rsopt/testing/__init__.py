@@ -1,4 +1,7 @@
-"""What ships for those who extend rsopt: a zoo of problems with proven suprema, and the checks that use it."""
+"""What ships for those who extend rsopt: a zoo of problems with proven suprema, and the checks that use it.
+
+Zoos of models, for the check that the rows of a batch are separate, are in `rsopt.testing.models`, which needs torch.
+"""
 
 from rsopt.testing.conformance import Outcome, check_solver
 from rsopt.testing.zoo import Bracket, ZooProblem, core, zoo

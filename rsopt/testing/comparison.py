@@ -13,11 +13,12 @@ from statistics import median
 
 import numpy as np
 
+from rsopt.arguments import instance_of
 from rsopt.errors import InvalidInputError, MissingDependencyError, RsoptError
 from rsopt.files import replaced, write_parquet
 from rsopt.problem import LowerBoundProblem
 from rsopt.registry import as_solver
-from rsopt.solver import Budget, Result, Solver
+from rsopt.solver import Budget, Result, Solver, SolverLike
 from rsopt.testing.comparison_rows import ComparisonRow, SolverSummary
 from rsopt.testing.plot import save_gaps
 from rsopt.testing.zoo import ZooProblem
@@ -69,14 +70,14 @@ class Comparison:
         save_gaps(Path(path), self.rows)
 
 
-def compare(problems: Sequence[ZooProblem | LowerBoundProblem], solvers: Sequence[str | Solver],
+def compare(problems: Sequence[ZooProblem | LowerBoundProblem], solvers: Sequence[SolverLike],
             budgets: Sequence[Budget] = (Budget(),), seeds: Sequence[int] = (0,), *, bounds: bool = True,
             progress: Callable[[str, str], None] | None = None) -> Comparison:
     """Solve every problem with every solver, budget and seed; failures are rows.
 
     Args:
         problems: of the zoo, or lower-bound problems, which are compared at the level of their own bound.
-        solvers: names or instances.
+        solvers: names, classes or instances.
         budgets: of one worst case each, and of each worst case on the way to a bound.
         seeds: of the solvers' randomness.
         bounds: whether to compute the bound as well, which takes about five worst cases more.
@@ -92,7 +93,7 @@ def compare(problems: Sequence[ZooProblem | LowerBoundProblem], solvers: Sequenc
     for problem in problems:
         case = problem if isinstance(problem, ZooProblem) else ZooProblem(problem, problem.solve().lower_at_most)
         for solver in solvers:
-            label = solver if isinstance(solver, str) else repr(solver)
+            label = solver if isinstance(solver, str) else repr(instance_of(solver))
             for budget in budgets:
                 for seed in seeds:
                     if progress is not None:
@@ -101,7 +102,7 @@ def compare(problems: Sequence[ZooProblem | LowerBoundProblem], solvers: Sequenc
     return Comparison(tuple(rows))
 
 
-def _row(case: ZooProblem, solver: str | Solver, label: str, budget: Budget, seed: int, bounds: bool) -> ComparisonRow:
+def _row(case: ZooProblem, solver: SolverLike, label: str, budget: Budget, seed: int, bounds: bool) -> ComparisonRow:
     p, nan = case.problem, math.nan
     values: dict[str, str | int | float] = {
         "problem": case.name, "n": p.counts.n, "functional": p.functional.name, "statistic": p.statistic.name,

@@ -28,7 +28,7 @@ import numpy as np
 
 from rsopt.errors import RefusedError
 from rsopt.registry import as_solver
-from rsopt.solver import Budget, Claim, Result, Solver, Stop
+from rsopt.solver import Budget, Claim, Result, Solver, SolverLike, Stop
 from rsopt.solving.forms import BlackBox, SmoothOracle, TermList
 from rsopt.testing.zoo import ZooProblem, core
 
@@ -51,7 +51,7 @@ class Outcome:
     gap: float
 
 
-def check_solver(solver: str | Solver, problems: Sequence[ZooProblem] | None = None, *, tolerance: float = 1e-2,
+def check_solver(solver: SolverLike, problems: Sequence[ZooProblem] | None = None, *, tolerance: float = 1e-2,
                  share: float = 0.9, seconds: float = 60.0) -> list[Outcome]:
     """Check everything that rsopt expects of a solver; returns what it did, or raises at the first breach.
 

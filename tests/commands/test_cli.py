@@ -45,6 +45,18 @@ def test_bound_with_top_and_sigma() -> None:
     assert content["radius"] == first["radius"] == pytest.approx(0.125 * first["lower"], rel=1e-12)
 
 
+def test_counts_as_lists_are_printed() -> None:
+    plain = json.loads(run("bound", 900, 60, 40, "--json").stdout)
+    for written in (("[900, 60, 40]",), ("[900,", "60,", "40]"), ("900,60,40",)):
+        content = json.loads(run("bound", *written, "--json").stdout)
+        assert (content["counts"], content["lower"]) == ([900, 60, 40], plain["lower"])
+    sharper = json.loads(run("bound", 900, 60, 40, "--anytime", "--selection", "[90, 6, 4]", "--json").stdout)
+    assert sharper["lower"] == rsopt.e_process_bound([900, 60, 40], 0, mixture=rsopt.DirichletMixture(
+        selection=(90, 6, 4))).lower
+    planned = json.loads(run("plan", "--counts", "[950, 30, 20]", "--radius", 0.2, "--json").stdout)
+    assert planned["counts"] == [950, 30, 20]
+
+
 def test_a_bound_of_minus_infinity_is_null_and_an_abstention() -> None:
     content = json.loads(run("bound", 0, 10, 0, "--sigma", 0.5, "--json").stdout)
     assert content["lower"] is None
@@ -61,8 +73,10 @@ def test_bound_for_people() -> None:
 
 
 @pytest.mark.parametrize(("arguments", "text"), [
-    ((9000, -5, 400), "Count 1 is -5; counts cannot be negative."),
+    ((9000, -5, 400), "'-5' is no count. Counts are whole numbers, one a class, for example: 9000 600 400"),
     (("nan", 3, 4), "'nan' is no count. Counts are whole numbers"),
+    (("1e400", 3, 4), "'1e400' is no count."),
+    (("9,000", 600), "'9,000' is no count."),
     ((0.9, 0.1), "'0.9' is no count."),
     ((100,), "Counts must be one row with at least two classes"),
     ((0, 0, 0), "All counts are 0"),

@@ -26,7 +26,8 @@ from rsopt.runs.workers.processes import ProcessCrew
 
 RSOPT = (sys.executable, "-c", "from rsopt.commands.cli import main; main()")
 CHUNKS = len(LABELS) * (1 + 450 // 50)
-CHECKS = 4
+# Passes of every session before its first chunk: the check of the rows, and what tells this model from another.
+CHECKS = 10
 
 
 def test_killed_at_twenty_random_moments(tmp_path: Path) -> None:

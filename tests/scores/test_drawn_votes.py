@@ -132,13 +132,13 @@ def test_portions_change_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     rows = np.random.default_rng(4).dirichlet([3.0, 1.0, 1.0], 1000).astype(np.float32)
     stored = np.memmap(tmp_path / "rows", dtype=np.float32, mode="w+", shape=rows.shape)
     stored[:] = rows
-    whole = rsopt.lower_bound_scores(rows, top=0, method="drawn-votes")
-    assert whole == rsopt.lower_bound_scores(rows.astype(np.float64), top=0, method="drawn-votes")
+    whole = rsopt.lower_bound_scores(rows, top=0, functional="margin", method="drawn-votes")
+    assert whole == rsopt.lower_bound_scores(rows.astype(np.float64), top=0, functional="margin", method="drawn-votes")
     monkeypatch.setattr(module, "PORTION", 100)
-    assert rsopt.lower_bound_scores(stored, top=0, method="drawn-votes") == whole
+    assert rsopt.lower_bound_scores(stored, top=0, functional="margin", method="drawn-votes") == whole
     stored[777, 1] = np.nan
     with pytest.raises(InvalidInputError, match="Row 777 holds NaN"):
-        rsopt.lower_bound_scores(stored, top=0, method="drawn-votes")
+        rsopt.lower_bound_scores(stored, top=0, functional="margin", method="drawn-votes")
 
 
 def test_the_proof_is_a_certificate() -> None:
@@ -156,8 +156,8 @@ def test_the_proof_is_a_certificate() -> None:
 
 def test_groups_vote_together() -> None:
     rows = np.tile([0.6, 0.15, 0.15, 0.1], (3000, 1))
-    alone = rsopt.lower_bound_scores(rows, top=0, method="drawn-votes")
-    pooled = rsopt.lower_bound_scores(rows, top=0, method="drawn-votes", groups=((1, 2), (3,)))
+    alone = rsopt.lower_bound_scores(rows, top=0, functional="margin", method="drawn-votes")
+    pooled = rsopt.lower_bound_scores(rows, top=0, functional="margin", method="drawn-votes", groups=((1, 2), (3,)))
     assert pooled.runner_up == (1, 2)
     assert pooled.lower < alone.lower
 
@@ -170,18 +170,18 @@ def test_a_selection_sample_pools_no_rivals() -> None:
     beside = rsopt.lower_bound_scores(rows, top=0, functional="probit", method="drawn-votes", selection=selection)
     assert beside == alone
     with pytest.raises(InvalidInputError):
-        rsopt.lower_bound_scores(rows, top=0, method="drawn-votes", selection=selection[:, :5])
+        rsopt.lower_bound_scores(rows, top=0, functional="margin", method="drawn-votes", selection=selection[:, :5])
 
 
 @pytest.mark.parametrize("seed", [-1, 2**64, 1.5, True, None])
 def test_seeds_that_are_none(seed: object) -> None:
     with pytest.raises(InvalidInputError, match="seed must be a whole number from 0"):
-        rsopt.lower_bound_scores(np.tile([0.6, 0.4], (9, 1)), top=0, method="drawn-votes", seed=seed)  # type: ignore[arg-type]
+        rsopt.lower_bound_scores(np.tile([0.6, 0.4], (9, 1)), top=0, functional="margin", method="drawn-votes", seed=seed)  # type: ignore[arg-type]
 
 
 def test_alphas_that_counts_do_not_support() -> None:
     rows = np.tile([0.999, 0.001], (900, 1))
     with pytest.raises(InvalidInputError, match=r"alpha = 0\.45 is above 0\.4"):
-        rsopt.lower_bound_scores(rows, top=0, method="drawn-votes", alpha=0.45)
+        rsopt.lower_bound_scores(rows, top=0, functional="margin", method="drawn-votes", alpha=0.45)
     # A look that is taken early spends as little.
-    assert rsopt.lower_bound_scores(rows, top=0, method="drawn-votes", alpha=1e-14).lower > 0.8
+    assert rsopt.lower_bound_scores(rows, top=0, functional="margin", method="drawn-votes", alpha=1e-14).lower > 0.8

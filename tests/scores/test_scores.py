@@ -43,7 +43,8 @@ def test_every_method_bounds_every_law(functional):
             bound = lower_bound_scores(rows, top=0, functional=functional, method=method)
             assert 0.0 < bound.lower < value, (name, method)
             assert (bound.method, bound.functional, bound.top, bound.n) == (method, functional, 0, 2000)
-            assert bound.alpha == bound.level == 1e-3
+            assert bound.alpha == 1e-3
+            assert bound.proven
             assert bound.certified
             assert not bound.abstain
             if name not in ("softmax, T=1", "dirichlet, mean .999"):
@@ -108,8 +109,8 @@ def test_memory_mapped_rows(tmp_path):
 
 def test_half_precision_rows_and_rows_off_the_simplex():
     rows = rows_of("softmax, T=1", 2000)
-    exact = lower_bound_scores(rows, top=0).lower
-    assert lower_bound_scores(rows.astype(np.float16), top=0).lower == pytest.approx(exact, abs=1e-3)
+    exact = lower_bound_scores(rows, top=0, functional="margin").lower
+    assert lower_bound_scores(rows.astype(np.float16), top=0, functional="margin").lower == pytest.approx(exact, abs=1e-3)
     # Entries outside [0, 1] count as clipped: a certified class above 1 or rivals below 0 gain nothing.
     loose = np.tile([1.0009, -0.0005, -0.0002], (500, 1))
     tight = np.tile([1.0, 0.0, 0.0], (500, 1))
@@ -189,7 +190,7 @@ def test_one_hot_rows_against_the_exact_bound_on_counts(functional):
 
 
 def test_radii():
-    margin = lower_bound_scores(rows_of("beta(8,2)", 1000), top=0)
+    margin = lower_bound_scores(rows_of("beta(8,2)", 1000), top=0, functional="margin")
     probit = lower_bound_scores(rows_of("beta(8,2)", 1000), top=0, functional="probit")
     sigma = 0.25
     assert probit.radius(sigma) == pytest.approx(sigma / 2 * probit.lower, rel=1e-12)
@@ -215,7 +216,7 @@ def test_radii():
 
 def test_a_negative_bound_is_an_abstention():
     rows = rows_of("dirichlet(6,3,1)", 500)[:, [1, 0, 2]]
-    margin = lower_bound_scores(rows, top=0)
+    margin = lower_bound_scores(rows, top=0, functional="margin")
     probit = lower_bound_scores(rows, top=0, functional="probit")
     assert -1.0 < margin.lower < 0.0
     assert margin.abstain
@@ -232,7 +233,7 @@ def test_tangent_bound_contains_the_margin_bound():
     # b = 1 is a slope like any other: the probit bound is not much below what the margin bound implies.
     for name in LAWS:
         rows = rows_of(name, 4000)
-        margin = lower_bound_scores(rows, top=0).lower
+        margin = lower_bound_scores(rows, top=0, functional="margin").lower
         probit = lower_bound_scores(rows, top=0, functional="probit").lower
         assert probit >= 0.97 * 2.0 * ndtri(0.5 * (1.0 + margin))
         assert ndtr(probit / 2) <= 1.0
@@ -334,6 +335,22 @@ def test_bad_rows_late_in_a_stream_are_named_and_leave_it_as_it_was():
     assert stream.bound() == lower_bound_scores(rows, top=0)
 
 
+def test_the_probit_margin_is_the_default_as_on_votes():
+    rows = rows_of("beta(8,2)", 500)
+    assert lower_bound_scores(rows, top=0) == lower_bound_scores(rows, top=0, functional="probit")
+    assert streamed(rows, [500], top=0).functional == rsopt.lower_bound([400, 100], top=0).functional.name == "probit"
+    assert score_methods() == score_methods("probit")
+
+
+def test_only_a_positive_bound_is_certified():
+    rows = rows_of("beta(8,2)", 500)
+    for top, certified in ((0, True), (1, False)):
+        for functional in ("margin", "probit"):
+            bound = lower_bound_scores(rows, top=top, functional=functional)
+            assert (bound.proven, bound.certified, bound.abstain) == (True, certified, not certified)
+            assert bound.to_dict()["certified"] == certified
+
+
 def test_names():
     rows = rows_of("beta(8,2)", 50)
     with pytest.raises(UnknownNameError, match="Did you mean 'digital-hedge'"):
@@ -344,7 +361,8 @@ def test_names():
         lower_bound_scores(rows, top=0, functional="probit", method="prpi-eb")
     with pytest.raises(UnknownNameError, match="stream of scores"):
         ScoreStream(10, 2, top=0, method="hoeffding-bonferroni")
-    for arguments in ({"n": 0, "classes": 2}, {"n": 1.5, "classes": 2}, {"n": 5, "classes": 1}):
+    for arguments in ({"n": 0, "classes": 2}, {"n": 1.5, "classes": 2}, {"n": 5, "classes": 1},
+                      {"n": 10**12 + 1, "classes": 2}, {"n": 5, "classes": 10**7 + 1}):
         with pytest.raises(InvalidInputError):
             ScoreStream(top=0, **arguments)
 
@@ -355,7 +373,7 @@ def test_few_rows(n):
     # No bound may deny mass 1 - alpha^(1/n) on the worst outcome.
     floor = -1.0 + 2.0 * 1e-3 ** (1.0 / n)
     for method in score_methods("margin"):
-        assert -1.0 <= lower_bound_scores(rows, top=0, method=method).lower <= floor
+        assert -1.0 <= lower_bound_scores(rows, top=0, functional="margin", method=method).lower <= floor
     for method in score_methods("probit"):
         lower = lower_bound_scores(rows, top=0, functional="probit", method=method).lower
         assert lower <= max(2.0 * ndtri(1e-3 ** (1.0 / n)), 0.0)
@@ -405,7 +423,7 @@ def test_one_low_row_in_a_block_does_not_lose_the_bet(a, lowest):
     x = np.random.default_rng(0).beta(a, 0.6, 3100)
     x[103] = lowest
     rows = np.stack([x, 1.0 - x], axis=1)
-    bound = lower_bound_scores(rows[100:], top=0, alpha=1e-3, selection=rows[:100])
+    bound = lower_bound_scores(rows[100:], top=0, functional="margin", alpha=1e-3, selection=rows[:100])
     error = 2.0 * x.std() / math.sqrt(3000)
     assert 2.0 * x.mean() - 1.0 - 5.0 * error < bound.lower < 2.0 * x.mean() - 1.0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -269,8 +270,17 @@ def test_votes_that_do_not_add_up_are_refused() -> None:
         adaptive_bound(lambda n: [n - 1, 0], TargetRadii((0.3,), Question(SIGMA), Looks(5000, 0.001)), 0)
 
 
+def test_votes_without_an_order_or_of_other_classes_are_refused() -> None:
+    policy = TargetRadii((0.3,), Question(SIGMA), Looks(5000, 0.001))
+    with pytest.raises(InvalidInputError, match="in the order of the classes; found a Counter"):
+        adaptive_bound(lambda n: Counter({0: n}), policy, 0)
+    with pytest.raises(InvalidInputError, match="Votes of 3 classes were drawn after votes of 2"):
+        adaptive_bound(lambda n: [n - 1, 1] if n == 20 else [n - 1, 1, 0], policy, 0)
+
+
 @pytest.mark.parametrize(("build", "kind", "text"), [
     (lambda: TargetRadii((), Question(SIGMA), EARLY), InvalidInputError, "Give at least one target radius."),
+    (lambda: TargetRadii(0.3, Question(SIGMA), EARLY), InvalidInputError, "a row of target radii; found 0.3."),
     (lambda: TargetRadii((-0.1,), Question(SIGMA), EARLY), InvalidInputError, "must be a number from 0 on; found -0.1"),
     (lambda: TargetRadii((math.nan,), Question(SIGMA), EARLY), InvalidInputError, "found nan"),
     (lambda: TargetRadii((True,), Question(SIGMA), EARLY), InvalidInputError, "found True"),

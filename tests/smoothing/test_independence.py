@@ -2,7 +2,6 @@
 
 import math
 import random
-import warnings
 
 import numpy as np
 import pytest
@@ -14,6 +13,9 @@ from rsopt.smoothing import SmoothedClassifier
 from rsopt.smoothing.rounding import Rounding, rounding_allowance
 from rsopt.testing.models import CLASSES, SHAPE, ZooModel, dependent_models, honest_models
 
+# torch.jit says that it is old.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
 X = torch.rand(SHAPE, generator=torch.Generator().manual_seed(1))
 
 
@@ -21,14 +23,10 @@ DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 
 
 def counts(zoo: ZooModel, chunk: int, device: str = "cpu") -> np.ndarray:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch.jit says that it is old
-        model = zoo.make().to(device)
+    model = zoo.make().to(device)
     classifier = SmoothedClassifier(model, 0.25, CLASSES, chunk=chunk, autocast=zoo.autocast,
                                     device=None if list(model.parameters()) else device)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return classifier.counts(X, chunk + 3, 0)
+    return classifier.counts(X, chunk + 3, 0)
 
 
 @pytest.mark.parametrize("device", DEVICES)

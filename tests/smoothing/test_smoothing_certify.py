@@ -112,7 +112,8 @@ class Untouched(nn.Module):
 class Bare(rsopt.Functional):
     """A functional of one's own, without a radius."""
 
-    name, range = "bare", (-1.0, 1.0)
+    name = "bare"
+    range = (-1.0, 1.0)
 
     def value(self, q1, q2):
         return q1 - q2
@@ -142,8 +143,8 @@ EITHER = "Give either n0 (the class is chosen on n0 separate samples) or label (
     ({"label": 0, "index": "a"}, "index must be an integer of at least 0, got 'a'."),
     ({"label": 0, "functional": "prbit"}, "There is no functional named 'prbit'. Did you mean 'probit'? Known: "
                                           "laplace, logit, margin, probit, taylor-probit."),
-    ({"label": 0, "functional": Bare()}, "The functional 'bare' has no certified radius in rsopt; add "
-                                         "radius(lower, scale) to it, or bound 'margin', 'probit' or 'taylor-probit'."),
+    ({"label": 0, "functional": Bare()}, "The functional 'bare' has no certified radius in rsopt; add radius(lower, "
+                                         "scale) to it, or bound 'margin', 'probit' or 'taylor-probit'."),
     ({"label": 0, "statistic": "x"}, "There is no statistic named 'x'. Known: clopper-pearson, plugin, studentized."),
     ({"label": 0, "solver": "scypy"}, "There is no solver named 'scypy'. Did you mean 'scipy'? Known: botorch, "
                                       "branch-and-bound, cvxpy, gpkit, ipopt, pyomo, scipy.")])

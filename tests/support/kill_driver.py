@@ -86,7 +86,7 @@ def main() -> None:
     chance = random.Random(seed)
     standing = []
     for _ in range(kills):
-        assert killed(folder, chance.randint(0, 10), chance.uniform(0.0, 0.008)) == -signal.SIGKILL
+        assert killed(folder, chance.randint(0, 18), chance.uniform(0.0, 0.008)) == -signal.SIGKILL
         standing.append(finished(folder))
     run(folder)
     print(json.dumps(standing))

@@ -1,0 +1,54 @@
+"""Arguments as callers hand them over: numbers of Python and NumPy, seeds, and classes in place of instances."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from rsopt.errors import InvalidInputError, shown
+
+Real = float | np.floating[Any] | np.integer[Any]
+Whole = int | np.integer[Any]
+
+
+def as_real(value: object) -> float | None:
+    """`value` as a float where it is a real number, infinities and NaN included; None for everything else.
+
+    True is no number here, nor is text. An integer beyond the floats is infinite.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+
+
+def as_whole(value: object) -> int | None:
+    """`value` as an int where it is one, of Python or NumPy; None for everything else, True and 3.0 included."""
+    return int(value) if isinstance(value, int | np.integer) and not isinstance(value, bool) else None
+
+
+def checked_seed(seed: object) -> int:
+    """`seed` as an int, or an error unless it is a whole number from 0 on."""
+    whole = as_whole(seed)
+    if whole is None or whole < 0:
+        raise InvalidInputError(f"seed must be a whole number from 0 on; found {shown(seed)}.")
+    return whole
+
+
+def instance_of(thing: object) -> object:
+    """What a class makes without arguments; anything else as it is.
+
+    Raises:
+        InvalidInputError: a class that cannot be made without arguments.
+    """
+    if not isinstance(thing, type):
+        return thing
+    try:
+        return thing()
+    except TypeError as error:
+        raise InvalidInputError(f"{thing.__name__} cannot be made without arguments: {error}. Give an instance."
+                                ) from error
