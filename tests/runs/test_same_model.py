@@ -14,6 +14,7 @@ from small_net import CLASSES, IMAGES, LABELS, SEED, SIGMA
 from torch import nn
 
 from rsopt.errors import StorageError
+from rsopt.question import Question
 from rsopt.runs.certify import STORE, Inputs, certify
 from rsopt.runs.task import Task
 from rsopt.runs.workers.executors import Workers
@@ -22,7 +23,7 @@ from rsopt.smoothing import SmoothedClassifier
 from rsopt.smoothing.likeness import Answers, Likeness
 from rsopt.smoothing.rounding import rounding_allowance
 
-TASK = Task(sigma=SIGMA, policy=FixedSamples(150, 0.01), n0=50)
+TASK = Task(Question(SIGMA), FixedSamples(150, 0.01), n0=50)
 INPUTS = Inputs(IMAGES, list(LABELS.values()), [1, 3])
 
 
@@ -115,7 +116,7 @@ def test_other_options_are_told_before_the_model(tmp_path):
     classifier = SmoothedClassifier(Net(slope=0.2), 0.5, CLASSES, chunk=50, progress=False)
     told = r"holds another run: sampling\.sigma is 0\.25 there and 0\.5 here; sigma is 0\.25 there and 0\.5 here\. "
     with pytest.raises(StorageError, match=told):
-        certify(classifier, INPUTS, replace(TASK, sigma=0.5), seed=SEED, output=tmp_path)
+        certify(classifier, INPUTS, replace(TASK, question=Question(0.5)), seed=SEED, output=tmp_path)
 
 
 def test_a_run_goes_on_with_any_number_of_threads_and_workers(tmp_path):
