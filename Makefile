@@ -22,7 +22,7 @@ browser:
 bench: $(VENV)/.test
 	$(BIN)/python -m pytest --benchmark-only --benchmark-columns=min,median,max,rounds tests/benchmarks/bench_*.py
 
-# The figures that are quoted, from tests/benchmarks/NAME.py: make bench_bounds, make bench_scores ARGUMENTS="softmax".
+# The figures that are quoted, from tests/benchmarks/NAME.py: make bench_bounds, make bench_scores ARGUMENTS=laws.
 bench_%: $(VENV)/.test
 	PYTHONPATH=tests/support $(BIN)/python tests/benchmarks/$@.py $(ARGUMENTS)
 

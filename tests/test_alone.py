@@ -63,7 +63,7 @@ def test_nothing_points_outside() -> None:
 
 
 @pytest.mark.parametrize(("file", "text"), [
-    ("README.md", "see `../shared/data`."),
+    ("README.md", "see `../elsewhere/data`."),
     ("Makefile", "cp ../data/x.csv ."),
     ("tests/runs/test_x.py", 'open("../../../data.csv")'),
     ("tests/runs/test_x.py", 'ROOT / ".." / "data"'),

@@ -23,7 +23,8 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from rsopt.compiled import compiled
 
 Array = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.int64]
@@ -37,7 +38,7 @@ _UNIT = 2.0**-53
 _GUARD = 1e-6
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def log_at_most(k: int, n: int, p: float, pc: float) -> float:
     """An upper bound on log P(Bin(n, p) <= k), Chernoff's: -n KL(k/n, p) for k below the mean, otherwise 0."""
     if k < 0:
@@ -50,7 +51,7 @@ def log_at_most(k: int, n: int, p: float, pc: float) -> float:
     return min(value + _GUARD, 0.0)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _sum_up(k: int, n: int, odds: float, scale: float) -> tuple[float, int]:
     """Weights of k + 1, k + 2, … relative to that of k, summed until the rest is negligible beside scale and sum."""
     total = 0.0
@@ -67,7 +68,7 @@ def _sum_up(k: int, n: int, odds: float, scale: float) -> tuple[float, int]:
     return total, steps
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _sum_down(k: int, n: int, odds: float, scale: float) -> tuple[float, int]:
     """Weights of k - 1, k - 2, … relative to that of k, likewise."""
     total = 0.0
@@ -84,7 +85,7 @@ def _sum_down(k: int, n: int, odds: float, scale: float) -> tuple[float, int]:
     return total, steps
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _weight(k: int, n: int, odds: float) -> tuple[float, int]:
     """P(Bin(n, p) = k) with p/(1 - p) = odds > 0, and the steps that it took."""
     mode = min(int((n + 1.0) * (odds / (1.0 + odds))), n)
@@ -98,7 +99,7 @@ def _weight(k: int, n: int, odds: float) -> tuple[float, int]:
     return weight / (1.0 + above + below), up + down + abs(k - mode)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _lower_tail(t: int, m: int, r: float, rc: float, odds: float) -> tuple[float, float, int]:
     """(P(Bin(m, r) <= t), P(Bin(m, r) = t), steps) for 0 <= t; odds = r/rc."""
     if t >= m or r <= 0.0 or log_at_most(m - t - 1, m, rc, r) < math.log(_LEFT_OUT):
@@ -111,7 +112,7 @@ def _lower_tail(t: int, m: int, r: float, rc: float, odds: float) -> tuple[float
     return (1.0 + below) / total, 1.0 / total, down + up
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _log_before(x1: int, n: int, p: float, pc: float, r: float, rc: float, first: int, stairs: np.ndarray) -> float:
     """An upper bound on log P(X1 <= x1, X in W): the mass of those columns times the inner tail of the last one."""
     t = stairs[x1 - first]
@@ -120,7 +121,7 @@ def _log_before(x1: int, n: int, p: float, pc: float, r: float, rc: float, first
     return log_at_most(x1, n, p, pc) + log_at_most(t, n - x1, r, rc)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def tail(q1: float, q2: float, q3: float, n: int, first: int, stairs: np.ndarray,
          log_negligible: float) -> tuple[float, float]:
     """(lower, upper) bounds on P_q(W), q divided by its sum.
@@ -182,7 +183,7 @@ def tail(q1: float, q2: float, q3: float, n: int, first: int, stairs: np.ndarray
     return total * (1.0 - error), (total + right) * (1.0 + error) + left
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _sum_columns(weight: float, inner: float, edge: float, t: int, x1: int, n: int, odds: float, r: float, rc: float,
                  odds_r: float, first: int, stairs: np.ndarray, negligible: float) -> tuple[float, float, int]:
     """(sum of the columns x1, x1 + 1, …, a bound on those left out at the end, steps)."""
@@ -215,7 +216,7 @@ def _sum_columns(weight: float, inner: float, edge: float, t: int, x1: int, n: i
     return total, 0.0, steps
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def tails(points: np.ndarray, n: int, first: int, stairs: np.ndarray, log_negligible: np.ndarray) -> np.ndarray:
     """`tail` at points of shape (k, 3), log_negligible of shape (k,) -> (k, 2)."""
     bounds = np.empty((points.shape[0], 2))

@@ -16,10 +16,10 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 from scipy import special
 
 from rsopt.checks.links import CheckedLink, pseudo_count
+from rsopt.compiled import compiled
 from rsopt.errors import CertificateError
 
 Array = npt.NDArray[np.float64]
@@ -159,7 +159,7 @@ def _too_many() -> CertificateError:
     return CertificateError("The tail set cannot be rebuilt: its outcomes cannot be told apart by interval bounds.")
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _value(x1: int, x2: int, own: np.ndarray, other: np.ndarray, slope: np.ndarray, bend: np.ndarray, z: float,
            pseudo: float, n: int) -> float:
     """T(x1, x2); the least value of g where F is -inf, as g has no other there."""
@@ -175,7 +175,7 @@ def _value(x1: int, x2: int, own: np.ndarray, other: np.ndarray, slope: np.ndarr
     return value - z * math.sqrt(variance / total)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _walk(threshold: float, first: int, last: int, n: int, own: np.ndarray, other: np.ndarray, slope: np.ndarray,
           bend: np.ndarray, z: float, pseudo: float) -> np.ndarray:
     """The boundary from column `first` on: bisection there, then steps upwards."""
@@ -195,7 +195,7 @@ def _walk(threshold: float, first: int, last: int, n: int, own: np.ndarray, othe
     return stairs
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _raise(stairs: np.ndarray, first: int, x1: int, x2: int, threshold: float, n: int, own: np.ndarray,
            other: np.ndarray, slope: np.ndarray, bend: np.ndarray, z: float, pseudo: float) -> None:
     """Takes an outcome that the walk missed, and those above it, into the hull."""
@@ -208,7 +208,7 @@ def _raise(stairs: np.ndarray, first: int, x1: int, x2: int, threshold: float, n
         stairs[column - first] = t
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _slope_range(a: int, b: int, slope: np.ndarray, least: float, total: float, pseudo: float) -> tuple[float, float]:
     """Least and largest f' between the counts a and b."""
     low = min(slope[a], slope[b])
@@ -217,13 +217,13 @@ def _slope_range(a: int, b: int, slope: np.ndarray, least: float, total: float, 
     return low, max(slope[a], slope[b])
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _products(a: float, b: float, c: float, d: float) -> float:
     """The largest product of a number in [a, b] and one in [c, d]."""
     return max(max(a * c, a * d), max(b * c, b * d))
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _steepest(sign: float, a: int, b: int, own_slope: tuple[float, float], cross: tuple[float, float],
               bend: np.ndarray, total: float, pseudo: float) -> float:
     """The largest sign · (dV/dp)/f'(p) with p the share of a count in [a, b].
@@ -250,7 +250,7 @@ def _steepest(sign: float, a: int, b: int, own_slope: tuple[float, float], cross
             + 2.0 * _products(ratio_low, ratio_high, p_low * cross[0], p_high * cross[1]) + 2.0 * shift)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _box(a1: int, b1: int, a2: int, b2: int, own: np.ndarray, other: np.ndarray, slope: np.ndarray, bend: np.ndarray,
          z: float, pseudo: float, least: float, n: int) -> tuple[float, bool]:
     """(an upper bound on T over the box, whether T is shown to grow with x1 and to fall with x2 all over it)."""
@@ -271,7 +271,7 @@ def _box(a1: int, b1: int, a2: int, b2: int, own: np.ndarray, other: np.ndarray,
     return upper, monotone
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _split(a1: int, b1: int, a2: int, b2: int, stack: np.ndarray, size: int, pseudo: float) -> int:
     """Puts the halves of a box on the stack; they share their edge, but for boxes of two counts."""
     wide1 = math.log((b1 + pseudo) / (a1 + pseudo)) if b1 > a1 else 0.0
@@ -289,7 +289,7 @@ def _split(a1: int, b1: int, a2: int, b2: int, stack: np.ndarray, size: int, pse
     return size + 2
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _missed(threshold: float, first: int, stairs: np.ndarray, n: int, own: np.ndarray, other: np.ndarray,
             slope: np.ndarray, bend: np.ndarray, z: float, pseudo: float, least: float) -> tuple[int, int, int]:
     """Whether an outcome beyond the boundary reaches the threshold: (status, x1, x2).
@@ -320,7 +320,7 @@ def _missed(threshold: float, first: int, stairs: np.ndarray, n: int, own: np.nd
     return _TOO_MANY, 0, 0
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _largest(best: float, x1: int, x2: int, n: int, own: np.ndarray, other: np.ndarray, slope: np.ndarray,
              bend: np.ndarray, z: float, pseudo: float, least: float) -> tuple[float, int]:
     """The largest T over the outcomes with no more votes for the class and no fewer for the rival; boxes taken."""

@@ -23,7 +23,7 @@ def verify(
 
     from rsopt.errors import RsoptError
     from rsopt.runs.proofs import proofs_in
-    from rsopt.runs.verification import claims_without_proof
+    from rsopt.runs.verification import run_differences
 
     errors = Console(stderr=True)
     rejected = False
@@ -34,8 +34,8 @@ def verify(
                                     disable=not (given.is_dir() and errors.is_terminal)):
                 checked += 1
                 held += _holds(name, text, arithmetic, told=not given.is_dir())
-            for claim in claims_without_proof(given):
-                typer.echo(f"{given}: REJECTED: {claim}", err=True)
+            for difference in run_differences(given):
+                typer.echo(f"{given}: REJECTED: {difference}", err=True)
                 rejected = True
         except RsoptError as error:
             typer.echo(f"rsopt: {' '.join(str(error).split())}", err=True)

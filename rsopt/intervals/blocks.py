@@ -19,8 +19,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from rsopt.compiled import raising
 from rsopt.intervals.few_downs import FEW, support
 from rsopt.intervals.slope import best_slope, moments
 
@@ -56,7 +56,7 @@ def block_ends(n: int, first_stage: int, prior: int) -> np.ndarray:
     return np.array(ends, dtype=np.int64)
 
 
-@njit(cache=True)
+@raising
 def _fold(x: np.ndarray, near: float, reach: float, record: np.ndarray, kept: np.ndarray) -> int:
     """Fold the rows within `reach` of `near` into the record; write the others to `kept`, return how many."""
     folded, count = 0, 0
@@ -97,7 +97,7 @@ def _fold(x: np.ndarray, near: float, reach: float, record: np.ndarray, kept: np
     return count
 
 
-@njit(cache=True)
+@raising
 def _add_sums(u: float, v: float, sums: np.ndarray) -> None:
     sums[0] += u
     sums[1] += v
@@ -110,7 +110,7 @@ def _add_sums(u: float, v: float, sums: np.ndarray) -> None:
     sums[8] += v * v * v
 
 
-@njit(cache=True)
+@raising
 def absorb(a: np.ndarray, y: np.ndarray, first: int, last: int, ends: np.ndarray, prior: int, sloped: bool, z: float,
            state: np.ndarray, records: np.ndarray, kept: np.ndarray, kept_ends: np.ndarray) -> int:
     """Sum up the rows of blocks first … last - 1 into `records`; return how many rows were kept one by one.
@@ -162,7 +162,7 @@ def absorb(a: np.ndarray, y: np.ndarray, first: int, last: int, ends: np.ndarray
     return count
 
 
-@njit(cache=True)
+@raising
 def log_growth(record: np.ndarray, lam: float, m: float) -> float:
     """A lower bound on the sum of log(1 + lam (x - m)) over the folded rows; 0 <= lam < 1/m."""
     folded = record[FOLDED]

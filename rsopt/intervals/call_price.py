@@ -15,15 +15,15 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from rsopt.compiled import raising
 from rsopt.kernels.normal import density, ndtr, ndtri
 
 # The closed form is a difference of two terms of at most 1, each right to a few ulp.
 ROUNDING = 1e-14
 
 
-@njit(cache=True)
+@raising
 def call_price(b: float, level: float) -> float:
     """c_b(level) for b >= 1; 0 at level <= 0. Correct to `ROUNDING`, absolute."""
     if level <= 0.0:
@@ -32,7 +32,7 @@ def call_price(b: float, level: float) -> float:
     return max(0.0, ndtr(d1) - b * ndtr(d1 - level))
 
 
-@njit(cache=True)
+@raising
 def implied_level(b: float, theta: float) -> float:
     """The L with c_b(L) = theta, to about 1e-12; 0 for theta <= 0 and +inf for theta >= 1. b >= 1.
 

@@ -27,8 +27,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from rsopt.compiled import raising
 from rsopt.intervals.blocks import KNOWN, MEAN, SLOPE, THIRD, USED, VARIANCE, log_growth
 from rsopt.intervals.call_price import ROUNDING, call_price
 from rsopt.intervals.few_downs import FEW, FEW_OVERSHOOT, few_downs_bet, lows_guess, lows_worth, support
@@ -52,7 +52,7 @@ GIVE_UP = -8.0
 RUN = 32
 
 
-@njit(cache=True)
+@raising
 def null_mean(level: float, b: float) -> float:
     """m(L): the largest mean of x under {M2 <= L}, rounded up; the null is that mean itself where b = 0."""
     if b == 0.0:
@@ -60,7 +60,7 @@ def null_mean(level: float, b: float) -> float:
     return (call_price(b, level) + ROUNDING + b) / (1.0 + b)
 
 
-@njit(cache=True)
+@raising
 def _hedge(p: float, variance: float, up: float, down: float, left: float) -> float:
     """Bet that hedges an option priced at p of its payoff over a two-point step, `left` rows to go."""
     d = ndtri(p) * math.sqrt(variance * left)
@@ -68,7 +68,7 @@ def _hedge(p: float, variance: float, up: float, down: float, left: float) -> fl
     return max(0.0, (ndtr((d + up) / after) - ndtr((d - down) / after)) / ((up + down) * p))
 
 
-@njit(cache=True)
+@raising
 def place_digital_bets(record: np.ndarray, n: int, first_stage: int, log_level: float, log_w: np.ndarray,
                        m: np.ndarray, lam: np.ndarray, offset: np.ndarray) -> None:
     """Bets of one block, written to `lam`: from the record's moments before the block and the capital so far.
@@ -103,7 +103,7 @@ def place_digital_bets(record: np.ndarray, n: int, first_stage: int, log_level: 
         lam[i] = min(_hedge(p, v, up, down, n - used), most, NORMAL_STAKE / m[i])
 
 
-@njit(cache=True)
+@raising
 def play(record: np.ndarray, kept: np.ndarray, lam: np.ndarray, m: np.ndarray, log_w: np.ndarray,
          product: np.ndarray) -> None:
     """Add a block's growth to `log_w`. `kept` are the block's kept rows; `product` is room of the same size.
@@ -122,7 +122,7 @@ def play(record: np.ndarray, kept: np.ndarray, lam: np.ndarray, m: np.ndarray, l
         done = stop
 
 
-@njit(cache=True)
+@raising
 def scan(records: np.ndarray, kept: np.ndarray, kept_ends: np.ndarray, nulls: np.ndarray, n: int,
          first_stage: int, log_level: float, slack: float, blocks_needed: np.ndarray) -> int:
     """Bet the digital hedge against increasing `nulls`; return how many are rejected before the first that is
@@ -169,7 +169,7 @@ def scan(records: np.ndarray, kept: np.ndarray, kept_ends: np.ndarray, nulls: np
     return alive[0] if count > 0 else limit
 
 
-@njit(cache=True)
+@raising
 def replay(records: np.ndarray, kept: np.ndarray, kept_ends: np.ndarray, null: float, n: int,
            first_stage: int, log_level: float, slack: float, bets: np.ndarray,
            log_capital: np.ndarray) -> int:
@@ -187,7 +187,7 @@ def replay(records: np.ndarray, kept: np.ndarray, kept_ends: np.ndarray, null: f
     return len(records)
 
 
-@njit(cache=True)
+@raising
 def fast_capital(records: np.ndarray, kept: np.ndarray, kept_ends: np.ndarray, null: float, n: int,
                  log_level: float, slack: float, bets: np.ndarray, log_capital: np.ndarray) -> int:
     """The same for fast betting; returns 0 for a null that allows every mean."""

@@ -17,8 +17,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from rsopt.compiled import compiled, raising
 from rsopt.intervals.two_points import two_points
 from rsopt.kernels.normal import ndtri
 
@@ -36,7 +36,7 @@ STEP, NEAR = 2.0, 0.2
 LAST_ROWS = 10.0
 
 
-@njit(cache=True)
+@raising
 def support(mean: float, variance: float, third: float, rows: float) -> tuple[float, float]:
     """High and low of the law on two points of [0, 1] with these moments of `rows` rows and UNSEEN rows of 0.
 
@@ -54,7 +54,7 @@ def support(mean: float, variance: float, third: float, rows: float) -> tuple[fl
     return min(mean + up, 1.0), max(mean - down, 0.0)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _fraction(a: float, b: float, x: float) -> float:
     """B(a, b) I_x(a, b)/(x^a (1 - x)^b), for x below about a/(a + b): a continued fraction, by its convergents.
 
@@ -78,7 +78,7 @@ def _fraction(a: float, b: float, x: float) -> float:
     return bottom / top
 
 
-@njit(cache=True)
+@raising
 def lows_at_most(k: float, r: float, q: float) -> float:
     """F(k; r, q) for real k: 0 for k <= -1, 1 for k >= r; 0 < q < 1."""
     a, b = r - k, k + 1.0
@@ -93,14 +93,14 @@ def lows_at_most(k: float, r: float, q: float) -> float:
     return 1.0 - front * _fraction(b, a, q)
 
 
-@njit(cache=True)
+@raising
 def _log_probability(k: float, r: float, q: float) -> float:
     """log P(Bin(r, q) = k), continued to real k in (-1, r + 1)."""
     return float(math.lgamma(r + 1.0) - math.lgamma(k + 1.0) - math.lgamma(r - k + 1.0) + k * math.log(q)
                  + (r - k) * math.log1p(-q))
 
 
-@njit(cache=True)
+@raising
 def lows_guess(price: float, r: float, q: float) -> float:
     """The k with F(k; r, q) = price, nearly, by the expansion of Cornish & Fisher (1938)."""
     z = ndtri(price)
@@ -109,7 +109,7 @@ def lows_guess(price: float, r: float, q: float) -> float:
     return r * q - 0.5 + math.sqrt(variance) * z + skew * (z2 - 1.0) / 6.0 + third / math.sqrt(variance + 0.5)
 
 
-@njit(cache=True)
+@raising
 def _rate(k: float, r: float, q: float) -> tuple[float, float, float]:
     """dF/dk and d log(dF/dk)/dk at k, nearly, and the share of the former that is in doubt.
 
@@ -130,7 +130,7 @@ def _rate(k: float, r: float, q: float) -> tuple[float, float, float]:
     return rate, math.log(right) + 0.5 / (low + 1.5), doubt
 
 
-@njit(cache=True)
+@raising
 def lows_worth(price: float, r: float, q: float, start: float) -> float:
     """The k in (-1, r) with F(k; r, q) = price, to TOLERANCE: Halley's method on log F from a guess, else bisection."""
     # Near 1 the price says little of k: what counts is how far it is from 1.
@@ -172,7 +172,7 @@ def lows_worth(price: float, r: float, q: float, start: float) -> float:
     return k
 
 
-@njit(cache=True)
+@raising
 def few_downs_bet(k: float, price: float, r: float, up: float, down: float) -> float:
     """The stake that moves the capital along the binomial option worth `price` with k lows to spare, r rows to go.
 
@@ -182,7 +182,7 @@ def few_downs_bet(k: float, price: float, r: float, up: float, down: float) -> f
     return math.exp(_log_probability(k, r - 1.0, q)) / ((up + down) * price)
 
 
-@njit(cache=True)
+@raising
 def lows_allowed(k: float, n: float, z: float) -> float:
     """Upper confidence limit on the share of low rows, k of n being low, at z standard errors: Paulson's formula.
 
@@ -199,7 +199,7 @@ def lows_allowed(k: float, n: float, z: float) -> float:
     return 1.0 / (1.0 + (n - k) / ((k + 1.0) * ratio))
 
 
-@njit(cache=True)
+@raising
 def predicted_mean(mean: float, variance: float, third: float, rows: float, n: float, z: float) -> float:
     """The lower limit on the mean that n rows with these moments would give."""
     high, low = support(mean, variance, third, rows)
@@ -209,7 +209,7 @@ def predicted_mean(mean: float, variance: float, third: float, rows: float, n: f
     return high - (high - low) * lows_allowed(lows, n, z)
 
 
-@njit(cache=True)
+@raising
 def share_rejected(k: float, n: float, price: float) -> float:
     """The q with F(k; n, q) = price, by bisection, from above: F at the result is at most `price`."""
     low, high = 0.0, 1.0
@@ -224,7 +224,7 @@ def share_rejected(k: float, n: float, price: float) -> float:
     return high
 
 
-@njit(cache=True)
+@raising
 def shares_rejected(k: np.ndarray, n: float, price: float) -> np.ndarray:
     """`share_rejected` of every k."""
     shares = np.empty(k.size)

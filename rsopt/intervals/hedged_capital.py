@@ -12,15 +12,15 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from rsopt.compiled import raising
 from rsopt.intervals.values import from_unit, unit_values
 
 #: c of Waudby-Smith & Ramdas (2024): bets stay below c/m.
 CAP = 0.5
 
 
-@njit(cache=True)
+@raising
 def _bets(x: np.ndarray, log_level: float) -> np.ndarray:
     bets = np.empty(x.size)
     total, squares = 0.5, 0.25
@@ -32,7 +32,7 @@ def _bets(x: np.ndarray, log_level: float) -> np.ndarray:
     return bets
 
 
-@njit(cache=True)
+@raising
 def _rejects(x: np.ndarray, bets: np.ndarray, m: float, target: float) -> bool:
     """Whether the log of K+ reaches `target` at some time; looked at every 16 rows, which can only miss some.
     """

@@ -16,15 +16,15 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from rsopt.compiled import raising
 from rsopt.intervals.values import from_unit, unit_values
 
 #: Cap on l, called c by Waudby-Smith & Ramdas (2024).
 CAP = 0.5
 
 
-@njit(cache=True)
+@raising
 def _bounds(x: np.ndarray, log_level: float, horizon: int) -> tuple[float, float]:
     """The bound after the last row, and the largest bound after any row; horizon 0 asks for the sequence's l.
     """

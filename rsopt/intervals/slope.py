@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from rsopt.compiled import raising
 from rsopt.intervals.call_price import implied_level
 from rsopt.intervals.few_downs import predicted_mean
 
@@ -20,7 +20,7 @@ from rsopt.intervals.few_downs import predicted_mean
 MAX_LOG_SLOPE, COARSE, MIDDLE, FINE = 8.0, 0.5, 0.1, 0.02
 
 
-@njit(cache=True)
+@raising
 def moments(sums: np.ndarray, t: int, b: float) -> tuple[float, float, float]:
     """Mean, variance and third central moment of x = (X_A - b X_j + b)/(1 + b) over t rows.
 
@@ -38,7 +38,7 @@ def moments(sums: np.ndarray, t: int, b: float) -> tuple[float, float, float]:
     return (e1 + b) * scale, variance, third
 
 
-@njit(cache=True)
+@raising
 def _value(sums: np.ndarray, t: int, n: int, log_b: float, z: float) -> float:
     b = math.exp(log_b)
     mean, variance, third = moments(sums, t, b)
@@ -47,7 +47,7 @@ def _value(sums: np.ndarray, t: int, n: int, log_b: float, z: float) -> float:
     return implied_level(b, theta) if theta > 0.0 else theta
 
 
-@njit(cache=True)
+@raising
 def best_slope(sums: np.ndarray, t: int, n: int, z: float) -> tuple[float, float]:
     """The slope b in [1, e^8] that promises the largest bound from n rows, and that bound.
 

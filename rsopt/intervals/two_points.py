@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
+from rsopt.compiled import raising
 
 
-@njit(cache=True)
+@raising
 def two_points(variance: float, third: float, floor: float) -> tuple[float, float]:
     """Up- and down-step of the two-point law with these moments.
 

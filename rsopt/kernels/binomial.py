@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
+
+from rsopt.compiled import compiled
 
 LOG_2PI = math.log(2.0 * math.pi)
 
@@ -22,7 +23,7 @@ _STIRLING_ERROR = np.array([
     0.006408994188004207068439631, 0.005951370112758847735624416, 0.005554733551962801371038690])
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def stirling_error(n: int) -> float:
     """Error of Stirling's formula, log(n!) - log(sqrt(2 pi n) (n/e)^n), for a whole n >= 0."""
     if n <= 15:
@@ -32,7 +33,7 @@ def stirling_error(n: int) -> float:
     return m * (1 / 12 - m2 * (1 / 360 - m2 * (1 / 1260 - m2 * (1 / 1680 - m2 * (1 / 1188 - m2 * 691 / 360360)))))
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def deviance(x: float, mean: float) -> float:
     """x log(x/mean) + mean - x without cancellation; x > 0, mean > 0."""
     d = x - mean
@@ -50,7 +51,7 @@ def deviance(x: float, mean: float) -> float:
     return x * math.log(x / mean) + mean - x
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def log_pmf(k: int, n: int, p: float, pc: float) -> float:
     """log P(Bin(n, p) = k) with pc = 1 - p given separately, so that neither end loses accuracy."""
     if k < 0 or k > n:
@@ -70,7 +71,7 @@ def log_pmf(k: int, n: int, p: float, pc: float) -> float:
     return correction - deviance(k, n * p) - deviance(n - k, n * pc) - spread
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def upper_tail(s: int, n: int, p: float, pc: float, rtol: float) -> tuple[float, float]:
     """P(Bin(n, p) >= s) as ``(logscale, value)`` with the tail equal to exp(logscale) * value.
 

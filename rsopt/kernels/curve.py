@@ -7,13 +7,13 @@ s, and s = 0 is the end where q3 = 0.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from rsopt.compiled import compiled
 from rsopt.kernels.links import Link, curve_q1, level_to_end, link_inverse, rest
 from rsopt.kernels.tail import Staircase, log_tail
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def curve_point(f: Link, level: float, low: float, high: float, s: float) -> tuple[float, float, float]:
     """q = (q1, q2, q3) at s, with q2 clamped to [low, high]."""
     q2 = level_to_end(f, level) if s <= 0.0 else link_inverse(f, -0.5 * level - s)
@@ -22,7 +22,7 @@ def curve_point(f: Link, level: float, low: float, high: float, s: float) -> tup
     return q1, q2, rest(q1, q2)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def curve_log_tails(f: Link, level: float, low: float, high: float, s: np.ndarray, tails: Staircase,
                     rtol: float) -> np.ndarray:
     """log P_q(W) at each s, shape (b,) -> (b,)."""

@@ -14,8 +14,8 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from rsopt.compiled import compiled
 from rsopt.kernels.normal import density, ndtr, ndtri
 
 IDENTITY, PROBIT, POLYNOMIAL, LAPLACE, LOGIT = 0, 1, 2, 3, 4
@@ -34,13 +34,13 @@ class Link(NamedTuple):
     coefficients: np.ndarray
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def endless(f: Link) -> bool:
     """Whether f(0) = -inf, so that every level curve goes on for ever, towards q1 = q2 = 0."""
     return f.kind == PROBIT or f.kind == LAPLACE or f.kind == LOGIT
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def link_value(f: Link, q: float) -> float:
     """f(q)."""
     if f.kind == IDENTITY:
@@ -59,7 +59,7 @@ def link_value(f: Link, q: float) -> float:
     return total * u
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def link_slope(f: Link, q: float) -> float:
     """f'(q)."""
     if f.kind == IDENTITY:
@@ -77,7 +77,7 @@ def link_slope(f: Link, q: float) -> float:
     return 2.0 * total
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def link_curvature(f: Link, q: float) -> float:
     """f''(q)."""
     if f.kind == IDENTITY:
@@ -102,7 +102,7 @@ def link_curvature(f: Link, q: float) -> float:
     return 4.0 * total * u
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def link_inverse(f: Link, y: float) -> float:
     """The q in [0, 1] with f(q) = y; y is clamped to [f(0), f(1)]."""
     if f.kind == IDENTITY:
@@ -134,12 +134,12 @@ def link_inverse(f: Link, y: float) -> float:
     return 0.5 * (1.0 + u) if y >= 0.0 else 0.5 * (1.0 - u)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _log(x: float) -> float:
     return math.log(x) if x > 0.0 else -np.inf
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def elementwise(what: int, f: Link, values: np.ndarray) -> np.ndarray:
     """f, f', f'' or the inverse of f, by `what`, at every entry of a float array of shape (b,)."""
     result = np.empty(values.size)
@@ -155,7 +155,7 @@ def elementwise(what: int, f: Link, values: np.ndarray) -> np.ndarray:
     return result
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def curve_start(f: Link, level: float) -> float:
     """Smallest q2 on the curve f(q1) - f(q2) = level, rounded down (q1 >= 0 there; 0 for level >= 0)."""
     if level >= 0.0 or endless(f):
@@ -164,14 +164,14 @@ def curve_start(f: Link, level: float) -> float:
     return max(0.0, link_inverse(f, bottom - level) - 4.0 * EPS)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def curve_end(f: Link, level: float) -> float:
     """Largest q2 on the curve, where q3 = 0: f(q2) = -level/2 by oddness; rounded up."""
     q2 = level_to_end(f, level)
     return min(1.0, q2 + 8.0 * EPS * q2 * (1.0 + level * level))
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def level_to_end(f: Link, level: float) -> float:
     """The q2 with q3 = 0 on the curve, to rounding."""
     if f.kind == IDENTITY:
@@ -179,7 +179,7 @@ def level_to_end(f: Link, level: float) -> float:
     return link_inverse(f, -0.5 * level)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def curve_q1(f: Link, level: float, q2: float) -> float:
     """h(q2): the q1 with f(q1) - f(q2) = level, clamped to [0, 1]."""
     if f.kind == IDENTITY:
@@ -189,7 +189,7 @@ def curve_q1(f: Link, level: float, q2: float) -> float:
     return link_inverse(f, level + link_value(f, q2))
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def curve_q1_error(f: Link, q1: float, q2: float, level: float) -> float:
     """A bound on the rounding error of `curve_q1`, absolute.
 
@@ -207,7 +207,7 @@ def curve_q1_error(f: Link, q1: float, q2: float, level: float) -> float:
     return 32.0 * EPS
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def rest(q1: float, q2: float) -> float:
     """q3 = 1 - q1 - q2, correctly rounded up to one ulp by compensated subtraction; never negative."""
     s = q1 + q2

@@ -18,8 +18,8 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from rsopt.compiled import compiled
 from rsopt.kernels.links import (
     EPS,
     IDENTITY,
@@ -83,13 +83,13 @@ class Outcome(NamedTuple):
     evaluations: int
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def rounding_slack(n: int) -> float:
     """What floating point can add to log P at a node: every q_i is good to 16 units, and F_W has degree n."""
     return 64.0 * n * EPS + 1e-10
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def prove(tails: Staircase, curve: Curve, log_alpha: float, limit: int) -> Outcome:
     """Prove sup P <= alpha over the curve.
 
@@ -117,7 +117,7 @@ def prove(tails: Staircase, curve: Curve, log_alpha: float, limit: int) -> Outco
     return _march(tails, curve, first, last, log_alpha, limit, used)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _march(tails: Staircase, curve: Curve, first: float, last: float, log_alpha: float, limit: int, used: int
            ) -> Outcome:
     """Convex pieces from q2 = first to q2 = last, each as long as a share of the slack at its nodes pays for.
@@ -196,13 +196,13 @@ def _march(tails: Staircase, curve: Curve, first: float, last: float, log_alpha:
     return Outcome(PROVED, cuts[: pieces + 1].copy(), kinds[:pieces].copy(), used)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _ended(reached: bool, q2: float, used: int) -> Outcome:
     """The outcome without a proof: a witness at q2 if the tail reaches alpha there."""
     return Outcome(WITNESS if reached else EXHAUSTED, np.array([q2]), np.empty(0, np.int8), used)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _doubled(cuts: np.ndarray, kinds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Both arrays with twice the room."""
     more, more_kinds = np.empty(2 * cuts.size), np.empty(2 * kinds.size, np.int8)
@@ -210,7 +210,7 @@ def _doubled(cuts: np.ndarray, kinds: np.ndarray) -> tuple[np.ndarray, np.ndarra
     return more, more_kinds
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _longest_corner(tails: Staircase, curve: Curve, log_alpha: float, at_start: bool) -> tuple[float, int]:
     """Length in q2 of the longest corner piece from one end that the corner bound proves; 0 if there is none.
 
@@ -245,7 +245,7 @@ def _longest_corner(tails: Staircase, curve: Curve, log_alpha: float, at_start: 
     return proven, used
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _next(curve: Curve, here: Node, last: float, step: float, target: float, n: int) -> tuple[Node, Factors, float]:
     """The next node, chosen so that the convex piece up to it loses about `target`; (node, factors, loss)."""
     there = here
@@ -266,7 +266,7 @@ def _next(curve: Curve, here: Node, last: float, step: float, target: float, n: 
     return there, r, loss
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _node(curve: Curve, q2: float) -> Node:
     """The point of the curve at q2."""
     q1 = curve_q1(curve.f, curve.level, q2)
@@ -276,7 +276,7 @@ def _node(curve: Curve, q2: float) -> Node:
     return Node(q2, up, down, rest(down, q2) * (1.0 + EPS) + EPS * EPS, rest(up, q2) * (1.0 - EPS))
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _factors(curve: Curve, a: Node, b: Node) -> Factors:
     """The factors of the convex piece from a to b; infinite where an end has a zero coordinate."""
     if a.q1_down <= 0.0 or a.q2 <= 0.0 or b.q3_down <= 0.0:
@@ -291,7 +291,7 @@ def _factors(curve: Curve, a: Node, b: Node) -> Factors:
     return Factors(r1, r2, r3)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def chord_gaps(f: Link, a1: float, b1: float, a2: float, b2: float) -> tuple[float, float]:
     """How far the curve can rise above, and fall below, its chord over q2 in [a2, b2] with q1 in [a1, b1].
 
@@ -313,7 +313,7 @@ def chord_gaps(f: Link, a1: float, b1: float, a2: float, b2: float) -> tuple[flo
     return up * scale, down * scale
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _slopes(f: Link, a: float, b: float) -> tuple[float, float]:
     """Least and largest f' on [a, b]."""
     at_a = link_slope(f, a)
@@ -322,32 +322,32 @@ def _slopes(f: Link, a: float, b: float) -> tuple[float, float]:
     return low, max(at_a, at_b)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _loss(e: Node, r: Factors, n: int) -> float:
     """n log sum(e∘r): what the convex bound loses at the end e."""
     return n * math.log(e.q1_up * r.r1 + e.q2 * r.r2 + e.q3_up * r.r3)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _covered(e: Node, r: Factors, tails: Staircase, log_alpha: float) -> float:
     """log F_W(e∘r), an upper bound."""
     return (_log_tail_above(e.q1_up * r.r1, e.q2 * r.r2, e.q3_up * r.r3, tails, log_alpha)
             + _loss(e, r, tails.n))
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _corner(b: Node, a2: float, tails: Staircase, log_alpha: float) -> float:
     """log P at (q1(b), q2(a)), an upper bound over the piece."""
     return _log_tail_above(b.q1_up, a2, rest(b.q1_up, a2), tails, log_alpha)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _log_tail_above(q1: float, q2: float, q3: float, tails: Staircase, log_alpha: float) -> float:
     """log P_q(W), an upper bound whatever rounding did."""
     return log_tail_above(q1, q2, q3, tails, _RTOL, log_alpha + _LEFT_OUT) + rounding_slack(tails.n)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _log_tail_at(tails: Staircase, curve: Curve, q2: float) -> float:
     """log P_q(W) on the curve at q2, as computed."""
     q1 = curve_q1(curve.f, curve.level, q2)

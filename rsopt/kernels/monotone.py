@@ -10,15 +10,15 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from rsopt.compiled import compiled
 from rsopt.kernels.links import IDENTITY, Link, link_curvature, link_slope, link_value
 from rsopt.kernels.statistics import pseudo_count
 
 _FINEST = 1.0 / 512.0
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _slope_range(f: Link, a: float, b: float) -> tuple[float, float]:
     """Least and largest f' on [a, b]: f' is symmetric about 1/2 with its minimum there."""
     at_a = link_slope(f, a)
@@ -27,7 +27,7 @@ def _slope_range(f: Link, a: float, b: float) -> tuple[float, float]:
     return low, max(at_a, at_b)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _bernoulli_range(a: float, b: float) -> tuple[float, float]:
     """Least and largest p(1 - p) on [a, b]."""
     at_a = a * (1.0 - a)
@@ -36,13 +36,13 @@ def _bernoulli_range(a: float, b: float) -> tuple[float, float]:
     return min(at_a, at_b), high
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _product_high(a: float, b: float, c: float, d: float) -> float:
     """Largest product of a number in [a, b] and one in [c, d]."""
     return max(max(a * c, a * d), max(b * c, b * d))
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _own_derivative_high(f: Link, a: float, b: float, other_low: float,
                          other_high: float, p_low: float, p_high: float, sign: float) -> float:
     """Largest sign · (dV/dp)/f'(p) for p in [a, b], the other cell having slope and share in the given ranges.
@@ -69,7 +69,7 @@ def _own_derivative_high(f: Link, a: float, b: float, other_low: float,
     return total + 2.0 * (cross_high if sign > 0.0 else -cross_low)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def doubtful_level(n: int, f: Link, z: float) -> float:
     """A bound on T over all cells around which T was not proven monotone in x1 and x2; -inf if there are none.
 
@@ -128,7 +128,7 @@ def doubtful_level(n: int, f: Link, z: float) -> float:
     return worst
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _middle(a: float, b: float) -> float:
     """The point of [a, b] that halves it in log-odds."""
     odds = math.sqrt(a / (1.0 - a) * (b / (1.0 - b)))

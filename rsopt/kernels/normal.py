@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
+
+from rsopt.compiled import compiled
 
 SQRT2 = math.sqrt(2.0)
 LOG_SQRT_2PI = 0.5 * math.log(2.0 * math.pi)
@@ -32,7 +33,7 @@ _FAR = np.array([
      2.04426310338993978564e-15]])
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _ratio(table: np.ndarray, r: float) -> float:
     top = table[0, 7]
     bottom = table[1, 7]
@@ -42,7 +43,7 @@ def _ratio(table: np.ndarray, r: float) -> float:
     return top / bottom
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def ndtri(p: float) -> float:
     """Quantile of the standard normal distribution (probit); -inf at 0, +inf at 1, NaN outside [0, 1].
 
@@ -62,13 +63,13 @@ def ndtri(p: float) -> float:
     return -z if y < 0.0 else z
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def ndtr(z: float) -> float:
     """Distribution function of the standard normal distribution."""
     return 0.5 * math.erfc(-z / SQRT2)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def density(z: float) -> float:
     """Density of the standard normal distribution."""
     return math.exp(-0.5 * z * z - LOG_SQRT_2PI)

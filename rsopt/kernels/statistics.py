@@ -9,8 +9,8 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from rsopt.compiled import compiled
 from rsopt.kernels.links import IDENTITY, LAPLACE, LOGIT, PROBIT, Link, endless, link_slope, link_value
 from rsopt.kernels.normal import density, ndtri
 
@@ -27,7 +27,7 @@ class Rule(NamedTuple):
     threshold: float
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def pseudo_count(f: Link, z: float) -> float:
     """c, added to each of the three cells by the studentized statistic: z²/4, and z²/4 · 9/8 for links of logs.
 
@@ -37,7 +37,7 @@ def pseudo_count(f: Link, z: float) -> float:
     return 1.125 * c if f.kind == LAPLACE or f.kind == LOGIT else c
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def raw_statistic(n: int, statistic: int, f: Link, z: float, x1: int,
                   x2: int) -> float:
     """T_raw(x1, x2): the statistic before its monotone hull is taken (docs/theory/bound.md)."""
@@ -69,7 +69,7 @@ def raw_statistic(n: int, statistic: int, f: Link, z: float, x1: int,
     return f1 - f2 - z * math.sqrt(variance / total)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def raw_statistics(n: int, statistic: int, f: Link, z: float, x1: np.ndarray,
                    x2: np.ndarray) -> np.ndarray:
     """T_raw at many outcomes, float arrays of shape (b,) -> (b,)."""
@@ -79,7 +79,7 @@ def raw_statistics(n: int, statistic: int, f: Link, z: float, x1: np.ndarray,
     return result
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _polynomial(coefficients: np.ndarray, q: float) -> tuple[float, float]:
     u = 2.0 * q - 1.0
     value = 0.0
@@ -90,13 +90,13 @@ def _polynomial(coefficients: np.ndarray, q: float) -> tuple[float, float]:
     return value * u, 2.0 * slope
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _inside(rule: Rule, x1: int, x2: int) -> bool:
     n, statistic, f, z, threshold = rule
     return raw_statistic(n, statistic, f, z, x1, x2) >= threshold
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def stair(stairs: np.ndarray, rule: Rule, x2: int) -> int:
     """s(x2), the least x1 with (x1, x2) in W; n - x2 + 1 or more where the row is empty."""
     known = stairs[x2]
@@ -129,7 +129,7 @@ def stair(stairs: np.ndarray, rule: Rule, x2: int) -> int:
     return high
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def last_row(stairs: np.ndarray, rule: Rule) -> int:
     """The largest x2 whose row is not empty; -1 if the set is empty."""
     n = rule.n

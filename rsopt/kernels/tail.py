@@ -20,8 +20,8 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from rsopt.compiled import compiled
 from rsopt.kernels.binomial import log_pmf, upper_tail
 from rsopt.kernels.statistics import Rule, stair
 
@@ -42,7 +42,7 @@ class Staircase(NamedTuple):
     top_row: int
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def log_tail(q1: float, q2: float, q3: float, tails: Staircase, rtol: float) -> float:
     """log P_q(X in W); q is normalised by its sum.
 
@@ -54,7 +54,7 @@ def log_tail(q1: float, q2: float, q3: float, tails: Staircase, rtol: float) -> 
     return _log_tail(q1, q2, q3, tails.n, tails, 0, 0, rtol, -np.inf)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def log_tails(q: np.ndarray, n: int, tails: Staircase, d1: int, d2: int, rtol: float) -> np.ndarray:
     """log P_q(X + d1 e1 + d2 e2 + … in W) for n draws, at each row of q; shape (b, 3) -> (b,).
 
@@ -66,7 +66,7 @@ def log_tails(q: np.ndarray, n: int, tails: Staircase, d1: int, d2: int, rtol: f
     return values
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def log_tail_above(q1: float, q2: float, q3: float, tails: Staircase, rtol: float, log_floor: float) -> float:
     """As `log_tail`, but the window may also leave out exp(log_floor), absolutely, on each side (added as a bound).
 
@@ -75,7 +75,7 @@ def log_tail_above(q1: float, q2: float, q3: float, tails: Staircase, rtol: floa
     return _log_tail(q1, q2, q3, tails.n, tails, 0, 0, rtol, log_floor)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _log_tail(q1: float, q2: float, q3: float, n: int, tails: Staircase, d1: int, d2: int, rtol: float,
               log_floor: float) -> float:
     stairs, rule, top_row = tails.stairs, tails.rule, tails.top_row
@@ -123,14 +123,14 @@ def _log_tail(q1: float, q2: float, q3: float, n: int, tails: Staircase, d1: int
         spread *= 2.0
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _window_top(n: int, p2: float, v: float, spread: float, last: int) -> int:
     """The row `spread` standard deviations above the mean, with room for the skewness of small means."""
     mean = n * p2
     return min(last, math.ceil(mean + spread * math.sqrt(mean * v) + 0.4 * spread * spread))
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _above(high: int, last: int, p2: float, v: float, r: float, rc: float, n: int, stairs: np.ndarray, rule: Rule,
            d1: int, d2: int) -> float:
     """log of a bound on the rows above `high`: the inner tail falls with x2, and the row weights at least
@@ -146,7 +146,7 @@ def _above(high: int, last: int, p2: float, v: float, r: float, rc: float, n: in
     return log_pmf(high, n, p2, v) + math.log(above) + scale + math.log(inner)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _walk(p2: float, v: float, r: float, rc: float, n: int, stairs: np.ndarray, rule: Rule, d1: int, d2: int,
           high: int, rtol: float, log_floor: float) -> float:
     """log of the sum over the rows high, high - 1, …, with a bound on what is left out below."""
@@ -223,7 +223,7 @@ def _walk(p2: float, v: float, r: float, rc: float, n: int, stairs: np.ndarray, 
     return math.log(total) + base
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _rows(stairs: np.ndarray, x2: int, stop: int, s: int, n: int, r: float, rc: float, w_step: float, d1: int,
           d2: int, w: float, inner: float, below: float, factor: float, total: float
           ) -> tuple[int, int, float, float, float, float]:
@@ -255,7 +255,7 @@ def _rows(stairs: np.ndarray, x2: int, stop: int, s: int, n: int, r: float, rc: 
     return x2, s, w, inner, below, total
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _degenerate_rows(stairs: np.ndarray, x2: int, stop: int, n: int, rc: float, w_step: float, d1: int, d2: int,
                      w: float, factor: float, total: float) -> tuple[int, float, float]:
     """The rows when cell 1 or cell 3 is impossible: the inner tail is 0 or 1."""
@@ -268,7 +268,7 @@ def _degenerate_rows(stairs: np.ndarray, x2: int, stop: int, n: int, rc: float, 
     return x2, w, total
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _fill(stairs: np.ndarray, rule: Rule, low: int, high: int) -> None:
     for x2 in range(high, low - 1, -1):
         if stairs[x2] == 0:

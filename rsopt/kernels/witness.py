@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from rsopt.compiled import compiled
 from rsopt.kernels.links import Link, curve_q1, curve_start, level_to_end, rest
 from rsopt.kernels.tail import Staircase, log_tail
 
@@ -18,14 +18,14 @@ _GOLDEN = 0.3819660112501051
 _RTOL = 1e-10
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _log_tail_at(tails: Staircase, f: Link,
                  level: float, q2: float) -> float:
     q1 = curve_q1(f, level, q2)
     return log_tail(q1, q2, rest(q1, q2), tails, _RTOL)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _q2_at(u: float, low: float, high: float) -> float:
     """The point of [low, high] with log-odds u, exact at both ends."""
     if u >= 0.0:
@@ -33,7 +33,7 @@ def _q2_at(u: float, low: float, high: float) -> float:
     return low + (high - low) / (1.0 + math.exp(-u))
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _level_at(tails: Staircase, f: Link,
               level: float, u: float, least_q1: float, aim: float, scale: float) -> tuple[float, float]:
     """(level, q2) where log P reaches `aim` along the family of points with log-odds u on their curves.
@@ -90,7 +90,7 @@ def _level_at(tails: Staircase, f: Link,
     return high, _q2_at(u, start, end)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _ends(f: Link, level: float, least_q1: float) -> tuple[float, float]:
     from_rest = level_to_end(f, level)
     low = curve_start(f, level)
@@ -99,20 +99,20 @@ def _ends(f: Link, level: float, least_q1: float) -> tuple[float, float]:
     return min(low, from_rest), from_rest
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _floor_q2(f: Link, level: float, least_q1: float) -> float:
     # h is the inverse of itself with the level negated: f(q2) = f(q1) - level.
     return curve_q1(f, -level, least_q1)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _tail_of(tails: Staircase, f: Link, level: float,
              u: float, least_q1: float) -> float:
     low, high = _ends(f, level, least_q1)
     return _log_tail_at(tails, f, level, _q2_at(u, low, high))
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def descend(tails: Staircase, f: Link, level: float,
             q2: float, least_q1: float, edge: bool, aim: float, scale: float) -> tuple[float, float, float, int]:
     """From (level, q2), the locally least level with log P >= aim; returns (level, q1, q2, evaluations).

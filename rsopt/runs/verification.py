@@ -1,28 +1,30 @@
-"""Proofs handed to the checker of their kind, and what a run reports held against its own proofs."""
+"""Proofs handed to the checker of their kind, and runs held against themselves."""
 
 from __future__ import annotations
 
-import json
-import math
-import zlib
-from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
-from typing import Any
 
 from rsopt import proof_file
 from rsopt.checks.certificate import check_certificate
 from rsopt.checks.transcript import check_transcript
-from rsopt.counts import Counts
 from rsopt.errors import UnknownNameError
-from rsopt.methods import OWN, SOFT_METHODS
-from rsopt.radius import probit_radius, smoothed_margin_radius
-from rsopt.runs.folder import STORE
-from rsopt.runs.records import ESTIMATION, BoundRow, CertificateRow, InputOutcome, Look
-from rsopt.runs.rows import best_bounds
+from rsopt.runs.claims import differences, table_differences
+from rsopt.runs.folder import STORE, TABLE
 from rsopt.runs.store import Store
-from rsopt.scores.lower_bound_scores import PROVEN
 
 ARITHMETICS = ("double", "arb")
+
+
+def checked_arithmetic(name: str) -> str:
+    """The name of an arithmetic.
+
+    Raises:
+        UnknownNameError: there is none of that name.
+    """
+    if name not in ARITHMETICS:
+        raise UnknownNameError.of("arithmetic", name, list(ARITHMETICS))
+    return name
 
 
 def check_text(text: str, arithmetic: str = "double") -> str:
@@ -37,8 +39,7 @@ def check_text(text: str, arithmetic: str = "double") -> str:
         UnknownNameError: an unknown arithmetic.
         MissingDependencyError: "arb" without python-flint.
     """
-    if arithmetic not in ARITHMETICS:
-        raise UnknownNameError.of("arithmetic", arithmetic, list(ARITHMETICS))
+    checked_arithmetic(arithmetic)
     content = proof_file.parsed(text, "It")
     if str(content.get("format")).startswith("rsopt score transcript"):
         proven = check_transcript(content)
@@ -52,10 +53,8 @@ def check_text(text: str, arithmetic: str = "double") -> str:
             f"{report.tail_at_most:.6g}, {report.arithmetic} arithmetic)")
 
 
-def claims_without_proof(path: Path) -> list[str]:
-    """For the folder of a run, what it reports and its proofs do not give (`unproven_claims`); otherwise nothing.
-
-    A proof that holds does not prove a larger number.
+def run_differences(path: Path) -> list[str]:
+    """For the folder of a run, where its store contradicts itself, or its table the store; otherwise nothing.
 
     Raises:
         StorageError: something cannot be read.
@@ -63,54 +62,7 @@ def claims_without_proof(path: Path) -> list[str]:
     if not (path / STORE).is_file():
         return []
     with Store.read(path / STORE) as store:
-        return list(unproven_claims(store))
-
-
-def unproven_claims(store: Store) -> Iterator[str]:
-    """A sentence for each reported bound or radius that the proof beside it does not give, or that has none.
-
-    Whether the proofs themselves hold is for their checkers. Two classes have closed forms, which need no proof, and
-    so do abstentions.
-
-    Raises:
-        StorageError: a record is damaged.
-    """
-    facts = store.facts
-    sigma = float(facts["sigma"])
-    proven = {OWN, *(SOFT_METHODS if (facts.get("scores") or {}).get("method") in PROVEN else ())}
-    for outcome in store.all(InputOutcome):
-        looks = {look.look: look for look in store.of_input(Look, outcome.idx) if look.stream == ESTIMATION}
-        proofs = {(row.look, row.method): row for row in store.of_input(CertificateRow, outcome.idx)}
-        for method, bound in best_bounds(store.of_input(BoundRow, outcome.idx)).items():
-            where = f"input {outcome.idx}, {method}"
-            proof = proofs.pop((bound.look, method), None)
-            if proof is None:
-                if method in proven and bound.radius > 0.0 and looks[bound.look].counts.size > 2:
-                    yield f"{where}: radius {bound.radius:.6g} is reported and no proof is stored."
-                continue
-            try:
-                difference = _difference(json.loads(zlib.decompress(proof.body)), bound, looks[bound.look], outcome.top,
-                                         sigma)
-            except (KeyError, TypeError, ValueError, zlib.error) as error:
-                difference = f"the proof is incomplete or malformed: {error!r}"
-            if difference:
-                yield f"{where}: {difference}."
-        for look, method in proofs:
-            yield f"input {outcome.idx}, {method}: the proof is of look {look}, which is not the one reported."
-
-
-def _difference(proof: dict[str, Any], bound: BoundRow, look: Look, top: int | None, sigma: float) -> str | None:
-    """What is reported and not what the proof states, or None."""
-    lower = -math.inf if proof["lower"] is None else proof["lower"]
-    if not bound.lower <= lower:
-        return f"{bound.lower:.6g} is reported, and the proof is of {lower:.6g}"
-    if not proof["alpha"] <= bound.alpha:
-        return f"alpha {bound.alpha:g} is reported, and the proof is at {proof['alpha']:g}"
-    if proof["n"] != look.n or proof.get("top", top) != top:
-        return f"class {top} on {look.n} samples is reported, and the proof is of another class or number"
-    if bound.method == OWN and top is not None:
-        votes = Counts(tuple(look.counts.tolist()), top)
-        if (proof["x1"], proof["x2"]) != (votes.x1, votes.x2):
-            return f"the votes are {votes.x1} against {votes.x2}, and the proof is of {proof['x1']} and {proof['x2']}"
-    radius = (smoothed_margin_radius if proof["functional"] == "margin" else probit_radius)(bound.lower, sigma)
-    return f"radius {bound.radius:.6g} is reported, and the bound gives {radius:.6g}" if bound.radius > radius else None
+        found = list(differences(store))
+        table = path / TABLE
+        # A table of what contradicts itself says nothing more.
+        return found or list(chain.from_iterable([table_differences(store, table)] if table.is_file() else []))

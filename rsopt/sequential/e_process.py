@@ -39,10 +39,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numba import njit
 
 from rsopt.arguments import Real, Whole, as_real
 from rsopt.bound import Bound
+from rsopt.compiled import compiled
 from rsopt.counts import Counts, VotesLike, as_counts, checked_alpha
 from rsopt.errors import InvalidInputError, RefusedError, shown
 from rsopt.functionals import FunctionalLike, as_functional
@@ -142,7 +142,7 @@ def _rivals(counts: Counts) -> list[int]:
         j for j in range(len(counts.votes)) if j != counts.top]
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _lower_bound(f: Link, n: int, x1: int, x2: int, edge: bool, a1: float, a2: float, a3: float, target: float,
                  cap: float) -> tuple[float, int]:
     """The largest level found with log E >= target, at most `cap`; (level, evaluations)."""
@@ -169,7 +169,7 @@ def _lower_bound(f: Link, n: int, x1: int, x2: int, edge: bool, a1: float, a2: f
     return low, used
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _log_e(f: Link, level: float, n: int, x1: int, x2: int, edge: bool, a1: float, a2: float, a3: float) -> float:
     """log of mixture over supremum, less what rounding could add."""
     x3 = n - x1 - x2
@@ -179,13 +179,13 @@ def _log_e(f: Link, level: float, n: int, x1: int, x2: int, edge: bool, a1: floa
     return mixture - best + gain - _slack(n, size + abs(best) + abs(gain))
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _slack(n: int, size: float) -> float:
     """More than rounding can add to log E; `size` is the sum of the sizes of its terms."""
     return 1e-10 + EPS * (4096.0 * n + 64.0 * size)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _log_mixture(n: int, x1: int, x2: int, x3: int, a1: float, a2: float, a3: float) -> tuple[float, float]:
     """log M(x), with a3 = 0 for two cells, and the sum of the sizes of its terms."""
     total = a1 + a2 + a3
@@ -200,12 +200,12 @@ def _log_mixture(n: int, x1: int, x2: int, x3: int, a1: float, a2: float, a3: fl
     return up - down, size
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _xlog(x: int, n: int) -> float:
     return x * math.log(x / n) if x > 0 else 0.0
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _edge_gain(f: Link, level: float, n: int, x1: int, x2: int) -> float:
     """How far the constrained supremum lies below the free one when q3 = 0: at q1 = 1 - q2, the end of the curve."""
     q2 = level_to_end(f, level)
@@ -215,7 +215,7 @@ def _edge_gain(f: Link, level: float, n: int, x1: int, x2: int) -> float:
     return _xlog(x1, n) + _xlog(x2, n) - x1 * math.log(q1) - (x2 * math.log(q2) if x2 > 0 else 0.0)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _gain(f: Link, level: float, n: int, x1: int, x2: int) -> float:
     """G at the best tangent found; 0 where the observed shares lie in the null."""
     if f.kind == IDENTITY:
@@ -251,7 +251,7 @@ def _gain(f: Link, level: float, n: int, x1: int, x2: int) -> float:
     return best
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _curve_gain(f: Link, level: float, q2: float, n: int, x1: int, x2: int) -> float:
     """G for the tangent at q2."""
     q1 = curve_q1(f, level, q2)
@@ -261,7 +261,7 @@ def _curve_gain(f: Link, level: float, q2: float, n: int, x1: int, x2: int) -> f
     return _tangent_gain(s, c, n, x1, x2)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _tangent_gain(s: float, c: float, n: int, x1: int, x2: int) -> float:
     """max over 0 <= y <= 1 of x1 log(1 + y/s) + x2 log(1 - y) - n log(1 + y c/s), for the line q1 = c + s q2.
 

@@ -25,8 +25,8 @@ Spending = Callable[[Sequence[int]], Array]
 # precision can prove nothing.
 LEAST_SHARE = 1e-4
 
-# On realistic votes (tests/benchmarks/bench_adaptive.py) within 2% of the fewest samples for every question, the
-# fewest for most, and no certified input lost against a fixed n; linear, power and pocock differ little.
+# On realistic votes (tests/benchmarks/bench_adaptive.py) within 2% of the fewest samples for every question, and
+# the fewest for most; linear, power and pocock differ little.
 DEFAULT = "equal"
 
 

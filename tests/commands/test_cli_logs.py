@@ -31,12 +31,12 @@ def table(folder: Path) -> list[dict[str, str]]:
 
 
 def test_whole_vectors_get_the_librarys_bounds(tmp_path: Path) -> None:
-    """A table of counts as others publish it: numbered inputs, their labels, n = 100,000 votes of ten classes."""
+    """A table of counts as others publish it: numbered inputs, their labels, n = 10,000 votes of ten classes."""
     published = voted(12)
     log = tmp_path / "published.csv"
     log.write_text(f"idx,label,{','.join(f'c{cls}' for cls in range(10))}\n" + "".join(
         f"{40 * row},{label},{','.join(map(str, votes))}\n"
-        for row, (label, votes) in enumerate(zip(published.labels, published.votes(100_000), strict=True))))
+        for row, (label, votes) in enumerate(zip(published.labels, published.votes(10_000), strict=True))))
     result = run("recertify", log, "--sigma", 0.25, "--jobs", 1)
     assert result.exit_code == 0, result.output
     lines = table(tmp_path / "published.csv.rsopt")

@@ -75,7 +75,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     from mkdocs.config import load_config
 
     pictures, folder = tmp_path_factory.mktemp("pictures"), tmp_path_factory.mktemp("site")
-    for name in re.findall(r"\]\(gallery/(.*?)\)", (ROOT / "docs" / "gallery.md").read_text()):
+    for name in re.findall(r"\]\(gallery/(.*?)\)", "".join(page.read_text() for page in (ROOT / "docs").glob("*.md"))):
         Image.new("RGB", (8, 8)).save(pictures / name)
     config = load_config(str(SITE), site_dir=str(folder), strict=True)
     config.extra["pictures"] = str(pictures)

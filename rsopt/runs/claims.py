@@ -1,0 +1,377 @@
+"""A run held against itself: whatever in its store follows from something else in it is computed again and compared.
+
+The facts of a run fix the question, the looks and their shares of the error; the votes of a look fix its baselines and,
+with a certificate, its bound; a bound fixes its radius. So a store can be wrong in two ways only that this does not see:
+together, as another run altogether, and in the votes themselves (docs/verify.md). Whether a proof holds is for
+`rsopt.checks`; here it is compared with the row that it belongs to.
+"""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from rsopt import baselines, proof_file
+from rsopt.certificate import Certificate, LookShare
+from rsopt.counts import Counts
+from rsopt.errors import CertificateError, InvalidInputError, RsoptError
+from rsopt.files import read_text
+from rsopt.methods import BASELINES, CLOPPER_PEARSON, METHODS, OWN, SOFT_METHODS, SOFT_PROBIT
+from rsopt.question import Question
+from rsopt.radius import probit_radius, smoothed_margin_radius
+from rsopt.runs.export import cells
+from rsopt.runs.records import ESTIMATION, SELECTION, BoundRow, CertificateRow, InputOutcome, Look
+from rsopt.runs.rows import best_bounds, looks_taken, stored_rows
+from rsopt.runs.store import Store
+from rsopt.scores.lower_bound_scores import DRAWN, PROVEN
+from rsopt.sequential.adaptive import Precision, TargetRadii
+from rsopt.sequential.looks import Looks
+from rsopt.sequential.policy import FixedSamples, PlannedLook, StoppingPolicy
+from rsopt.transcript import Transcript
+
+#: What another version of SciPy may change in a closed form, relatively.
+_SAME = 1e-9
+
+Stored = InputOutcome | Look | BoundRow | CertificateRow
+_TYPES: dict[str, tuple[type, ...]] = {"int": (int,), "int | None": (int, type(None)), "float": (float,), "str": (str,),
+                                       "bytes": (bytes,)}
+
+
+@dataclass(frozen=True, eq=False)
+class _Asked:
+    """What the facts of a run say.
+
+    Attributes:
+        question: what was bounded, at the error of the run.
+        policy: when sampling stopped; None for one that only its maker knows.
+        plan: all looks that could be taken; empty for such a policy.
+        most: the most samples of an input.
+        n0: selection samples; None in label mode.
+        scores: name of the method for scores; None for votes alone.
+        inputs: how many inputs the run was for.
+    """
+
+    question: Question
+    policy: StoppingPolicy | None
+    plan: tuple[PlannedLook, ...]
+    most: int
+    n0: int | None
+    scores: str | None
+    inputs: int
+
+
+def differences(store: Store) -> Iterator[str]:
+    """A sentence for the first thing in each input of a run that does not agree with the rest of the store.
+
+    Raises:
+        StorageError: a record is damaged.
+    """
+    try:
+        asked = _asked(store.facts)
+    except (KeyError, TypeError, ValueError, LookupError) as error:
+        yield f"the facts of the run do not make a question: {error if isinstance(error, RsoptError) else repr(error)}"
+        return
+    outcomes = store.all(InputOutcome)
+    if len(outcomes) > asked.inputs:
+        yield f"{len(outcomes):,} inputs are finished, and the run is for {asked.inputs:,}."
+    finished = {outcome.idx for outcome in outcomes}
+    for kind in (BoundRow, CertificateRow):
+        for row in store.all(kind):
+            if row.idx not in finished:
+                yield f"input {row.idx!r}: {kind.TABLE} are stored, but no outcome."
+                break
+    classes: int | None = None
+    for outcome in outcomes:
+        parts = (store.of_input(Look, outcome.idx), store.of_input(BoundRow, outcome.idx),
+                 store.of_input(CertificateRow, outcome.idx))
+        first = next(_of_input(asked, outcome, *parts), None)
+        if first is not None:
+            yield f"input {outcome.idx!r}: {first}."
+            continue
+        for look in parts[0]:
+            classes = classes or look.counts.size
+            if look.counts.size != classes:
+                yield f"input {outcome.idx}: it has votes for {look.counts.size} classes, and others for {classes}."
+                break
+
+
+def table_differences(store: Store, table: Path) -> Iterator[str]:
+    """A sentence for the first cell in each row of a run's table that is not what its store says.
+
+    Raises:
+        StorageError: a record is damaged, or the table cannot be read.
+    """
+    rows = {str(row.idx): cells(row) for row in stored_rows(store)}
+    lines = list(csv.DictReader(read_text(table, "The table").splitlines(), delimiter="\t"))
+    for number, (line, idx) in enumerate(itertools.zip_longest(lines, rows), start=2):
+        if line is None:
+            yield f"{table.name} has no line for input {idx}."
+            continue
+        found = line.get("idx")
+        if found is None or found not in rows or found != idx:
+            yield f"{table.name}, line {number}: input {found!r} is not the one that the store has there, {idx!r}."
+            return
+        for column, cell in line.items():
+            expected = rows[idx].get(column, "")
+            if cell != expected and column != "time":
+                yield f"{table.name}, line {number}: {column} is {cell!r}, and the store says {expected!r}."
+                break
+
+
+def _asked(facts: Mapping[str, Any]) -> _Asked:
+    """The facts as what they mean.
+
+    Raises:
+        KeyError, TypeError, ValueError, LookupError: one is missing or has no meaning.
+    """
+    stopping, scores = facts["stopping"], facts["scores"]
+    question = Question(facts["sigma"], facts["functional"], facts["order"], statistic=facts["statistic"],
+                        alpha=stopping["alpha"])
+    policy = _policy(stopping, question)
+    if policy is not None and policy.facts() != stopping:
+        name = next(name for name in {**stopping, **policy.facts()} if stopping.get(name) != policy.facts().get(name))
+        raise InvalidInputError(f"the stopping policy's {name!r} is {stopping.get(name)!r}, and the others make it "
+                                f"{policy.facts().get(name)!r}")
+    n0 = facts["n0"]
+    if facts["certified class"] != ("label" if n0 is None else "selection") or not (n0 is None or _whole(n0)):
+        raise InvalidInputError(f"the certified class is said to be by {facts['certified class']!r}, with n0 = {n0!r}")
+    plan = getattr(policy, "plan", () if policy is None else (PlannedLook(policy.most_samples, policy.alpha),))
+    most = stopping["n"]
+    if not _whole(most) or not _whole(facts["inputs"]):
+        raise InvalidInputError(f"n = {most!r} or inputs = {facts['inputs']!r} is no number of samples or inputs")
+    return _Asked(question, policy, tuple(plan), most, n0, None if scores is None else str(scores["method"]),
+                  facts["inputs"])
+
+
+def _policy(stopping: Mapping[str, Any], question: Question) -> StoppingPolicy | None:
+    """The policy that these facts are of; None for one that rsopt does not have, or whose spending it cannot repeat."""
+    kind = stopping["policy"]
+    if kind == "fixed":
+        return FixedSamples(stopping["n"], stopping["alpha"])
+    if kind not in ("target-radii", "precision") or not isinstance(stopping["looks"]["spending"], str):
+        return None
+    looks = Looks(**stopping["looks"])
+    if kind == "target-radii":
+        return TargetRadii(tuple(stopping["radii"]), question, looks, stopping["give_up"])
+    return Precision(stopping["share"], question, looks, stopping["upper_alpha"])
+
+
+def _whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def _of_input(asked: _Asked, outcome: InputOutcome, looks: Sequence[Look], bounds: Sequence[BoundRow],
+              proofs: Sequence[CertificateRow]) -> Iterator[str]:
+    """What does not agree in one input; what follows a difference may be nonsense, and is not to be asked for."""
+    yield from _types((outcome, *looks, *bounds, *proofs))
+    if outcome.error:
+        if (outcome.top, outcome.chosen, outcome.looks, outcome.bounds, len(bounds), len(proofs)) != (
+                None, "", 0, 0, 0, 0):
+            yield "it failed, and yet something is reported of it"
+        return
+    yield from _votes(looks)
+    taken = [look for look in looks if look.stream == ESTIMATION]
+    yield from _class(asked, outcome, [look for look in looks if look.stream == SELECTION], taken)
+    assert outcome.top is not None  # by _class
+    if outcome.looks != len(taken):
+        yield f"{outcome.looks} looks are reported, and {len(taken)} are stored"
+    yield from _bounds(asked, outcome, taken, bounds)
+    yield from _looks(asked, taken, [bound for bound in bounds if bound.method == OWN], outcome.top)
+    best = best_bounds(bounds)
+    if outcome.best != best[OWN].look:
+        yield f"look {outcome.best} is reported as the best one, and the largest bound is at look {best[OWN].look}"
+    yield from _proofs(asked, outcome.top, taken, best, proofs)
+
+
+def _types(records: Sequence[Stored]) -> Iterator[str]:
+    """SQLite keeps whatever it is given."""
+    for record in records:
+        for field in fields(record):
+            value = getattr(record, field.name)
+            if isinstance(value, bool) or not isinstance(value, _TYPES[str(field.type)]) or value != value:
+                yield f"{field.name} of its {record.TABLE} is {proof_file.shown(value)}, which is no {field.type}"
+
+
+def _votes(looks: Sequence[Look]) -> Iterator[str]:
+    for look in looks:
+        where = f"look {look.look} of stream {look.stream}"
+        if look.stream not in (SELECTION, ESTIMATION):
+            yield f"{where} is of no known stream"
+        if len(look.votes) % 8 or len(look.votes) < 16:
+            yield f"{where} holds no votes of two classes or more"
+        if look.counts.min() < 0 or sum(look.counts.tolist()) != look.n:
+            yield f"{where} holds {sum(look.counts.tolist()):,} votes, and {look.n:,} samples are reported"
+
+
+def _class(asked: _Asked, outcome: InputOutcome, selection: Sequence[Look], taken: Sequence[Look]) -> Iterator[str]:
+    """The certified class, and how it was chosen."""
+    chosen = "label" if asked.n0 is None else "selection"
+    if outcome.chosen != chosen:
+        yield f"its class is said to be chosen by {outcome.chosen!r}, and in this run it is by {chosen!r}"
+    if not taken:
+        yield "no look at estimation samples is stored"
+    if asked.n0 is None:
+        if selection:
+            yield "selection samples are stored, and classes are chosen by label"
+        top = outcome.label
+    else:
+        if [(look.look, look.n, look.alpha) for look in selection] != [(0, asked.n0, 0.0)]:
+            yield f"its selection is not one look at {asked.n0:,} samples that spends no error"
+        top = int(selection[0].counts.argmax())
+    if outcome.top is None or outcome.top != top:
+        yield f"class {outcome.top} is certified, and its {chosen} says {top}"
+    for look in (*selection, *taken):
+        if not 0 <= outcome.top < look.counts.size == taken[0].counts.size:  # type: ignore[operator]  # it is a number
+            yield f"class {outcome.top} is certified, and look {look.look} has votes for {look.counts.size} classes"
+
+
+def _looks(asked: _Asked, taken: Sequence[Look], own: Sequence[BoundRow], top: int) -> Iterator[str]:
+    """Number, order and errors of the looks: what the policy says on what the looks before showed."""
+    if [look.look for look in taken] != list(range(len(taken))):
+        yield f"its looks are numbered {[look.look for look in taken]}"
+    for before, after in itertools.pairwise(taken):
+        if not (after.n > before.n and (after.counts >= before.counts).all()):
+            yield f"look {after.look} does not continue look {before.look}"
+    if taken[-1].n > asked.most or sum(look.alpha for look in taken) > asked.question.alpha * (1.0 + _SAME):
+        yield f"its looks take more than {asked.most:,} samples, or spend more than alpha {asked.question.alpha:g}"
+    if asked.policy is None:
+        return
+    results = looks_taken(taken, own, top)
+    for k in range(len(taken) + 1):
+        planned = asked.policy.next_look(results[:k])
+        if k == len(taken):
+            if planned is not None:
+                yield f"it ends after look {k - 1}, and the stopping policy goes on to {planned.n:,} samples"
+        elif planned is None:
+            yield f"look {k} is stored, and the stopping policy stops before it"
+        elif taken[k].n != planned.n or not _close(taken[k].alpha, planned.alpha):
+            yield (f"look {k} is at {taken[k].n:,} samples and alpha {taken[k].alpha:g}, and the stopping policy plans "
+                   f"{planned.n:,} and {planned.alpha:g}")
+
+
+def _bounds(asked: _Asked, outcome: InputOutcome, taken: Sequence[Look], bounds: Sequence[BoundRow]) -> Iterator[str]:
+    """Which bounds there are, their errors and radii, and the baselines, which are computed again."""
+    expected = {(look.look, method) for look in taken for method in METHODS}
+    if asked.scores is not None:
+        expected |= {(taken[-1].look, method) for method in SOFT_METHODS}
+    found = {(bound.look, bound.method) for bound in bounds}
+    for look, method in sorted(expected ^ found, key=str):
+        yield f"{method} at look {look} is {'missing' if (look, method) in expected else 'none of this run'}"
+    if outcome.bounds != len(bounds):
+        yield f"{outcome.bounds} bounds are reported, and {len(bounds)} are stored"
+    by_look = {look.look: look for look in taken}
+    for bound in bounds:
+        look, where = by_look[bound.look], f"{bound.method} at look {bound.look}"
+        if bound.alpha != look.alpha:
+            yield f"{where}: alpha {bound.alpha:g} is reported, and the look spends {look.alpha:g}"
+        if not bound.lower <= bound.lower_at_most or (bound.method != OWN and bound.lower != bound.lower_at_most):
+            yield f"{where}: the bound {bound.lower:.6g} and what it is at most, {bound.lower_at_most:.6g}, contradict"
+        if bound.method in BASELINES:
+            again = _baseline(asked, bound.method, Counts(tuple(look.counts.tolist()), outcome.top or 0), look.alpha)
+            if not _close(bound.lower, again):
+                yield f"{where}: the bound {bound.lower:.6g} is reported, and the votes give {again:.6g}"
+        radius = _radius(asked, bound)
+        if not _close(bound.radius, radius):
+            yield f"{where}: radius {bound.radius:.6g} is reported, and the bound gives {radius:.6g}"
+
+
+def _baseline(asked: _Asked, method: str, counts: Counts, alpha: float) -> float:
+    baseline = baselines.two_way_clopper_pearson if method == CLOPPER_PEARSON else baselines.cohen
+    return baseline(counts, functional=asked.question.functional, alpha=alpha).lower
+
+
+def _radius(asked: _Asked, bound: BoundRow) -> float:
+    functional = asked.question.functional.name
+    if bound.method in SOFT_METHODS:
+        functional = "probit" if bound.method == SOFT_PROBIT else "margin"
+    of_bound = smoothed_margin_radius if functional == "margin" else probit_radius
+    return of_bound(bound.lower, asked.question.sigma)
+
+
+def _close(one: float, other: float) -> bool:
+    """Whether two numbers are the same but for rounding; equal infinities are."""
+    return one == other or (math.isfinite(one) and abs(one - other) <= _SAME * abs(one))
+
+
+def _proofs(asked: _Asked, top: int, taken: Sequence[Look], best: Mapping[str, BoundRow],
+            proofs: Sequence[CertificateRow]) -> Iterator[str]:
+    """One proof for each reported bound whose method has one, and each of this very bound."""
+    stored = {(row.look, row.method): row for row in proofs}
+    for method, bound in best.items():
+        if method in BASELINES or (method in SOFT_METHODS and asked.scores not in PROVEN):
+            continue
+        row = stored.pop((bound.look, method), None)
+        if row is None:
+            yield f"{method}: radius {bound.radius:.6g} is reported and no proof is stored"
+            continue
+        look = next(look for look in taken if look.look == bound.look)
+        try:
+            content = proof_file.parsed(proof_file.unpacked(row.body), "its proof")
+            if method in SOFT_METHODS and asked.scores != DRAWN:
+                stated = _of_transcript(asked, Transcript.from_dict(content), bound, look, top)
+            else:
+                stated = _of_certificate(asked, Certificate.from_dict(content), bound, look, top)
+        except CertificateError as error:
+            yield f"{method}: {str(error).removesuffix('.')}"
+            continue
+        for name, reported, proven in stated:
+            if reported != proven:
+                yield f"{method}: {name} {_said(reported)} is reported, and the proof is of {_said(proven)}"
+    for look_number, method in stored:
+        yield f"{method}: a proof of look {look_number} is stored, which is none of a bound that is reported"
+
+
+def _of_certificate(asked: _Asked, proof: Certificate, bound: BoundRow, look: Look,
+                    top: int) -> Iterator[tuple[str, object, object]]:
+    """(what, as reported, as proven) for everything that a certificate and its row share."""
+    soft = bound.method in SOFT_METHODS
+    functional = asked.question.functional
+    votes = Counts(tuple(look.counts.tolist()), top)
+    yield "alpha", bound.alpha, proof.alpha
+    yield "n", look.n, proof.n
+    yield "functional", _soft_functional(bound) if soft else functional.name, proof.functional
+    yield "order", None if soft else asked.question.order, proof.order
+    yield "statistic", "studentized" if soft else asked.question.statistic.name, proof.statistic
+    # Votes drawn from scores may fall on nobody, and are not stored.
+    yield "a third class", soft or not votes.two_classes, proof.third_cell
+    yield "the least q1", 0.0, proof.least_q1
+    if not soft:
+        yield "votes", (votes.x1, votes.x2), (proof.x1, proof.x2)
+    least = -math.inf if proof.functional == "probit" else -1.0 if soft else functional.range[0]
+    lower = least if proof.lower == -math.inf else proof.lower
+    if soft and proof.functional == "probit" and lower < 0.0:
+        # On scores a negative probit margin is not resolved.
+        lower = -math.inf
+    yield "the bound", bound.lower, lower
+    if not soft:
+        at_most = proof.lower_at_most
+        if at_most is not None or bound.lower_at_most not in functional.range:
+            yield "the largest exact bound", bound.lower_at_most, at_most
+        if proof.look is not None:
+            yield "the look", LookShare(look.look + 1, len(asked.plan), asked.question.alpha), proof.look
+
+
+def _of_transcript(asked: _Asked, proof: Transcript, bound: BoundRow, look: Look,
+                   top: int) -> Iterator[tuple[str, object, object]]:
+    """The same for a transcript."""
+    yield "alpha", bound.alpha, proof.alpha
+    yield "n", look.n, proof.n
+    yield "functional", _soft_functional(bound), proof.functional
+    yield "method", asked.scores, proof.method
+    yield "class", top, proof.top
+    yield "the number of classes", look.counts.size, proof.classes
+    yield "the number of selection samples", asked.n0 or 0, proof.prior
+    yield "the bound", bound.lower, -math.inf if proof.lower is None else proof.lower
+
+
+def _soft_functional(bound: BoundRow) -> str:
+    return "probit" if bound.method == SOFT_PROBIT else "margin"
+
+
+def _said(value: object) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

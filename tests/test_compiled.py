@@ -1,0 +1,80 @@
+"""Compiled code is never older than its source, and is had wherever Python runs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numba.core import caching
+from places import ROOT
+
+from rsopt import compiled as module
+from rsopt.compiled import compiled, raising
+
+CALLEE = "from rsopt.compiled import compiled\n\n@compiled\ndef slope(x):\n    return {factor} * x\n"
+CALLER = "from callee import slope\nfrom rsopt.compiled import compiled\n\n@compiled\ndef twice(x):\n    return 2.0 * slope(x)\n"
+
+
+def test_a_callee_that_changed_changes_its_callers(tmp_path: Path) -> None:
+    """In another file, which has not changed, kept from an earlier process: numba alone would answer as before."""
+    (tmp_path / "caller.py").write_text(CALLER)
+    kept = {**os.environ, "PYTHONPATH": str(tmp_path), "NUMBA_CACHE_DIR": str(tmp_path / "kept")}
+    for factor in (3.0, 5.0, 5.0):
+        (tmp_path / "callee.py").write_text(CALLEE.format(factor=factor))
+        answer = subprocess.run([sys.executable, "-c", "import caller; print(caller.twice(1.0))"], env=kept, cwd=ROOT,
+                                check=True, capture_output=True, text=True)
+        assert float(answer.stdout) == 2.0 * factor
+    assert list((tmp_path / "kept").rglob("*.nbc"))
+
+
+def test_without_any_place_to_keep_it_a_function_is_compiled_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(caching.CacheImpl, "_locator_classes", [])
+    monkeypatch.setattr(module, "_private_folders", tuple)
+
+    @compiled
+    def halves(x: float) -> float:
+        return x / 2.0
+
+    assert halves(3.0) == 1.5
+    assert type(halves._cache) is caching.NullCache  # type: ignore[attr-defined]
+
+
+def test_where_nothing_else_can_be_written_the_temporary_files_take_it(tmp_path: Path,
+                                                                       monkeypatch: pytest.MonkeyPatch) -> None:
+    """A read-only installation and no home: only a folder that is asked for by name can be written."""
+    monkeypatch.setattr(caching.CacheImpl, "_locator_classes", [caching.UserProvidedCacheLocator])
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    module._private_folders.cache_clear()
+    try:
+        @compiled
+        def thirds(x: float) -> float:
+            return x / 3.0
+
+        assert thirds(3.0) == 1.0
+        (private,) = tmp_path.iterdir()
+        assert private.stat().st_mode & 0o777 == 0o700
+        assert list(private.rglob("*.nbc"))
+        # A folder that others can write to is no place for code.
+        private.chmod(0o777)
+        module._private_folders.cache_clear()
+        assert module._private_folders() == ()
+    finally:
+        module._private_folders.cache_clear()
+
+
+def test_division_by_zero_as_it_was_asked_for() -> None:
+    @compiled
+    def inverse(x: float) -> float:
+        return 1.0 / x
+
+    @raising
+    def checked_inverse(x: float) -> float:
+        return 1.0 / x
+
+    assert inverse(0.0) == np.inf
+    with pytest.raises(ZeroDivisionError):
+        checked_inverse(0.0)
