@@ -24,7 +24,6 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "bound.json"
-        assert bound.certificate is not None
         bound.certificate.save(path)
         report = rsopt.check_certificate(path)
     print(f"checked again: tail at most {report.tail_at_most:.6g} over {report.pieces} pieces")

@@ -6,10 +6,12 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from rsopt.arguments import Real
 from rsopt.certificate import Certificate
 from rsopt.counts import Counts
 from rsopt.errors import InvalidInputError
 from rsopt.functional import Functional
+from rsopt.radius import checked_sigma
 
 
 @dataclass(frozen=True)
@@ -22,14 +24,14 @@ class Bound:
         lower_at_most: a witness q shows that no larger value is the exact bound on this statistic; not a confidence
             limit. NaN for closed forms.
         searched: what the solver alone led to before the proof. NaN for closed forms.
-        certified: whether the bound is proven: by `certificate`, or by a closed form.
+        certified: whether the bound is proven: by `proof`, or by a closed form.
         method: "exact" or the name of the closed form, and the branch taken where there is a choice.
         functional: g.
         statistic: name of the designated statistic; None for closed forms.
         alpha: probability that the statement is false.
         solver: the solver that proposed, with its fields; None for closed forms.
         counts: the observation and the certified class.
-        certificate: the proof; None for closed forms and functionals without a name of their own.
+        proof: the certificate; None for closed forms and functionals without a name of their own.
         evaluations: tail probabilities computed, by the search and by the proof.
         seconds: wall-clock time.
         message: what happened on the way, in words; empty if nothing is worth saying.
@@ -45,10 +47,24 @@ class Bound:
     alpha: float
     solver: str | None
     counts: Counts
-    certificate: Certificate | None
+    proof: Certificate | None
     evaluations: int
     seconds: float
     message: str = ""
+
+    @property
+    def certificate(self) -> Certificate:
+        """The proof, to be saved and checked from the file alone.
+
+        Raises:
+            InvalidInputError: there is none (`proof` is None); the text says why.
+        """
+        if self.proof is None:
+            why = (f"it is a closed form ({self.method}), which the same call computes again" if self.statistic is None
+                   else f"a file can name only the functionals and statistics that ship, and this is a bound on "
+                        f"{self.functional.name!r} by {self.statistic!r}")
+            raise InvalidInputError(f"This bound has no certificate: {why}.")
+        return self.proof
 
     @property
     def abstain(self) -> bool:
@@ -60,7 +76,7 @@ class Bound:
         """How far the proven bound lies below what the solver searched; 0 where there was no search."""
         return max(self.searched - self.lower, 0.0) if math.isfinite(self.searched - self.lower) else 0.0
 
-    def radius(self, sigma: float | None = None, *, lipschitz: float | None = None) -> float:
+    def radius(self, sigma: Real | None = None, *, lipschitz: Real | None = None) -> float:
         """The certified l2 radius, in the units of the input and of sigma; 0 for an abstention.
 
         R2 = sigma/2 · lower for the probit functionals; R1 = lower · sigma sqrt(pi/2) for the margin, with the
@@ -82,7 +98,7 @@ class Bound:
             raise InvalidInputError("Give sigma, the standard deviation of the noise under which the votes were cast.")
         if not self.certified:
             raise InvalidInputError("This bound is not certified; no radius is made of it.")
-        return self.functional.radius(self.lower, sigma)
+        return self.functional.radius(self.lower, checked_sigma(sigma))
 
     def to_dict(self) -> dict[str, Any]:
         """The bound as JSON-ready values; a bound of -inf is ``"lower": None, "abstain": True``."""

@@ -142,7 +142,7 @@ class LowerBoundProblem:
         return Bound(
             lower=found.lower, lower_at_most=found.at_most, searched=found.searched, certified=True, method="exact",
             functional=self.functional, statistic=self.statistic.name, alpha=self.alpha, solver=repr(proposer),
-            counts=self.counts, certificate=self._certificate(found), evaluations=found.evaluations,
+            counts=self.counts, proof=self._certificate(found), evaluations=found.evaluations,
             seconds=time.perf_counter() - started, message=f"{found.notes} {obligation(self.functional)}".strip())
 
     def _certificate(self, found: Inversion) -> Certificate | None:

@@ -74,6 +74,6 @@ def published_bound(counts: Counts, functional: TaylorProbitMargin, statistic: S
     return Bound(
         lower=lower, lower_at_most=math.nan, searched=math.nan, certified=True,
         method="published route, two-way Clopper–Pearson fallback", functional=functional, statistic=None, alpha=level,
-        solver=None, counts=counts, certificate=None, evaluations=0, seconds=time.perf_counter() - started,
+        solver=None, counts=counts, proof=None, evaluations=0, seconds=time.perf_counter() - started,
         message=f"Test failed: {limit}, not above 1/2; probit margin at that limit and at the limit {high:.6g} of p_B "
                 f"at gamma = {gamma:.6g}.")

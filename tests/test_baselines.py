@@ -12,6 +12,7 @@ from scipy import special, stats
 
 import rsopt
 from rsopt import baselines
+from rsopt.errors import InvalidInputError
 from rsopt.statistics import clopper_pearson_lower, clopper_pearson_upper
 
 CASES = [(1, 0), (1, 1), (5, 2), (40, 0), (40, 1), (40, 39), (40, 40), (1000, 3), (1000, 997), (100_000, 1),
@@ -91,11 +92,15 @@ def test_same_result_type_as_the_exact_bound() -> None:
                            (baselines.bonferroni, "bonferroni")):
         bound = baseline([900, 60, 40], top=0)
         assert isinstance(bound, rsopt.Bound)
-        assert (bound.certified, bound.method, bound.statistic, bound.solver, bound.certificate) == (
+        assert (bound.certified, bound.method, bound.statistic, bound.solver, bound.proof) == (
             True, name, None, None, None)
         assert math.isnan(bound.lower_at_most)
         assert bound.radius(sigma=0.25) == pytest.approx(0.125 * bound.lower, rel=1e-12)
         assert bound.to_dict()["lower_at_most"] is None
+        with pytest.raises(InvalidInputError) as told:
+            _ = bound.certificate
+        assert str(told.value) == (f"This bound has no certificate: it is a closed form ({name}), which the same call "
+                                   "computes again.")
 
 
 def test_cohens_bound_is_his_radius() -> None:

@@ -37,7 +37,6 @@ def hardest_points(bounds: Bounds) -> Array:
     points = []
     for bound in bounds.values():
         certificate = bound.certificate
-        assert certificate is not None
         if certificate.witness is None or not np.isfinite(bound.lower):
             continue
         q2 = certificate.witness[1]

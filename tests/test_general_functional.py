@@ -106,7 +106,9 @@ def test_agrees_with_the_link_where_there_is_one(votes: tuple[int, int, int], st
     assert plain.lower <= easy.lower_at_most
     assert easy.lower <= plain.lower_at_most
     assert easy.lower_at_most - plain.lower <= 0.03 * width(easy, easy.lower)
-    assert plain.certificate is None
+    assert plain.proof is None
+    with pytest.raises(InvalidInputError, match="has no certificate: a file can name only the functionals and statis"):
+        _ = plain.certificate
 
 
 def test_two_classes() -> None:

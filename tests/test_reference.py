@@ -39,7 +39,6 @@ def test_every_certificate_is_confirmed() -> None:
     small = [case for case in BRACKETS if case.n <= 60]
     for case in small + [case for case in BRACKETS if case.n > 60][::9]:
         certificate = case.bound().certificate
-        assert certificate is not None
         report = rsopt.check_certificate(certificate)
         assert report.lower == certificate.lower
         assert report.tail_at_most <= case.alpha * (1.0 + 1e-12)
@@ -49,7 +48,6 @@ def test_witnesses_against_the_reference_hold_in_ball_arithmetic() -> None:
     for case in filter(refuted, BRACKETS):
         bound = case.bound()
         certificate = bound.certificate
-        assert certificate is not None
         assert certificate.witness is not None
         q1, q2, _ = certificate.witness
         gap = width(bound, case.lo)

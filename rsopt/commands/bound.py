@@ -11,7 +11,6 @@ import typer
 
 from rsopt.commands.options import Alpha, Functional, Json, MaybeSigma, Order, Solver, Statistic
 from rsopt.errors import InvalidInputError
-from rsopt.files import write_text
 
 if TYPE_CHECKING:
     from rsopt.bound import Bound
@@ -70,7 +69,7 @@ def bound(
     chosen = FIRST if top is None else GIVEN
     radius = None if sigma is None else found.radius(sigma=sigma)
     if output is not None:
-        _save(found, output)
+        found.certificate.save(output)
     if json_:
         print(json.dumps(as_json(found, None if anytime else solver, chosen, sigma, radius)))
     else:
@@ -104,12 +103,6 @@ def _refuse_unused(order: int | None, statistic: str, solver: str, output: Path 
     if unused := [name for name, was_given in given.items() if was_given]:
         raise InvalidInputError(f"--anytime is a formula without statistic, solver and certificate; leave out "
                                 f"{', '.join(unused)}.")
-
-
-def _save(found: Bound, output: Path) -> None:
-    if found.certificate is None:
-        raise InvalidInputError("This bound is a closed form and has no certificate to save; leave out --output.")
-    write_text(output, found.certificate.to_json() + "\n", "The certificate")
 
 
 def _print(found: Bound, chosen: str, sigma: float | None, radius: float | None, output: Path | None) -> None:

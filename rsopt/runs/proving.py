@@ -37,8 +37,8 @@ def _prove_votes(request: ProofRequest, bounds: list[MethodBound], proofs: dict[
                       solver=asked.solver)
     at_most = own.lower if math.isnan(own.lower_at_most) else own.lower_at_most
     bounds.append(MethodBound(OWN, own.lower, at_most, own.radius(sigma=asked.sigma)))
-    if own.certificate is not None:
-        proofs[OWN] = own.certificate.to_json()
+    if own.proof is not None:
+        proofs[OWN] = own.proof.to_json()
     for name, baseline in ((CLOPPER_PEARSON, baselines.two_way_clopper_pearson), (COHEN, baselines.cohen)):
         other = baseline(votes, functional=asked.functional, alpha=asked.alpha)
         bounds.append(MethodBound(name, other.lower, other.lower, other.radius(sigma=asked.sigma)))
@@ -51,7 +51,7 @@ def _prove_scores(request: ProofRequest, scores: ScoreRows, bounds: list[MethodB
         soft = lower_bound_scores(scores.rows, top=request.top, functional=functional, method=scores.method,
                                   alpha=asked.alpha, selection=scores.selection, seed=scores.seed)
         bounds.append(MethodBound(name, soft.lower, soft.lower, soft.radius(sigma=asked.sigma)))
-        if soft.certificate is not None:
-            proofs[name] = soft.certificate.to_json()
+        if soft.proof is not None:
+            proofs[name] = soft.proof.to_json()
         elif soft.evidence is not None:
             proofs[name] = json.dumps(soft.transcript.to_dict(), separators=(",", ":"))

@@ -117,7 +117,7 @@ def _from_drawn_votes(rows: np.ndarray, top: int, groups: tuple[tuple[int, ...],
     # As for every bound on scores, a negative probit margin is not resolved.
     lower = -math.inf if functional == "probit" and bound.lower < 0.0 else bound.lower
     return ScoreBound(lower=lower, alpha=alpha, functional=functional, method=DRAWN, top=top, runner_up=rival,
-                      n=rows.shape[0], time_uniform=False, certificate=bound.certificate)
+                      n=rows.shape[0], time_uniform=False, proof=bound.proof)
 
 
 def _two_way(columns: np.ndarray, functional: str, name: str, alpha: float) -> list[float]:

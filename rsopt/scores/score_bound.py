@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from rsopt.arguments import Real
 from rsopt.errors import InvalidInputError, RefusedError
 from rsopt.radius import lipschitz_radius, margin_probit_radius, probit_radius, smoothed_margin_radius
 
@@ -32,7 +33,7 @@ class ScoreBound:
         runner_up: the rival, or the group of rivals, that kept the bound from being larger.
         n: rows used.
         time_uniform: whether all bounds along the same run hold at once, not only this one.
-        certificate: the proof of the bound on drawn votes; None for other methods.
+        proof: the certificate of the bound on drawn votes; None for other methods.
     """
 
     lower: float
@@ -44,7 +45,7 @@ class ScoreBound:
     n: int
     time_uniform: bool
     evidence: Evidence | None = field(default=None, repr=False, compare=False)
-    certificate: Certificate | None = field(default=None, repr=False, compare=False)
+    proof: Certificate | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if math.isnan(self.lower):
@@ -67,13 +68,25 @@ class ScoreBound:
         return not self.lower > 0.0
 
     @property
+    def certificate(self) -> Certificate:
+        """The proof of the bound on drawn votes.
+
+        Raises:
+            RefusedError: the method draws no votes; bets have a `transcript`.
+        """
+        if self.proof is None:
+            raise RefusedError(f"Method {self.method!r} draws no votes, so there is no certificate; the proof of a "
+                               "bound from bets is .transcript.")
+        return self.proof
+
+    @property
     def transcript(self) -> Transcript:
         """The bets and all they were computed from, for a check that shares no code with the bound.
 
         Raises:
             RefusedError: the method places no bets; its formula on the same rows is the check.
         """
-        if self.certificate is not None:
+        if self.proof is not None:
             raise RefusedError(f"Method {self.method!r} places no bets; the proof of its bound is .certificate.")
         if self.evidence is None:
             raise RefusedError(
@@ -81,7 +94,7 @@ class ScoreBound:
                 "formula from the rows. 'digital-hedge' and 'fast-betting' have transcripts.")
         return self.evidence.transcript(self.method, self.functional, self.top, self.lower)
 
-    def radius(self, sigma: float | None = None, *, lipschitz: float | None = None) -> float:
+    def radius(self, sigma: Real | None = None, *, lipschitz: Real | None = None) -> float:
         """Certified l2 radius, in the units of the input; 0 for an abstention. Give exactly one argument.
 
         Args:
@@ -113,7 +126,7 @@ class ScoreBound:
             return probit_radius(self.lower, sigma)
         return smoothed_margin_radius(self.lower, sigma)
 
-    def same_event_radius(self, sigma: float, *, lipschitz: float | None = None) -> float:
+    def same_event_radius(self, sigma: Real, *, lipschitz: Real | None = None) -> float:
         """max(sigma ndtri((1 + M1)/2), M1/(sqrt(2) L)): both follow from the one event {M1 >= lower}.
 
         The first is never below ``radius(sigma)``. No other pair of radii is proven jointly without splitting

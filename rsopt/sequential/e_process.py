@@ -133,7 +133,7 @@ def e_process_bound(counts: Counts | VotesLike, top: Whole | None = None, *,
         if lower <= g.range[0]:
             break
     return Bound(lower=lower, lower_at_most=math.nan, searched=math.nan, certified=True, method=METHOD, functional=g,
-                 statistic=None, alpha=error, solver=None, counts=observed, certificate=None, evaluations=used,
+                 statistic=None, alpha=error, solver=None, counts=observed, proof=None, evaluations=used,
                  seconds=time.perf_counter() - started, message=GUARANTEE)
 
 

@@ -258,6 +258,8 @@ def test_abstentions_and_methods_without_bets(rows):
     claimed = lower_bound_scores(reverse, top=0, functional="probit").transcript.to_dict()
     with pytest.raises(CertificateError, match="no null was rejected"):
         check_transcript(rehashed({**claimed, "lower": 0.1}))
+    with pytest.raises(RefusedError, match="draws no votes, so there is no certificate; the proof of a bound from"):
+        _ = negative.certificate
     with pytest.raises(RefusedError, match="places no bets"):
         _ = lower_bound_scores(rows, top=0, functional="margin", method="hoeffding").transcript
 

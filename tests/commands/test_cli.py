@@ -87,7 +87,7 @@ def test_bound_for_people() -> None:
     ((5, 4, 3, "--statistic", "plug"), "There is no statistic named 'plug'."),
     ((5, 4, 3, "--solver", "scip"), "There is no solver named 'scip'. Did you mean 'scipy'?"),
     ((5, 4, 3, "--sigma", -1), "sigma must be a positive number"),
-    ((90, 4, 3, "--output", "/dev/null/all.json"), "The certificate /dev/null/all.json cannot be written: File exists"),
+    ((90, 4, 3, "--output", "/dev/null/all.json"), "The proof /dev/null/all.json cannot be written: File exists"),
 ])
 def test_bad_input_to_bound_is_one_line_and_status_2(arguments: tuple[object, ...], text: str) -> None:
     assert text in refused("bound", *arguments)
@@ -115,7 +115,7 @@ def test_verify_accepts_what_bound_saved_and_nothing_else(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(("content", "text"), [
-    ("not json", "It is no JSON"), ("[1]", "expected a JSON object"), ('{"format": "x"}', "This is no certificate")])
+    ("not json", "It is not JSON"), ("[1]", "expected a JSON object"), ('{"format": "x"}', "This is no certificate")])
 def test_verify_names_what_is_no_proof(content: str, text: str, tmp_path: Path) -> None:
     (tmp_path / "file.json").write_text(content)
     result = run("verify", tmp_path / "file.json")

@@ -267,7 +267,7 @@ def test_the_bound_is_the_level_where_the_e_value_meets_one_over_alpha() -> None
 
 def test_what_a_bound_says_of_itself() -> None:
     bound = e_process_bound([900, 60, 40], 0)
-    assert (bound.method, bound.certified, bound.certificate, bound.solver, bound.message) == (
+    assert (bound.method, bound.certified, bound.proof, bound.solver, bound.message) == (
         "e-process", True, None, None, GUARANTEE)
     assert bound.radius(sigma=0.25) == pytest.approx(0.125 * bound.lower, rel=1e-12)
 

@@ -32,7 +32,6 @@ def checked(problem: rsopt.LowerBoundProblem, bound: rsopt.Bound, looser: float)
     """The bound is proven, re-checked, never above the witness, and not looser than said."""
     honest = problem.solve("scipy")
     assert bound.certified
-    assert bound.certificate is not None
     assert rsopt.check_certificate(bound.certificate.to_dict()).lower == bound.lower
     assert bound.lower <= honest.lower_at_most
     width = abs(honest.lower_at_most - float(problem.functional.value(
