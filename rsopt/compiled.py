@@ -1,11 +1,11 @@
 """How compiled functions are kept: until any source that they were made from changes, and wherever there is a place.
 
 numba keeps what it compiles on disk and makes it anew when the function's own file has changed. A function holds the
-code of those that it calls, in other files too, so that by this rule an edited or updated link would go on living in the
-proofs that were compiled with it: bounds proven of something else. Here everything in a folder is made anew when a file
-of that folder or of the kernels has changed. And where neither the installation nor the home folder can be written, numba
-raises "no locator available"; here a private folder among the temporary files takes their place, and where there is none
-either, functions are compiled in each process.
+code of those that it calls, in other files too, so that by this rule an edited or updated link would go on living in
+the proofs that were compiled with it: bounds proven of something else. Here everything in a folder is made anew when
+a file of that folder or of the kernels has changed. And where neither the installation nor the home folder can be
+written, numba raises "no locator available"; here a private folder among the temporary files takes their place, and
+where there is none either, functions are compiled in each process.
 """
 
 from __future__ import annotations

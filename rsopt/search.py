@@ -13,6 +13,7 @@ from rsopt.errors import InvalidInputError, RefusedError, RsoptError, SolverFail
 from rsopt.prover import HEADROOM, ProofStatus, prove_level
 from rsopt.registry import as_solver, get_solver, solver_names
 from rsopt.solver import Budget, Claim, Proposal, Result, Solver, SolverLike, Stop
+from rsopt.solving.curve import compile_kernels
 from rsopt.solving.forms import Form
 from rsopt.solving.guard import guarded
 from rsopt.solving.meter import Meter, SearchEnded
@@ -42,6 +43,7 @@ class Search:
     def run(self) -> Result:
         """Search and report."""
         solver = as_solver(self.solver)
+        compile_kernels()
         began = time.perf_counter()
         meter = Meter(self.problem.curve, self.budget, self.stop_at)
         form = chosen_form(self.problem, solver, meter)

@@ -16,7 +16,8 @@ from rsopt import compiled as module
 from rsopt.compiled import compiled, raising
 
 CALLEE = "from rsopt.compiled import compiled\n\n@compiled\ndef slope(x):\n    return {factor} * x\n"
-CALLER = "from callee import slope\nfrom rsopt.compiled import compiled\n\n@compiled\ndef twice(x):\n    return 2.0 * slope(x)\n"
+CALLER = ("from callee import slope\nfrom rsopt.compiled import compiled\n\n"
+          "@compiled\ndef twice(x):\n    return 2.0 * slope(x)\n")
 
 
 def test_a_callee_that_changed_changes_its_callers(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,7 @@ from rsopt.errors import InvalidInputError
 from rsopt.family import TestFamily
 from rsopt.functional import Functional
 from rsopt.kernels.curve import curve_log_tails, curve_point
-from rsopt.kernels.links import Link, link_value
+from rsopt.kernels.links import IDENTITY, Link, link_value
 from rsopt.staircase import TailSet
 
 Array = npt.NDArray[np.float64]
@@ -23,6 +23,16 @@ Array = npt.NDArray[np.float64]
 # Relative size of what a tail sum may leave out while searching; a reported value is computed afresh to full
 # accuracy.
 SEARCH_RTOL = 1e-12
+
+
+@cache
+def compile_kernels() -> None:
+    """Have everything compiled that a search evaluates, so that no solver's time is spent on it; once a process."""
+    tails = TailSet.from_stairs([0, 2])
+    link = Link(IDENTITY, np.zeros(0))
+    curve_log_tails(link, 0.0, 0.0, 0.5, np.zeros(1), tails.compiled, SEARCH_RTOL)
+    curve_point(link, 0.0, 0.0, 0.5, 0.0)
+    tails.log_gradient([0.25, 0.25, 0.5])
 
 
 def level_curve(family: TestFamily, level: float) -> LevelCurve:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from brackets import BRACKETS
@@ -53,3 +57,13 @@ def test_the_command_line_answers_for_each_name(solver: str) -> None:
     assert found["solver"] == solver
     default = rsopt.lower_bound([900, 60, 40], top=0)
     assert abs(found["lower"] - default.lower) <= 0.01 * width(default, default.lower)
+
+
+def test_compiling_is_no_time_of_the_solvers(tmp_path: Path) -> None:
+    """A new interpreter with nothing compiled: its first bound, with a second for each search, takes many to compile."""
+    script = ("import rsopt\n"
+              "bound = rsopt.lower_bound([90, 6, 4], top=0, alpha=1e-3, budget=rsopt.Budget(seconds=1.0))\n"
+              "assert bound.message == '', bound.message\nprint(bound.lower)")
+    fresh = subprocess.run([sys.executable, "-c", script], env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)},
+                           check=True, capture_output=True, text=True)
+    assert float(fresh.stdout) == rsopt.lower_bound([90, 6, 4], top=0, alpha=1e-3).lower
