@@ -38,7 +38,7 @@ P = TypeVar("P")
 
 
 class Arithmetic(Protocol[P]):
-    """The quantities of one certificate, rounded to the side on which a wrong one refuses; P is a point with weights."""
+    """The quantities of one certificate, rounded to the side on which a wrong one refuses; P is a point, weighted."""
 
     @property
     def name(self) -> str:
@@ -90,7 +90,7 @@ class Arithmetic(Protocol[P]):
         ...
 
     def witness(self, q: tuple[float, float, float]) -> tuple[float, float, float]:
-        """(an upper bound on g at the q1 and q2 as written, a lower and an upper bound on log P_q(W)); after `prepare`."""
+        """(g at q1 and q2 as written, from above; log P_q(W) from below and from above); after `prepare`."""
         ...
 
 
@@ -162,7 +162,7 @@ def _read(certificate: Certificate | Mapping[str, Any] | str | os.PathLike[str])
 
 def _check_ranges(c: Certificate) -> None:
     """What the format allows; types were checked on reading. Every test is one that a NaN fails."""
-    if not (1 <= c.n <= MOST_DRAWS and 0 <= c.x1 and 0 <= c.x2 and c.x1 + c.x2 <= c.n):
+    if not (1 <= c.n <= MOST_DRAWS and c.x1 >= 0 and c.x2 >= 0 and c.x1 + c.x2 <= c.n):
         raise CertificateError(f"These are no counts: n = {c.n!r}, x1 = {c.x1!r}, x2 = {c.x2!r}.")
     if not SMALLEST_ALPHA <= c.alpha < 0.5:
         raise CertificateError(f"alpha must lie in [{SMALLEST_ALPHA:g}, 1/2); found {c.alpha!r}.")
@@ -188,8 +188,8 @@ def _check_ranges(c: Certificate) -> None:
     if c.lower_at_most is not None and not c.lower <= c.lower_at_most:
         raise CertificateError(f"lower = {c.lower!r} lies above lower_at_most = {c.lower_at_most!r}.")
     if c.look is not None and not (1 <= c.look.number <= c.look.of and c.alpha <= c.look.alpha < 0.5):
-        raise CertificateError(f"Look {c.look.number!r} of {c.look.of!r} at alpha = {c.look.alpha!r} for all of them is "
-                               f"none that a bound at alpha = {c.alpha!r} can belong to.")
+        raise CertificateError(f"Look {c.look.number!r} of {c.look.of!r} at alpha = {c.look.alpha!r} for all of them "
+                               f"is none that a bound at alpha = {c.alpha!r} can belong to.")
 
 
 def _arithmetic(name: str, certificate: Certificate) -> Arithmetic[Any]:

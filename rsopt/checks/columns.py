@@ -188,7 +188,7 @@ def _sum_columns(weight: float, inner: float, edge: float, t: int, x1: int, n: i
     """(sum of the columns x1, x1 + 1, …, a bound on those left out at the end, steps)."""
     total = weight * inner
     last = first + stairs.size - 1
-    full = t >= n - x1 or r <= 0.0 or edge <= 0.0 and inner >= 1.0
+    full = t >= n - x1 or r <= 0.0 or (edge <= 0.0 and inner >= 1.0)
     steps = 0
     while x1 < n:
         ratio = (n - x1) / (x1 + 1.0) * odds

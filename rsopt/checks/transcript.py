@@ -104,13 +104,14 @@ def _check_ranges(t: Transcript) -> None:
         require(t.lower == (None if t.functional == "probit" else -1.0), "a bound is stated, but no null was rejected")
         require(t.grid is None and not t.rivals, "no null was rejected, and yet there are bets")
         return
-    require((t.grid is None) == (t.method == "fast-betting"), "a grid of nulls belongs to the digital hedge, and only to it")
+    require((t.grid is None) == (t.method == "fast-betting"),
+            "a grid of nulls belongs to the digital hedge, and only to it")
     listed = [j for rival in t.rivals for j in rival.classes]
     require(all(rival.classes for rival in t.rivals) and len(listed) == t.classes - 1
             and sorted(listed) == [j for j in range(t.classes) if j != t.top],
             "the rivals are not all classes but the certified one")
     if t.functional == "probit":
-        require(0.0 <= t.null, "the reported null is out of range")
+        require(t.null >= 0.0, "the reported null is out of range")
         require(t.lower is not None and t.lower <= t.null, "the bound lies above the reported null")
     else:
         require(0.0 < t.null < 1.0, "the reported null is out of range")
@@ -145,13 +146,13 @@ def _rows(t: Transcript, scores: np.ndarray) -> np.ndarray:
 def _nulls(t: Transcript, grid: StatedGrid, null: float, runs: list[Run]) -> np.ndarray:
     """The nulls that must be rejected; the grid must be the one that the first stage implies."""
     sloped = t.functional == "probit"
-    require((1.0 <= grid.slope <= LARGEST_SLOPE if sloped else grid.slope == 0.0) and 0 <= grid.index,
+    require((1.0 <= grid.slope <= LARGEST_SLOPE if sloped else grid.slope == 0.0) and grid.index >= 0,
             "the grid of nulls is out of range")
     z = -float(ndtri(t.alpha))
     implied = min((run.prediction(t.first_stage, z, grid.slope) for run in runs), key=lambda place: place.centre)
     stated = rules.Grid(grid.centre, grid.scale, grid.slope, grid.high, grid.low, grid.lows, grid.doubt)
     units = rules.Grid(implied.scale, implied.scale, 1.0, 1.0, 1.0, implied.doubt, implied.doubt)
-    require(np.isfinite(astuple(implied)).all() and 0.0 < implied.scale and 0.0 < implied.doubt,
+    require(np.isfinite(astuple(implied)).all() and implied.scale > 0.0 and implied.doubt > 0.0,
             "the first stage implies no grid of nulls")
     agree = all(abs(here - there) <= AGREEMENT * unit
                 for here, there, unit in zip(astuple(stated), astuple(implied), astuple(units), strict=True))
