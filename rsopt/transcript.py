@@ -122,9 +122,10 @@ class Transcript:
         proof_file.save(path, self._content())
 
     def _content(self) -> dict[str, Any]:
-        return {"format": FORMAT, "method": self.method, "functional": self.functional, "alpha": self.alpha, "n": self.n,
-                "first_stage": self.first_stage, "prior": self.prior, "classes": self.classes, "top": self.top,
-                "lower": self.lower, "null": self.null, "grid": None if self.grid is None else asdict(self.grid),
+        return {"format": FORMAT, "method": self.method, "functional": self.functional, "alpha": self.alpha,
+                "n": self.n, "first_stage": self.first_stage, "prior": self.prior, "classes": self.classes,
+                "top": self.top, "lower": self.lower, "null": self.null,
+                "grid": None if self.grid is None else asdict(self.grid),
                 "rivals": [_of_rival(rival) for rival in self.rivals]}
 
     @classmethod
@@ -167,8 +168,10 @@ def _of_rival(rival: RivalRecord) -> dict[str, Any]:
 
 def _grid(content: object) -> StatedGrid:
     entries = proof_file.Entries(content, "The transcript's grid")
-    places = ("centre", "scale", "slope", "high", "low", "lows", "doubt")
-    found = StatedGrid(*(entries.number(name) for name in places), index=entries.whole("index"))
+    found = StatedGrid(
+        centre=entries.number("centre"), scale=entries.number("scale"), slope=entries.number("slope"),
+        high=entries.number("high"), low=entries.number("low"), lows=entries.number("lows"),
+        doubt=entries.number("doubt"), index=entries.whole("index"))
     entries.done()
     return found
 

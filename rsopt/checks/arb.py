@@ -105,8 +105,8 @@ class Arb:
         factors = []
         for piece in pieces:
             if piece not in self._factors:
-                ends = slice(piece, piece + 2)
-                self._factors[piece] = self._link.factors(*self._cuts[ends], *self._nodes[ends])
+                a, b = piece, piece + 1
+                self._factors[piece] = self._link.factors(self._cuts[a], self._cuts[b], self._nodes[a], self._nodes[b])
             factors.append(self._factors[piece])
         r1, r2, r3 = arb(0), arb(0), arb(0)
         for found in factors:

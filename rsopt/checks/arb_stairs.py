@@ -15,7 +15,7 @@ from flint import arb, fmpq
 from rsopt.checks.arb_links import BallLink
 from rsopt.checks.arb_rows import upper_tail
 from rsopt.checks.links import pseudo_count
-from rsopt.checks.stairs import quantiles
+from rsopt.checks.quantiles import quantiles
 from rsopt.errors import CertificateError
 
 _TIE = fmpq(1, 10**11)
@@ -66,7 +66,7 @@ class BallOrder:
         return self._link.bend(self.share(x), self.own(x))
 
     def _limit(self, x: int) -> Any:
-        """f at the one-sided Clopper–Pearson lower limit p at alpha/2 for x >= 1 successes: P(Bin(n, p) >= x) = alpha/2.
+        """f at the Clopper–Pearson lower limit p at alpha/2 for x >= 1 successes: P(Bin(n, p) >= x) = alpha/2.
 
         SciPy's quantile is a guess; two tails on either side of it make a ball of it.
         """

@@ -38,7 +38,7 @@ P = TypeVar("P")
 
 
 class Arithmetic(Protocol[P]):
-    """The quantities of one certificate, rounded to the side on which a wrong one refuses; P is a point with weights."""
+    """The quantities of one certificate, rounded to the side on which a wrong one refuses; P is a point, weighted."""
 
     @property
     def name(self) -> str:
@@ -90,7 +90,7 @@ class Arithmetic(Protocol[P]):
         ...
 
     def witness(self, q: tuple[float, float, float]) -> tuple[float, float, float]:
-        """(an upper bound on g at the q1 and q2 as written, a lower and an upper bound on log P_q(W)); after `prepare`."""
+        """(g at q1 and q2 as written, from above; log P_q(W) from below and from above); after `prepare`."""
         ...
 
 
@@ -188,8 +188,8 @@ def _check_ranges(c: Certificate) -> None:
     if c.lower_at_most is not None and not c.lower <= c.lower_at_most:
         raise CertificateError(f"lower = {c.lower!r} lies above lower_at_most = {c.lower_at_most!r}.")
     if c.look is not None and not (1 <= c.look.number <= c.look.of and c.alpha <= c.look.alpha < 0.5):
-        raise CertificateError(f"Look {c.look.number!r} of {c.look.of!r} at alpha = {c.look.alpha!r} for all of them is "
-                               f"none that a bound at alpha = {c.alpha!r} can belong to.")
+        raise CertificateError(f"Look {c.look.number!r} of {c.look.of!r} at alpha = {c.look.alpha!r} for all of them "
+                               f"is none that a bound at alpha = {c.alpha!r} can belong to.")
 
 
 def _arithmetic(name: str, certificate: Certificate) -> Arithmetic[Any]:

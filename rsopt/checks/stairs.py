@@ -19,6 +19,7 @@ import numpy.typing as npt
 from scipy import special
 
 from rsopt.checks.links import CheckedLink, pseudo_count
+from rsopt.checks.quantiles import quantiles
 from rsopt.compiled import compiled
 from rsopt.errors import CertificateError
 
@@ -137,24 +138,6 @@ class Order:
         return stairs
 
 
-def quantiles(a: Array, b: Array, error: float, *, below: bool) -> Array:
-    """Where the Beta(a, b) distribution has `error` below, or above; SciPy's quantiles, looked over.
-
-    SciPy 1.17 gives quite another number for some parameters, a = 1000 among them. What does not solve its equation is
-    found by bisection.
-    """
-    found = np.asarray(special.betaincinv(a, b, error) if below else special.betainccinv(a, b, error))
-    mass = special.betainc if below else special.betaincc
-    wrong = np.flatnonzero(~(np.abs(mass(a, b, found) / error - 1.0) <= 1e-9))
-    low, high = np.zeros(wrong.size), np.ones(wrong.size)
-    for _ in range(80):
-        middle = 0.5 * (low + high)
-        beyond = (mass(a[wrong], b[wrong], middle) >= error) == below
-        low, high = np.where(beyond, low, middle), np.where(beyond, middle, high)
-    found[wrong] = 0.5 * (low + high)
-    return found
-
-
 def _too_many() -> CertificateError:
     return CertificateError("The tail set cannot be rebuilt: its outcomes cannot be told apart by interval bounds.")
 
@@ -167,12 +150,12 @@ def _value(x1: int, x2: int, own: np.ndarray, other: np.ndarray, slope: np.ndarr
         return -np.inf
     value = own[x1] - other[x2]
     if z == 0.0:
-        return value
+        return float(value)
     total = n + 3.0 * pseudo
     p1, p2 = (x1 + pseudo) / total, (x2 + pseudo) / total
     a, b = slope[x1], slope[x2]
     variance = a * a * p1 * (1.0 - p1) + b * b * p2 * (1.0 - p2) + 2.0 * a * b * p1 * p2
-    return value - z * math.sqrt(variance / total)
+    return float(value - z * math.sqrt(variance / total))
 
 
 @compiled

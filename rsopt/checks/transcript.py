@@ -104,7 +104,8 @@ def _check_ranges(t: Transcript) -> None:
         require(t.lower == (None if t.functional == "probit" else -1.0), "a bound is stated, but no null was rejected")
         require(t.grid is None and not t.rivals, "no null was rejected, and yet there are bets")
         return
-    require((t.grid is None) == (t.method == "fast-betting"), "a grid of nulls belongs to the digital hedge, and only to it")
+    require((t.grid is None) == (t.method == "fast-betting"),
+            "a grid of nulls belongs to the digital hedge, and only to it")
     listed = [j for rival in t.rivals for j in rival.classes]
     require(all(rival.classes for rival in t.rivals) and len(listed) == t.classes - 1
             and sorted(listed) == [j for j in range(t.classes) if j != t.top],

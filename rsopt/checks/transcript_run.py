@@ -111,11 +111,11 @@ class Run:
 
     def _check_blocks(self, counts: np.ndarray) -> None:
         """What is recorded of each block must be possible for rows in [0, 1], and agree where it says a thing twice."""
-        count, centre, low, p2, p3, p4, p5, p6 = self.folded.T
+        count, centre, low, p2, p3, p4, _, p6 = self.folded.T
         self._each((count + counts == self.rows) & (count >= 0.0) & (count == np.floor(count)),
                    "the numbers of rows do not add up")
         most = self.rows[:, None] * (1.0 + 1e-12) + 1e-12
-        inside = ((self.sums >= 0.0) & (self.sums <= most)).all(axis=1)
+        inside = np.all((self.sums >= 0.0) & (self.sums <= most), axis=1)
         # A number that is none is not inside either.
         inside[self.block_of_kept[~((self.kept >= -1e-12) & (self.kept <= 1 + 1e-12))]] = False
         self._each(inside & (low >= 0.0) & (low <= centre + 1e-12) & (centre <= 1 + 1e-12), "rows outside [0, 1]")

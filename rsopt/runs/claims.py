@@ -1,9 +1,8 @@
 """A run held against itself: whatever in its store follows from something else in it is computed again and compared.
 
 The facts of a run fix the question, the looks and their shares of the error; the votes of a look fix its baselines and,
-with a certificate, its bound; a bound fixes its radius. So a store can be wrong in two ways only that this does not see:
-together, as another run altogether, and in the votes themselves (docs/verify.md). Whether a proof holds is for
-`rsopt.checks`; here it is compared with the row that it belongs to.
+with a certificate, its bound; a bound fixes its radius. What no file can show is said in docs/verify.md. Whether a
+proof holds is for `rsopt.checks`; here it is compared with the row that it belongs to.
 """
 
 from __future__ import annotations
@@ -12,57 +11,32 @@ import csv
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 from rsopt import baselines, proof_file
 from rsopt.certificate import Certificate, LookShare
 from rsopt.counts import Counts
-from rsopt.errors import CertificateError, InvalidInputError, RsoptError
+from rsopt.errors import CertificateError, RsoptError
 from rsopt.files import read_text
 from rsopt.methods import BASELINES, CLOPPER_PEARSON, METHODS, OWN, SOFT_METHODS, SOFT_PROBIT
-from rsopt.question import Question
 from rsopt.radius import probit_radius, smoothed_margin_radius
+from rsopt.runs.asked import Asked
 from rsopt.runs.export import cells
 from rsopt.runs.records import ESTIMATION, SELECTION, BoundRow, CertificateRow, InputOutcome, Look
 from rsopt.runs.rows import best_bounds, looks_taken, stored_rows
 from rsopt.runs.store import Store
 from rsopt.scores.lower_bound_scores import DRAWN, PROVEN
-from rsopt.sequential.adaptive import Precision, TargetRadii
-from rsopt.sequential.looks import Looks
-from rsopt.sequential.policy import FixedSamples, PlannedLook, StoppingPolicy
 from rsopt.transcript import Transcript
 
+#: Seconds that nothing takes.
+_LONGEST = 1e9
 #: What another version of SciPy may change in a closed form, relatively.
 _SAME = 1e-9
 
 Stored = InputOutcome | Look | BoundRow | CertificateRow
 _TYPES: dict[str, tuple[type, ...]] = {"int": (int,), "int | None": (int, type(None)), "float": (float,), "str": (str,),
                                        "bytes": (bytes,)}
-
-
-@dataclass(frozen=True, eq=False)
-class _Asked:
-    """What the facts of a run say.
-
-    Attributes:
-        question: what was bounded, at the error of the run.
-        policy: when sampling stopped; None for one that only its maker knows.
-        plan: all looks that could be taken; empty for such a policy.
-        most: the most samples of an input.
-        n0: selection samples; None in label mode.
-        scores: name of the method for scores; None for votes alone.
-        inputs: how many inputs the run was for.
-    """
-
-    question: Question
-    policy: StoppingPolicy | None
-    plan: tuple[PlannedLook, ...]
-    most: int
-    n0: int | None
-    scores: str | None
-    inputs: int
 
 
 def differences(store: Store) -> Iterator[str]:
@@ -72,7 +46,7 @@ def differences(store: Store) -> Iterator[str]:
         StorageError: a record is damaged.
     """
     try:
-        asked = _asked(store.facts)
+        asked = Asked.of(store.facts)
     except (KeyError, TypeError, ValueError, LookupError) as error:
         yield f"the facts of the run do not make a question: {error if isinstance(error, RsoptError) else repr(error)}"
         return
@@ -80,12 +54,12 @@ def differences(store: Store) -> Iterator[str]:
     if len(outcomes) > asked.inputs:
         yield f"{len(outcomes):,} inputs are finished, and the run is for {asked.inputs:,}."
     finished = {outcome.idx for outcome in outcomes}
-    for kind in (BoundRow, CertificateRow):
-        for row in store.all(kind):
-            if row.idx not in finished:
-                yield f"input {row.idx!r}: {kind.TABLE} are stored, but no outcome."
-                break
-    classes: int | None = None
+    stored: list[BoundRow | CertificateRow] = [*store.all(BoundRow), *store.all(CertificateRow)]
+    for row in stored:
+        if row.idx not in finished:
+            yield f"input {row.idx!r}: {row.TABLE} are stored, but no outcome."
+            break
+    classes = asked.classes
     for outcome in outcomes:
         parts = (store.of_input(Look, outcome.idx), store.of_input(BoundRow, outcome.idx),
                  store.of_input(CertificateRow, outcome.idx))
@@ -96,7 +70,7 @@ def differences(store: Store) -> Iterator[str]:
         for look in parts[0]:
             classes = classes or look.counts.size
             if look.counts.size != classes:
-                yield f"input {outcome.idx}: it has votes for {look.counts.size} classes, and others for {classes}."
+                yield f"input {outcome.idx}: it has votes for {look.counts.size} classes, and the run for {classes!r}."
                 break
 
 
@@ -123,49 +97,7 @@ def table_differences(store: Store, table: Path) -> Iterator[str]:
                 break
 
 
-def _asked(facts: Mapping[str, Any]) -> _Asked:
-    """The facts as what they mean.
-
-    Raises:
-        KeyError, TypeError, ValueError, LookupError: one is missing or has no meaning.
-    """
-    stopping, scores = facts["stopping"], facts["scores"]
-    question = Question(facts["sigma"], facts["functional"], facts["order"], statistic=facts["statistic"],
-                        alpha=stopping["alpha"])
-    policy = _policy(stopping, question)
-    if policy is not None and policy.facts() != stopping:
-        name = next(name for name in {**stopping, **policy.facts()} if stopping.get(name) != policy.facts().get(name))
-        raise InvalidInputError(f"the stopping policy's {name!r} is {stopping.get(name)!r}, and the others make it "
-                                f"{policy.facts().get(name)!r}")
-    n0 = facts["n0"]
-    if facts["certified class"] != ("label" if n0 is None else "selection") or not (n0 is None or _whole(n0)):
-        raise InvalidInputError(f"the certified class is said to be by {facts['certified class']!r}, with n0 = {n0!r}")
-    plan = getattr(policy, "plan", () if policy is None else (PlannedLook(policy.most_samples, policy.alpha),))
-    most = stopping["n"]
-    if not _whole(most) or not _whole(facts["inputs"]):
-        raise InvalidInputError(f"n = {most!r} or inputs = {facts['inputs']!r} is no number of samples or inputs")
-    return _Asked(question, policy, tuple(plan), most, n0, None if scores is None else str(scores["method"]),
-                  facts["inputs"])
-
-
-def _policy(stopping: Mapping[str, Any], question: Question) -> StoppingPolicy | None:
-    """The policy that these facts are of; None for one that rsopt does not have, or whose spending it cannot repeat."""
-    kind = stopping["policy"]
-    if kind == "fixed":
-        return FixedSamples(stopping["n"], stopping["alpha"])
-    if kind not in ("target-radii", "precision") or not isinstance(stopping["looks"]["spending"], str):
-        return None
-    looks = Looks(**stopping["looks"])
-    if kind == "target-radii":
-        return TargetRadii(tuple(stopping["radii"]), question, looks, stopping["give_up"])
-    return Precision(stopping["share"], question, looks, stopping["upper_alpha"])
-
-
-def _whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
-
-
-def _of_input(asked: _Asked, outcome: InputOutcome, looks: Sequence[Look], bounds: Sequence[BoundRow],
+def _of_input(asked: Asked, outcome: InputOutcome, looks: Sequence[Look], bounds: Sequence[BoundRow],
               proofs: Sequence[CertificateRow]) -> Iterator[str]:
     """What does not agree in one input; what follows a difference may be nonsense, and is not to be asked for."""
     yield from _types((outcome, *looks, *bounds, *proofs))
@@ -192,9 +124,11 @@ def _types(records: Sequence[Stored]) -> Iterator[str]:
     """SQLite keeps whatever it is given."""
     for record in records:
         for field in fields(record):
-            value = getattr(record, field.name)
+            value: object = getattr(record, field.name)
             if isinstance(value, bool) or not isinstance(value, _TYPES[str(field.type)]) or value != value:
                 yield f"{field.name} of its {record.TABLE} is {proof_file.shown(value)}, which is no {field.type}"
+            elif field.name == "seconds" and isinstance(value, float) and not 0.0 <= value < _LONGEST:
+                yield f"seconds of its {record.TABLE} is {value!r}, which is no time"
 
 
 def _votes(looks: Sequence[Look]) -> Iterator[str]:
@@ -208,7 +142,7 @@ def _votes(looks: Sequence[Look]) -> Iterator[str]:
             yield f"{where} holds {sum(look.counts.tolist()):,} votes, and {look.n:,} samples are reported"
 
 
-def _class(asked: _Asked, outcome: InputOutcome, selection: Sequence[Look], taken: Sequence[Look]) -> Iterator[str]:
+def _class(asked: Asked, outcome: InputOutcome, selection: Sequence[Look], taken: Sequence[Look]) -> Iterator[str]:
     """The certified class, and how it was chosen."""
     chosen = "label" if asked.n0 is None else "selection"
     if outcome.chosen != chosen:
@@ -230,7 +164,7 @@ def _class(asked: _Asked, outcome: InputOutcome, selection: Sequence[Look], take
             yield f"class {outcome.top} is certified, and look {look.look} has votes for {look.counts.size} classes"
 
 
-def _looks(asked: _Asked, taken: Sequence[Look], own: Sequence[BoundRow], top: int) -> Iterator[str]:
+def _looks(asked: Asked, taken: Sequence[Look], own: Sequence[BoundRow], top: int) -> Iterator[str]:
     """Number, order and errors of the looks: what the policy says on what the looks before showed."""
     if [look.look for look in taken] != list(range(len(taken))):
         yield f"its looks are numbered {[look.look for look in taken]}"
@@ -254,14 +188,14 @@ def _looks(asked: _Asked, taken: Sequence[Look], own: Sequence[BoundRow], top: i
                    f"{planned.n:,} and {planned.alpha:g}")
 
 
-def _bounds(asked: _Asked, outcome: InputOutcome, taken: Sequence[Look], bounds: Sequence[BoundRow]) -> Iterator[str]:
+def _bounds(asked: Asked, outcome: InputOutcome, taken: Sequence[Look], bounds: Sequence[BoundRow]) -> Iterator[str]:
     """Which bounds there are, their errors and radii, and the baselines, which are computed again."""
     expected = {(look.look, method) for look in taken for method in METHODS}
     if asked.scores is not None:
         expected |= {(taken[-1].look, method) for method in SOFT_METHODS}
     found = {(bound.look, bound.method) for bound in bounds}
-    for look, method in sorted(expected ^ found, key=str):
-        yield f"{method} at look {look} is {'missing' if (look, method) in expected else 'none of this run'}"
+    for number, method in sorted(expected ^ found, key=str):
+        yield f"{method} at look {number} is {'missing' if (number, method) in expected else 'none of this run'}"
     if outcome.bounds != len(bounds):
         yield f"{outcome.bounds} bounds are reported, and {len(bounds)} are stored"
     by_look = {look.look: look for look in taken}
@@ -280,12 +214,12 @@ def _bounds(asked: _Asked, outcome: InputOutcome, taken: Sequence[Look], bounds:
             yield f"{where}: radius {bound.radius:.6g} is reported, and the bound gives {radius:.6g}"
 
 
-def _baseline(asked: _Asked, method: str, counts: Counts, alpha: float) -> float:
+def _baseline(asked: Asked, method: str, counts: Counts, alpha: float) -> float:
     baseline = baselines.two_way_clopper_pearson if method == CLOPPER_PEARSON else baselines.cohen
     return baseline(counts, functional=asked.question.functional, alpha=alpha).lower
 
 
-def _radius(asked: _Asked, bound: BoundRow) -> float:
+def _radius(asked: Asked, bound: BoundRow) -> float:
     functional = asked.question.functional.name
     if bound.method in SOFT_METHODS:
         functional = "probit" if bound.method == SOFT_PROBIT else "margin"
@@ -298,7 +232,7 @@ def _close(one: float, other: float) -> bool:
     return one == other or (math.isfinite(one) and abs(one - other) <= _SAME * abs(one))
 
 
-def _proofs(asked: _Asked, top: int, taken: Sequence[Look], best: Mapping[str, BoundRow],
+def _proofs(asked: Asked, top: int, taken: Sequence[Look], best: Mapping[str, BoundRow],
             proofs: Sequence[CertificateRow]) -> Iterator[str]:
     """One proof for each reported bound whose method has one, and each of this very bound."""
     stored = {(row.look, row.method): row for row in proofs}
@@ -326,7 +260,7 @@ def _proofs(asked: _Asked, top: int, taken: Sequence[Look], best: Mapping[str, B
         yield f"{method}: a proof of look {look_number} is stored, which is none of a bound that is reported"
 
 
-def _of_certificate(asked: _Asked, proof: Certificate, bound: BoundRow, look: Look,
+def _of_certificate(asked: Asked, proof: Certificate, bound: BoundRow, look: Look,
                     top: int) -> Iterator[tuple[str, object, object]]:
     """(what, as reported, as proven) for everything that a certificate and its row share."""
     soft = bound.method in SOFT_METHODS
@@ -356,7 +290,7 @@ def _of_certificate(asked: _Asked, proof: Certificate, bound: BoundRow, look: Lo
             yield "the look", LookShare(look.look + 1, len(asked.plan), asked.question.alpha), proof.look
 
 
-def _of_transcript(asked: _Asked, proof: Transcript, bound: BoundRow, look: Look,
+def _of_transcript(asked: Asked, proof: Transcript, bound: BoundRow, look: Look,
                    top: int) -> Iterator[tuple[str, object, object]]:
     """The same for a transcript."""
     yield "alpha", bound.alpha, proof.alpha

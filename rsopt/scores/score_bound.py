@@ -148,6 +148,7 @@ class ScoreBound:
     def to_dict(self) -> dict[str, Any]:
         """The bound as JSON-ready values; a bound of -inf is ``"lower": None, "abstain": True``."""
         return {"lower": self.lower if math.isfinite(self.lower) else None, "abstain": self.abstain,
-                "proven": self.proven, "certified": self.certified, "method": self.method, "functional": self.functional,
-                "alpha": self.alpha, "n": self.n, "top": self.top, "runner_up": list(self.runner_up),
+                "proven": self.proven, "certified": self.certified, "method": self.method,
+                "functional": self.functional, "alpha": self.alpha, "n": self.n, "top": self.top,
+                "runner_up": list(self.runner_up),
                 "time_uniform": self.time_uniform}

@@ -23,8 +23,8 @@ from rsopt.proof_file import hashed
 FORGERIES = int(os.environ.get("RSOPT_FORGERIES", "2500"))
 
 #: At this alpha 1 - alpha is 1, the statistic is NaN and every comparison with it false: the tail set was empty.
-NAN = {"format": "rsopt certificate 1", "n": 10, "x1": 5, "x2": 5, "alpha": 1e-17, "functional": "probit", "order": None,
-       "statistic": "studentized", "observed": 0.0, "third_cell": True, "least_q1": 0.0, "lower": 5.0,
+NAN = {"format": "rsopt certificate 1", "n": 10, "x1": 5, "x2": 5, "alpha": 1e-17, "functional": "probit",
+       "order": None, "statistic": "studentized", "observed": 0.0, "third_cell": True, "least_q1": 0.0, "lower": 5.0,
        "lower_at_most": None, "witness": None, "cuts": [], "kinds": []}
 
 

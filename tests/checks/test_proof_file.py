@@ -140,8 +140,8 @@ def test_the_second_version_names_the_look(certificate: str, tmp_path: Path) -> 
             rsopt.check_certificate(hashed({**content, "look": look}))
 
 
-BOMBS: list[Any] = [None, True, False, 0, 1, -1, 2, 0.5, -0.5, 1e-320, 5e-324, 1e308, -1e308, 10**30, 10**400, "", "0.5",
-                    "NaN", [], [[]], {}, [0.5] * 40, [[0.5] * 9] * 3, [["corner", 10**15]], [[0.0, 10**30]],
+BOMBS: list[Any] = [None, True, False, 0, 1, -1, 2, 0.5, -0.5, 1e-320, 5e-324, 1e308, -1e308, 10**30, 10**400, "",
+                    "0.5", "NaN", [], [[]], {}, [0.5] * 40, [[0.5] * 9] * 3, [["corner", 10**15]], [[0.0, 10**30]],
                     {"a": {"b": 1}}, [None], "rsopt certificate 1"]
 
 
@@ -206,7 +206,8 @@ def test_a_transcript_is_what_the_format_says(transcript: str) -> None:
             ('"alpha":0.001', '"alpha":"0.001"', r"'alpha' must be a number; found '0\.001'"),
             ('"alpha":0.001', '"alpha":5e-324', r"alpha must lie in \[1e-300, 1/2\); found 5e-324"),
             ('"alpha":0.001', '"alpha":0.5', r"alpha must lie in \[1e-300, 1/2\); found 0\.5"),
-            ('"n":120', '"n":0', "n must be a number of rows"), ('"n":120', '"n":10000000000000', "n must be a number of"),
+            ('"n":120', '"n":0', "n must be a number of rows"),
+            ('"n":120', '"n":10000000000000', "n must be a number of rows"),
             ('"classes":3', '"classes":100000000', "class 0 of 100000000 cannot be certified"),
             ('"classes":3', '"classes":1000000', "the rivals are not all classes"),
             ('"prior":0', '"prior":-1', "first stage"), ('"prior":0', '"prior":0,"note":1', "does not know: 'note'"),
@@ -225,7 +226,7 @@ def test_a_transcript_bomb_is_refused_before_it_goes_off(transcript: str) -> Non
     del content["sha256"]
     for slopes in ([[0.0, 10**30]], [[1.0, 10**18]], [[1.0, 10**9]], [[1.0, 0]], [[1.0, -1]], [[1.0, 2.0]], [[1.0]]):
         rivals = [{**rival, "slopes": slopes} for rival in content["rivals"]]
-        with pytest.raises(CertificateError, match="different lengths|positive numbers of|whole number|pairs of"):
+        with pytest.raises(CertificateError, match=r"different lengths|positive numbers of|whole number|pairs of"):
             rsopt.check_transcript(hashed({**content, "rivals": rivals}))
     for change in ({"index": -1}, {"index": 10**15}, {"doubt": 1e300}, {"lows": -1e300}, {"slope": 1e300},
                    {"slope": 0.0}, {"scale": 0.0}, {"centre": 1e308}):

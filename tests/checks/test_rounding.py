@@ -18,7 +18,8 @@ from rsopt.checks.arb_rows import tail_ball
 from rsopt.checks.arb_stairs import BallOrder
 from rsopt.checks.double import Double
 from rsopt.checks.links import CheckedLink
-from rsopt.checks.stairs import TIE, Order, quantiles
+from rsopt.checks.quantiles import quantiles
+from rsopt.checks.stairs import TIE, Order
 
 LINKS = [("margin", None), ("probit", None), ("taylor-probit", 1), ("taylor-probit", 15), ("taylor-probit", 1001)]
 

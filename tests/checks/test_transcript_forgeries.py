@@ -91,7 +91,7 @@ def test_power_sums_of_no_rows_are_refused() -> None:
         for place, value in change.items():
             folded[block][place] = value
         rivals = [{**content["rivals"][0], "folded": folded}, *content["rivals"][1:]]
-        with pytest.raises(CertificateError, match="no rows have these power sums|contradict its rows"):
+        with pytest.raises(CertificateError, match=r"no rows have these power sums|contradict its rows"):
             check_transcript(hashed({**content, "rivals": rivals}))
 
 

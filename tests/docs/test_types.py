@@ -56,7 +56,8 @@ def checked(folder: Path, files: dict[str, str]) -> list[str]:
          "--cache-dir", str(folder / "cache"), *files], cwd=folder, env={**os.environ, "MYPYPATH": str(ROOT)},
         capture_output=True, text=True, check=False)
     assert done.returncode in (0, 1), done.stdout + done.stderr
-    return [f"{match[1]}: {match[2]}" for match in re.finditer(r"^(.*\.py:\d+): error: (.*)$", done.stdout, re.MULTILINE)]
+    return [f"{match[1]}: {match[2]}"
+            for match in re.finditer(r"^(.*\.py:\d+): error: (.*)$", done.stdout, re.MULTILINE)]
 
 
 def test_what_is_written_has_the_right_types_and_nothing_else_has(tmp_path: Path) -> None:

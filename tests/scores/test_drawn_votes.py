@@ -175,7 +175,7 @@ def test_a_selection_sample_pools_no_rivals() -> None:
 @pytest.mark.parametrize("seed", [-1, 2**64, 1.5, True, None])
 def test_seeds_that_are_none(seed: object) -> None:
     with pytest.raises(InvalidInputError, match="seed must be a whole number from 0"):
-        rsopt.lower_bound_scores(np.tile([0.6, 0.4], (9, 1)), top=0, functional="margin", method="drawn-votes", seed=seed)  # type: ignore[arg-type]
+        rsopt.lower_bound_scores(np.tile([0.6, 0.4], (9, 1)), top=0, method="drawn-votes", seed=seed)  # type: ignore[arg-type]
 
 
 def test_alphas_that_counts_do_not_support() -> None:

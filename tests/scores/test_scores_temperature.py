@@ -28,10 +28,11 @@ from rsopt.runs.store import Store
 from rsopt.runs.task import Task
 from rsopt.runs.verification import check_text
 from rsopt.runs.workers.executors import ALONE, Workers
+from rsopt.scores import temperature
 from rsopt.scores.promises import level_by_bets, level_by_bets_on_votes, level_by_votes
 from rsopt.scores.temperature import METHODS, TEMPERATURES, choose_temperature, tempered
 from rsopt.sequential.policy import FixedSamples
-from rsopt.smoothing import SmoothedClassifier, Softmax, Stream, temperature
+from rsopt.smoothing import SmoothedClassifier, Softmax, Stream
 
 AUTO = SoftOutputs("softmax", temperatures=TEMPERATURES, methods=METHODS, seed=5)
 

@@ -60,7 +60,7 @@ def test_the_command_line_answers_for_each_name(solver: str) -> None:
 
 
 def test_compiling_is_no_time_of_the_solvers(tmp_path: Path) -> None:
-    """A new interpreter with nothing compiled: its first bound, with a second for each search, takes many to compile."""
+    """A new interpreter with nothing compiled: its first bound, at a second for each search, takes many to compile."""
     script = ("import rsopt\n"
               "bound = rsopt.lower_bound([90, 6, 4], top=0, alpha=1e-3, budget=rsopt.Budget(seconds=1.0))\n"
               "assert bound.message == '', bound.message\nprint(bound.lower)")

@@ -13,6 +13,9 @@ from scipy import optimize, special, stats
 
 Array = npt.NDArray[np.float64]
 
+#: The laws whose quantile functions are links of logs.
+LAWS = {"laplace": stats.laplace, "logit": stats.logistic}
+
 #: Values of the statistic closer than this are called neither inside nor outside.
 DOUBT = 1e-8
 
@@ -24,6 +27,8 @@ def link(functional: str, order: int | None, q: npt.ArrayLike) -> Array:
         return values
     if functional == "probit":
         return np.asarray(special.ndtri(values))
+    if functional in LAWS:
+        return np.asarray(LAWS[functional].ppf(values))
     assert order is not None
     return np.asarray(np.polynomial.polynomial.polyval(values - 0.5, np.array(taylor_exact(order)) * (1.0 - 1e-12)))
 
@@ -35,6 +40,8 @@ def slope(functional: str, order: int | None, q: npt.ArrayLike) -> Array:
         return np.ones_like(values)
     if functional == "probit":
         return np.asarray(1.0 / stats.norm.pdf(special.ndtri(values)))
+    if functional in LAWS:
+        return np.asarray(1.0 / LAWS[functional].pdf(LAWS[functional].ppf(values)))
     assert order is not None
     return np.asarray(np.polynomial.polynomial.polyval(
         values - 0.5, np.polynomial.polynomial.polyder(np.array(taylor_exact(order)))))
@@ -46,7 +53,7 @@ def statistic_table(statistic: str, functional: str, order: int | None, n: int, 
     x1, x2 = outcomes(n)[:, 0].astype(float), outcomes(n)[:, 1].astype(float)
     if statistic == "studentized":
         z = float(special.ndtri(1.0 - alpha))
-        c = z * z / 4.0
+        c = z * z / 4.0 * (1.125 if functional in LAWS else 1.0)
         total = n + 3.0 * c
         p1, p2 = (x1 + c) / total, (x2 + c) / total
         a, b = slope(functional, order, p1), slope(functional, order, p2)
@@ -87,6 +94,8 @@ def curve(content: dict[str, Any], points: int) -> Array:
             return np.asarray(q2 + level)
         if functional == "probit":
             return np.asarray(special.ndtr(level + special.ndtri(q2)))
+        if functional in LAWS:
+            return np.asarray(LAWS[functional].cdf(level + LAWS[functional].ppf(q2)))
         goal = level + link(functional, order, q2)
         ends = link(functional, order, 0.0), link(functional, order, 1.0)
         return np.array([math.nan if not ends[0] <= y <= ends[1] else optimize.brentq(
@@ -112,6 +121,9 @@ def end_of_curve(content: dict[str, Any]) -> Array:
     if functional == "probit":
         q1 = float(special.ndtr(0.5 * level))
         return np.array([[q1, float(special.ndtr(-0.5 * level)), 0.0]])
+    if functional in LAWS:
+        law = LAWS[functional]
+        return np.array([[float(law.cdf(0.5 * level)), float(law.cdf(-0.5 * level)), 0.0]])
     if not gap(0.0) <= 0.0 <= gap(1.0):
         return np.zeros((0, 3))
     q1 = optimize.brentq(gap, 0.0, 1.0, xtol=1e-16)
