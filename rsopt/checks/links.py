@@ -76,7 +76,7 @@ class CheckedLink:
         if self.functional == "laplace":
             with np.errstate(divide="ignore"):
                 size = np.log(2.0 * np.minimum(values, 1.0 - values))
-            return np.where(values <= 0.5, size, -size)
+            return np.asarray(np.where(values <= 0.5, size, -size))
         return self._odd(2.0 * values - 1.0)
 
     def slope(self, q: npt.ArrayLike) -> Array:
@@ -131,7 +131,7 @@ class CheckedLink:
             return np.asarray(special.expit(values))
         if self.functional == "laplace":
             tail = 0.5 * np.exp(-np.abs(values))
-            return np.where(values <= 0.0, tail, 1.0 - tail)
+            return np.asarray(np.where(values <= 0.0, tail, 1.0 - tail))
         u = np.ones_like(values)
         goal = np.minimum(np.abs(values), float(self._odd(np.array(1.0))))
         # f is convex for u > 0, so that Newton's method comes down to the root from the right end.

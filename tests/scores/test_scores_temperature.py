@@ -111,7 +111,7 @@ def test_choices_that_cannot_be_made() -> None:
         SoftOutputs("softmax", method="digital-edge")
     with pytest.raises(InvalidInputError, match="give temperatures to choose from"):
         SoftOutputs("softmax", methods=METHODS)
-    with pytest.raises(InvalidInputError, match="seed must be a nonnegative integer"):
+    with pytest.raises(InvalidInputError, match="seed must be a whole number from 0 on"):
         SoftOutputs("softmax", seed=-1)
 
 
