@@ -127,8 +127,8 @@ def write_parquet(path: FilePath, columns: Mapping[str, Sequence[object]], what:
     table = pyarrow.table({name: pyarrow.array(values, kinds.get(name)) for name, values in columns.items()})
     if facts is not None:
         table = table.replace_schema_metadata({"rsopt": json.dumps(dict(facts))})
-    with replaced(path, what) as partial:
-        parquet.write_table(table, partial)
+    with replaced(path, what) as partial, partial.open("wb") as file:
+        parquet.write_table(table, file)
 
 
 def _is_database(path: Path) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -106,8 +107,7 @@ def _refuse_unused(order: int | None, statistic: str, solver: str, output: Path 
 
 
 def _print(found: Bound, chosen: str, sigma: float | None, radius: float | None, output: Path | None) -> None:
-    from rich.console import Console
-
+    from rsopt.commands.console import PlainConsole
     from rsopt.commands.tables import print_facts
 
     votes = found.counts
@@ -125,10 +125,10 @@ def _print(found: Bound, chosen: str, sigma: float | None, radius: float | None,
         facts.append(("solver",
                       f"{found.solver}; {found.evaluations:,} tail evaluations, {found.seconds * 1e3:.0f} ms"))
     if output is not None:
-        facts.append(("certificate", f"{output} (check it with: rsopt verify {output})"))
+        facts.append(("certificate", f"{output} (check it with: rsopt verify {quote(str(output))})"))
     if found.message:
         facts.append(("note", found.message))
-    print_facts(Console(), facts)
+    print_facts(PlainConsole(), facts)
 
 
 def _how(found: Bound) -> str:

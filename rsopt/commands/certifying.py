@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 
 import typer
-from rich.console import Console
+from rich.text import Text
 
+from rsopt.commands.console import PlainConsole
 from rsopt.commands.progress import Bar
 from rsopt.commands.sources import Source
 from rsopt.commands.stopping import described
 from rsopt.commands.tables import print_facts, print_savings, print_summary
+from rsopt.commands.terminal import warn
 from rsopt.runs.certify import certify
 from rsopt.runs.decisions import decided
 from rsopt.runs.folder import CERTIFICATES, PLOT, STORE, TABLE
@@ -48,12 +51,12 @@ class Sampling:
 
 def certified(source: Source, inputs: Inputs, task: Task, sampling: Sampling, output: Path) -> list[Row]:
     """Says what will be done, and does it under a bar; errors as in `rsopt.runs.certify.certify`."""
-    console, question = Console(), task.question
+    console, question = PlainConsole(), task.question
     if source.weights:
-        console.print(source.weights, style="yellow", highlight=False, soft_wrap=True)
-    console.print(f"[bold]{source.name}[/bold]: {len(inputs.chosen)} inputs, {source.classes} classes, sigma "
-                  f"{question.sigma:g}, n {_most(task)}, alpha {question.alpha:g}; {_class_chosen(task)}; "
-                  f"{described(task)}", highlight=False, soft_wrap=True)
+        console.print(source.weights, style="yellow", soft_wrap=True)
+    what = (f": {len(inputs.chosen)} inputs, {source.classes} classes, sigma {question.sigma:g}, n {_most(task)}, "
+            f"alpha {question.alpha:g}; {_class_chosen(task)}; {described(task)}")
+    console.print(Text.assemble((source.name, "bold"), what), soft_wrap=True)
     classifier = SmoothedClassifier(source.model, question.sigma, source.classes, chunk=sampling.chunk or CHUNK,
                                     batch=sampling.batch or BATCH, progress=False)
     with Bar(console, len(inputs.chosen)) as bar:
@@ -61,14 +64,14 @@ def certified(source: Source, inputs: Inputs, task: Task, sampling: Sampling, ou
             return certify(classifier, inputs, task, seed=sampling.seed, output=output,
                            stop_on_failure=sampling.stop_on_failure, watcher=bar, workers=sampling.workers)
         except KeyboardInterrupt:
-            typer.echo(f"\nrsopt: interrupted with {bar.rows_finished} of {len(inputs.chosen)} inputs finished. All "
-                       f"samples drawn so far are kept in {output}; the same command goes on from there.", err=True)
+            warn(f"\nrsopt: interrupted with {bar.rows_finished} of {len(inputs.chosen)} inputs finished. All "
+                 f"samples drawn so far are kept in {output}; the same command goes on from there.")
             raise typer.Exit(130) from None
 
 
 def report(name: str, rows: list[Row], task: Task, output: Path) -> None:
     """Prints the summary of a run, draws its plot, and says where everything lies."""
-    console, policy, results = Console(), task.policy, Results(rows, task.question)
+    console, policy, results = PlainConsole(), task.policy, Results(rows, task.question)
     targets = []
     if isinstance(policy, TargetRadii):
         with Store.read(output / STORE) as store:
@@ -86,7 +89,7 @@ def report(name: str, rows: list[Row], task: Task, output: Path) -> None:
     print_facts(console, [
         *([] if task.soft is None else [("scores", f"{used}{_choice_of(task.soft)}")]),
         ("table", str(output / TABLE)), ("plot", str(output / PLOT)),
-        ("proofs", f"{output / CERTIFICATES} (check them again with: rsopt verify {output})")])
+        ("proofs", f"{output / CERTIFICATES} (check them again with: rsopt verify {quote(str(output))})")])
 
 
 def _most(task: Task) -> str:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from rsopt.commands.terminal import prepare, warn
 from rsopt.errors import MissingDependencyError, RsoptError
 
 try:
@@ -55,10 +56,10 @@ def told_in_one_line(command: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return command(*arguments, **options)
         except RsoptError as error:
-            typer.echo(f"rsopt: {' '.join(str(error).split())}", err=True)
+            warn(f"rsopt: {' '.join(str(error).split())}")
             raise typer.Exit(2) from error
         except KeyboardInterrupt:
-            typer.echo("rsopt: interrupted.", err=True)
+            warn("rsopt: interrupted.")
             raise typer.Exit(130) from None
 
     return wrapped
@@ -66,6 +67,7 @@ def told_in_one_line(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def main() -> None:
     """Entry point of the command ``rsopt``."""
+    prepare()
     application(sys.argv[1:])()
 
 

@@ -32,9 +32,9 @@ def compare(
                                          )] = Path("runs/compare"),
 ) -> None:
     """Compare solvers on the zoo: gap to the proven supremum, time, claim, and the bound each leads to."""
-    from rich.console import Console
     from rich.progress import Progress
 
+    from rsopt.commands.console import PlainConsole
     from rsopt.registry import solver_names
     from rsopt.solver import Budget
     from rsopt.testing.comparison import compare as compare_solvers
@@ -54,7 +54,7 @@ def compare(
             bar.update(task, advance=1, description=f"{solver} on {problem}")
 
         found = compare_solvers(cases, names, [Budget(seconds)], list(range(seeds)), bounds=bounds, progress=progress)
-    console = Console()
+    console = PlainConsole()
     console.print(summary_table(found))
     _print_rest(console.print, found, bounds)
     found.save(output / "comparison.csv")
@@ -95,15 +95,15 @@ def _print_rest(show: object, found: Comparison, bounds: bool) -> None:
     assert callable(show)
     show("solved: of the problems tried. start: median gap of the points that rsopt gives the solver to start from. "
          "median, worst: gap of the solver's own point. <1e-6: share with a smaller gap. polished: worst gap after one "
-         "step of rsopt's own.", highlight=False)
+         "step of rsopt's own.")
     if bounds:
-        show("cost: what the proof gave up at the worst, as a share of the bound's width.", highlight=False)
+        show("cost: what the proof gave up at the worst, as a share of the bound's width.")
     reasons = dict.fromkeys(f"{row.solver}: {row.error}" for row in found.rows if row.stop in ("ABSENT", "FAILED"))
     refused = sorted({row.solver for row in found.rows if row.stop == "REFUSED"})
     for reason in reasons:
-        show(reason, soft_wrap=True, highlight=False, markup=False)
+        show(reason, soft_wrap=True)
     if refused:
-        show(f"Refused some problems, with reasons in the rows: {', '.join(refused)}.", highlight=False)
+        show(f"Refused some problems, with reasons in the rows: {', '.join(refused)}.")
 
 
 def _listed(text: str, known: list[str], kind: str) -> list[str]:

@@ -22,8 +22,7 @@ def compare_runs(
     json_: Json = False,
 ) -> None:
     """Compare two runs on the inputs that both have finished: options, certified accuracy, samples, single inputs."""
-    from rich.console import Console
-
+    from rsopt.commands.console import PlainConsole
     from rsopt.runs.compare import compare_runs as compared
     from rsopt.runs.overview import Overview
 
@@ -31,7 +30,7 @@ def compare_runs(
     if json_:
         print(json.dumps(found.to_dict()))
     else:
-        _print(Console(), found)
+        _print(PlainConsole(), found)
 
 
 def _print(console: Console, found: RunComparison) -> None:
@@ -58,7 +57,7 @@ def _print(console: Console, found: RunComparison) -> None:
     console.print(shares)
     if any(line.only_first or line.only_second for line in found.shares):
         console.print("p-value: how probable so uneven a split of the inputs that only one run certifies is, if "
-                      "neither is better.", highlight=False)
+                      "neither is better.")
     if found.changes:
         console.print(_changes_table(found))
 

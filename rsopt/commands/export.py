@@ -40,7 +40,7 @@ def export(
         if format_ is Format.PROOFS:
             refuse_strangers(output, [row.idx for row in rows])
             proofs = save_proofs(output, stored_proofs(store))
-            typer.echo(f"{output}: {proofs} proofs.")
+            print(f"{output}: {proofs} proofs.")
             return
     if format_ is Format.PARQUET:
         write_parquet_table(output, rows, facts)
@@ -48,4 +48,4 @@ def export(
         write_table(output, rows, columns=COHEN_COLUMNS)
     else:
         write_table(output, rows)
-    typer.echo(f"{output}: {len(rows)} of {facts['inputs']} inputs.")
+    print(f"{output}: {len(rows)} of {facts['inputs']} inputs.")

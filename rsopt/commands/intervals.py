@@ -43,25 +43,26 @@ def intervals(
     rows = compare_widths(law, asked, alpha=alpha, runs=runs, seed=seed)
     save_width_plot(output, rows, asked, law=law, alpha=alpha)
     if json:
-        typer.echo(json_module.dumps({"law": law, "alpha": alpha, "sizes": asked, "runs": runs, "seed": seed,
+        print(json_module.dumps({"law": law, "alpha": alpha, "sizes": asked, "runs": runs, "seed": seed,
                                       "plot": str(output), "rows": [asdict(row) for row in rows]}))
         return
-    from rich.console import Console
+    from rsopt.commands.console import PlainConsole
 
-    console = Console()
+    console = PlainConsole()
     console.print(_widths(rows, asked, f"Width of lower bounds on the mean of {law!r}, alpha {alpha:g}, "
                                        f"{runs} samples a size"))
-    console.print(f"Drawn in {output}", soft_wrap=True, highlight=False, markup=False)
+    console.print(f"Drawn in {output}", soft_wrap=True)
 
 
 def _list(json: bool) -> None:
     from rsopt.intervals import is_time_uniform, names
 
     if json:
-        typer.echo(json_module.dumps([{"name": name, "time_uniform": is_time_uniform(name)} for name in names()]))
+        print(json_module.dumps([{"name": name, "time_uniform": is_time_uniform(name)} for name in names()]))
         return
-    from rich.console import Console
     from rich.table import Table
+
+    from rsopt.commands.console import PlainConsole
 
     table = Table(title="Lower confidence bounds on the mean of values in a known range", title_justify="left",
                   title_style="bold")
@@ -69,7 +70,7 @@ def _list(json: bool) -> None:
         table.add_column(column)
     for name in names():
         table.add_row(name, "at all times at once" if is_time_uniform(name) else "at the n fixed beforehand")
-    Console().print(table)
+    PlainConsole().print(table)
 
 
 def _widths(rows: Sequence[WidthRow], sizes: Sequence[int], title: str) -> Table:

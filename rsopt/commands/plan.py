@@ -45,9 +45,9 @@ def plan(
 
 
 def _print(found: Plan) -> None:
-    from rich.console import Console
     from rich.table import Table
 
+    from rsopt.commands.console import PlainConsole
     from rsopt.commands.tables import print_facts
     from rsopt.methods import TITLES
 
@@ -60,7 +60,7 @@ def _print(found: Plan) -> None:
     for need in found.needs:
         table.add_row(TITLES[need.method], f"{need.least:,}", _samples(need.n), _chance(need),
                       _samples(need.n_at_shares), style="bold" if need is own else "")
-    console = Console()
+    console = PlainConsole()
     print_facts(console, [
         ("pilot", f"class {pilot.top}: {pilot.x1:,} of {pilot.n:,} votes; runner-up {pilot.runner_up}: {pilot.x2:,}"),
         ("question", f"radius {found.radius:g} (l2), sigma {found.sigma:g}, {found.functional}, alpha {found.alpha:g}"),
@@ -68,7 +68,7 @@ def _print(found: Plan) -> None:
         *([("out of reach", f"radius {found.radius:g}, below {own.least:,} samples, even if all vote for the class")]
           if found.radius > 0.0 else [])])
     console.print(table)
-    console.print(_verdict(found), highlight=False)
+    console.print(_verdict(found))
 
 
 def _samples(n: int | None) -> str:

@@ -45,7 +45,7 @@ class Bar(Watcher):
         self.rows_finished = len(rows)
         if rows or samples:
             self._console.print(f"Going on with a run that has {len(rows)} finished inputs and {samples:,} samples of "
-                                "others.", highlight=False)
+                                "others.")
         self._show()
 
     def sampled(self, samples: int) -> None:

@@ -29,9 +29,9 @@ def recertify(
                                                      "the log's whole name with .rsopt.")] = None,
 ) -> None:
     """Prove the exact bound for every line of a log of votes, beside the baselines on the same votes."""
-    from rich.console import Console
     from rich.progress import Progress
 
+    from rsopt.commands.console import PlainConsole
     from rsopt.commands.tables import print_summary
     from rsopt.errors import InvalidInputError
     from rsopt.files import refuse_overwrite
@@ -53,7 +53,7 @@ def recertify(
                                 "--output.")
     refuse_overwrite(folder / TABLE, [log], "The table")
     refuse_strangers(folder / CERTIFICATES, [line.idx for line in lines])
-    errors = Console(stderr=True)
+    errors = PlainConsole(stderr=True)
     with Progress(console=errors, transient=True, disable=not errors.is_terminal) as bar:
         task = bar.add_task(f"Proving {len(lines):,} bounds", total=len(lines))
         rows, certificates = proven(lines, question, jobs=jobs, advanced=lambda done: bar.advance(task, done))
@@ -62,11 +62,11 @@ def recertify(
     for line in lines:
         if f"{line.idx:06d}" not in certificates:
             (folder / CERTIFICATES / f"{line.idx:06d}.json").unlink(missing_ok=True)
-    results, console = Results(rows, question), Console()
+    results, console = Results(rows, question), PlainConsole()
     save_plot(folder / PLOT, results, f"{log.name}: {len(rows):,} inputs, sigma {sigma:g}, alpha {alpha:g}")
     print_summary(console, results)
     if any(line.merged for line in lines):
         console.print("This log holds no counts. The top count was recovered from the printed radius, the smallest "
                       "that fits, and all other votes stand for one rival: on such votes the exact bound is Cohen's "
                       "own. Whole count vectors certify more.")
-    console.print(f"Table, certificates and plot: {folder}", soft_wrap=True, highlight=False)
+    console.print(f"Table, certificates and plot: {folder}", soft_wrap=True)

@@ -21,4 +21,4 @@ def report(
 
     target = output or folder_of(run) / REPORT
     found = write_report(run, target)
-    typer.echo(f"{target}: {len(found.rows):,} of {found.facts['inputs']:,} inputs.")
+    print(f"{target}: {len(found.rows):,} of {found.facts['inputs']:,} inputs.")

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json as json_module
 from dataclasses import asdict
 
-import typer
-
 from rsopt.commands.options import Json
 
 
@@ -16,10 +14,11 @@ def solvers(json: Json = False) -> None:
 
     states = solver_states()
     if json:
-        typer.echo(json_module.dumps([asdict(state) for state in states]))
+        print(json_module.dumps([asdict(state) for state in states]))
         return
-    from rich.console import Console
     from rich.table import Table
+
+    from rsopt.commands.console import PlainConsole
 
     table = Table(title="Solvers propose; rsopt proves every bound, whichever is used", title_justify="left",
                   title_style="bold")
@@ -27,8 +26,8 @@ def solvers(json: Json = False) -> None:
         table.add_column(column)
     for state in states:
         table.add_row(state.name, "no" if state.missing else "yes", ", ".join(state.accepts), state.proves)
-    console = Console()
+    console = PlainConsole()
     console.print(table)
     for state in states:
         if state.missing:
-            console.print(state.missing, soft_wrap=True, highlight=False, markup=False)
+            console.print(state.missing, soft_wrap=True)

@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 
 def print_facts(console: Console, facts: Iterable[tuple[str, str]]) -> None:
     """Prints name and value lines; long values are not broken, so that they can be copied."""
+    from rich.text import Text
+
     for name, value in facts:
-        console.print(f"[bold]{name:<16}[/bold] {value}", soft_wrap=True, highlight=False)
+        console.print(Text.assemble((f"{name:<16}", "bold"), f" {value}"), soft_wrap=True)
 
 
 def summary_table(results: Results, radii: Sequence[float] = ()) -> Table:
@@ -49,7 +51,7 @@ def print_summary(console: Console, results: Results, radii: Sequence[float] = (
     """Prints the summary of a certified table with what its columns mean; arguments as in `summary_table`."""
     console.print(summary_table(results, radii))
     for note in cost_notes(results):
-        console.print(note, highlight=False)
+        console.print(note)
 
 
 def print_savings(console: Console, rows: Sequence[Row], targets: Sequence[Decided] = ()) -> None:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from rsopt.commands.terminal import warn
+
 
 def verify(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Certificates, transcripts of soft bounds, or "
@@ -18,31 +20,31 @@ def verify(
     Prints one line a file, for a folder one line in all, and ends with status 2 if any proof is rejected, or if a run
     reports what its proofs do not give.
     """
-    from rich.console import Console
     from rich.progress import track
 
+    from rsopt.commands.console import PlainConsole
     from rsopt.errors import RsoptError
     from rsopt.runs.proofs import proofs_in
     from rsopt.runs.verification import run_differences
 
-    errors = Console(stderr=True)
+    errors = PlainConsole(stderr=True)
     rejected = False
     for given in files:
         checked = held = 0
         try:
-            for name, text in track(proofs_in(given), f"Checking {given}", total=None, console=errors, transient=True,
+            for name, text in track(proofs_in(given), "Checking proofs", total=None, console=errors, transient=True,
                                     disable=not (given.is_dir() and errors.is_terminal)):
                 checked += 1
                 held += _holds(name, text, arithmetic, told=not given.is_dir())
             for difference in run_differences(given):
-                typer.echo(f"{given}: REJECTED: {difference}", err=True)
+                warn(f"{given}: REJECTED: {difference}")
                 rejected = True
         except RsoptError as error:
-            typer.echo(f"rsopt: {' '.join(str(error).split())}", err=True)
+            warn(f"rsopt: {' '.join(str(error).split())}")
             rejected = True
         rejected = rejected or held < checked
         if given.is_dir():
-            typer.echo(f"{given}: {held} of {checked} proofs hold.")
+            print(f"{given}: {held} of {checked} proofs hold.")
     if rejected:
         raise typer.Exit(2)
 
@@ -54,8 +56,8 @@ def _holds(name: str, text: str, arithmetic: str, *, told: bool) -> bool:
     try:
         report = check_text(text, arithmetic)
     except CertificateError as error:
-        typer.echo(f"{name}: REJECTED: {' '.join(str(error).split())}", err=True)
+        warn(f"{name}: REJECTED: {' '.join(str(error).split())}")
         return False
     if told:
-        typer.echo(f"{name}: holds: {report}")
+        print(f"{name}: holds: {report}")
     return True

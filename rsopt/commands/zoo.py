@@ -18,8 +18,7 @@ def zoo(
     nl: Annotated[bool, typer.Option(help="Write AMPL .nl files too (needs Pyomo).")] = True,
 ) -> None:
     """Write the zoo to a folder: index.json with every proven bracket, term lists as JSON, models as AMPL .nl."""
-    from rich.console import Console
-
+    from rsopt.commands.console import PlainConsole
     from rsopt.solving.exports import writable, write_nl, write_terms
     from rsopt.testing.zoo import zoo as problems
 
@@ -47,8 +46,8 @@ def zoo(
         index.append(entry)
     write_text(folder / "index.json", json.dumps(index, indent=1, allow_nan=False) + "\n", "The index")
     written = [sum(entry[kind] is not None for entry in index) for kind in ("terms", "nl")]
-    console = Console()
+    console = PlainConsole()
     console.print(f"{len(index)} problems in {folder}/index.json; {written[0]} as term lists, {written[1]} as .nl. "
-                  f"Larger ones are stated by their counts alone.", soft_wrap=True, highlight=False)
+                  f"Larger ones are stated by their counts alone.", soft_wrap=True)
     if without_nl:
-        console.print(without_nl, soft_wrap=True, highlight=False, markup=False)
+        console.print(without_nl, soft_wrap=True)
