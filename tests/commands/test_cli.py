@@ -102,7 +102,7 @@ def test_verify_accepts_what_bound_saved_and_nothing_else(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(("content", "text"), [
-    ("not json", "It is no JSON"), ("[1]", "expected a JSON object"), ('{"format": "x"}', "This is no certificate")])
+    ("not json", "It is not JSON"), ("[1]", "expected a JSON object"), ('{"format": "x"}', "This is no certificate")])
 def test_verify_names_what_is_no_proof(content: str, text: str, tmp_path: Path) -> None:
     (tmp_path / "file.json").write_text(content)
     result = run("verify", tmp_path / "file.json")
