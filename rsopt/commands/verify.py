@@ -3,61 +3,64 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rsopt.commands.terminal import warn
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 def verify(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Certificates, transcripts of soft bounds, or "
                                                                         "the folder of a run.")],
     arithmetic: Annotated[str, typer.Option(help="double, or arb for ball arithmetic (certificates).")] = "double",
+    workers: Annotated[int, typer.Option(min=1, help="Processes to use, for the folder of a run.")] = 1,
 ) -> None:
     """Re-check certificates and transcripts by a checker that shares no code with the search.
 
-    Prints one line a file, for a folder one line in all, and ends with status 2 if any proof is rejected, or if a run
-    reports what its proofs do not give.
+    Prints one line a file, for a folder one line in all. A run is also held against its own facts. Ends with status 2
+    if any proof is rejected, or if something in a run contradicts the rest of it.
     """
-    from rich.progress import track
-
     from rsopt.commands.console import PlainConsole
     from rsopt.errors import RsoptError
-    from rsopt.runs.proofs import proofs_in
-    from rsopt.runs.verification import run_differences
 
     errors = PlainConsole(stderr=True)
     rejected = False
     for given in files:
-        checked = held = 0
         try:
-            for name, text in track(proofs_in(given), "Checking proofs", total=None, console=errors, transient=True,
-                                    disable=not (given.is_dir() and errors.is_terminal)):
-                checked += 1
-                held += _holds(name, text, arithmetic, told=not given.is_dir())
-            for difference in run_differences(given):
-                warn(f"{given}: REJECTED: {difference}")
-                rejected = True
+            rejected |= _rejected(given, arithmetic, workers, errors)
         except RsoptError as error:
             warn(f"rsopt: {' '.join(str(error).split())}")
             rejected = True
-        rejected = rejected or held < checked
-        if given.is_dir():
-            print(f"{given}: {held} of {checked} proofs hold.")
     if rejected:
         raise typer.Exit(2)
 
 
-def _holds(name: str, text: str, arithmetic: str, *, told: bool) -> bool:
-    from rsopt.errors import CertificateError
-    from rsopt.runs.verification import check_text
+def _rejected(given: Path, arithmetic: str, workers: int, errors: Console) -> bool:
+    """Whether anything in a file or folder is rejected; what was found is printed."""
+    from rich.progress import track
 
-    try:
-        report = check_text(text, arithmetic)
-    except CertificateError as error:
-        warn(f"{name}: REJECTED: {' '.join(str(error).split())}")
-        return False
-    if told:
-        print(f"{name}: holds: {report}")
-    return True
+    from rsopt.runs.proofs import proofs_in
+    from rsopt.runs.verification import run_differences, verdicts
+
+    folder = given.is_dir()
+    total = sum(1 for _ in proofs_in(given)) if folder and errors.is_terminal else None
+    checked = held = 0
+    for name, holds, said in track(verdicts(proofs_in(given), arithmetic, workers if folder else 1),
+                                   f"Checking {given}", total=total, console=errors, transient=True,
+                                   disable=total is None):
+        checked += 1
+        held += holds
+        if not holds:
+            warn(f"{name}: REJECTED: {' '.join(said.split())}")
+        elif not folder:
+            print(f"{name}: holds: {said}")
+    found = run_differences(given)
+    for difference in found:
+        warn(f"{given}: REJECTED: {difference}")
+    if folder:
+        print(f"{given}: {held} of {checked} proofs hold.")
+    return held < checked or bool(found)

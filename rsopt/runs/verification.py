@@ -1,56 +1,53 @@
-"""Proofs handed to the checker of their kind, and runs held against themselves."""
+"""The proofs of a run checked, by several processes where asked, and the run held against itself."""
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
 from itertools import chain
+from multiprocessing import get_context
 from pathlib import Path
 
-from rsopt import proof_file
-from rsopt.checks.certificate import check_certificate
-from rsopt.checks.transcript import check_transcript
-from rsopt.errors import UnknownNameError
+from rsopt.checks.proof import check_text as check_text
+from rsopt.checks.proof import checked_arithmetic, verdict
 from rsopt.runs.claims import differences, table_differences
 from rsopt.runs.folder import STORE, TABLE
+from rsopt.runs.proofs import Proof
 from rsopt.runs.store import Store
 
-ARITHMETICS = ("double", "arb")
+Verdict = tuple[str, bool, str]
+"""A proof's name, whether it holds, and what it proves or why it does not."""
+
+#: Proofs that are read ahead for each process.
+_AHEAD = 8
 
 
-def checked_arithmetic(name: str) -> str:
-    """The name of an arithmetic.
-
-    Raises:
-        UnknownNameError: there is none of that name.
-    """
-    if name not in ARITHMETICS:
-        raise UnknownNameError.of("arithmetic", name, list(ARITHMETICS))
-    return name
-
-
-def check_text(text: str, arithmetic: str = "double") -> str:
-    """Checks one proof, and says in a line what it proves.
+def verdicts(proofs: Iterable[Proof], arithmetic: str = "double", workers: int = 1) -> Iterator[Verdict]:
+    """Checks proofs, in their order.
 
     Args:
-        text: JSON of a certificate of a bound on votes, or of a transcript of a bound on scores.
-        arithmetic: "double" or "arb", for certificates; a transcript has one arithmetic only.
+        proofs: names and texts, read as they are needed.
+        arithmetic: "double" or "arb", for certificates.
+        workers: processes to use.
 
     Raises:
-        CertificateError: the proof does not hold, or the text is none.
         UnknownNameError: an unknown arithmetic.
         MissingDependencyError: "arb" without python-flint.
     """
     checked_arithmetic(arithmetic)
-    content = proof_file.parsed(text, "It")
-    if str(content.get("format")).startswith("rsopt score transcript"):
-        proven = check_transcript(content)
-        return (f"{proven.functional} of the mean scores of class {proven.top} on {proven.n:,} rows is at least "
-                f"{proven.lower:.6f} at alpha {proven.alpha:g} ({proven.method}, rivals or groups: {proven.rivals})")
-    report = check_certificate(content, arithmetic)
-    look = "" if report.look is None else (f"look {report.look.number} of {report.look.of}, at alpha "
-                                           f"{report.look.alpha:g} for all of them; ")
-    return (f"{content['functional']} at votes {content['x1']:,} against {content['x2']:,} of {content['n']:,} is at "
-            f"least {report.lower:.6f} at alpha {report.alpha:g} ({look}pieces: {report.pieces}, tail at most "
-            f"{report.tail_at_most:.6g}, {report.arithmetic} arithmetic)")
+    if workers == 1:
+        yield from (verdict(proof, arithmetic) for proof in proofs)
+        return
+    waiting: deque[Future[Verdict]] = deque()
+    # Spawned, not forked: the caller may have threads of its own (a progress bar) that a fork would cut off.
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        for proof in proofs:
+            waiting.append(pool.submit(verdict, proof, arithmetic))
+            if len(waiting) > _AHEAD * workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 def run_differences(path: Path) -> list[str]:

@@ -98,9 +98,9 @@ def proofs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 def test_nothing_else_is_loaded_when_checkers_run(proofs: list[Path]) -> None:
-    script = ("import json, sys, rsopt\n"
-              "rsopt.check_certificate(sys.argv[1])\nrsopt.check_certificate(sys.argv[1], 'arb')\n"
-              "rsopt.check_transcript(sys.argv[2])\n"
+    script = ("import json, sys\nfrom pathlib import Path\nfrom rsopt.checks.proof import check_text\n"
+              "for path, arithmetic in ((1, 'double'), (1, 'arb'), (2, 'double')):\n"
+              "    check_text(Path(sys.argv[path]).read_text(), arithmetic)\n"
               "print(json.dumps([name for name in sys.modules if name.split('.')[0] == 'rsopt']))")
     done = subprocess.run([sys.executable, "-c", script, *map(str, proofs)], check=True, capture_output=True, text=True)
     loaded = set(json.loads(done.stdout)) - {"rsopt"}

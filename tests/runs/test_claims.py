@@ -22,13 +22,14 @@ from small_net import CLASSES, IMAGES, LABELS, SEED, SIGMA, Net
 
 import rsopt
 from rsopt.certificate import Certificate
-from rsopt.errors import StorageError
+from rsopt.errors import StorageError, UnknownNameError
 from rsopt.methods import CLOPPER_PEARSON, COHEN, OWN, SOFT_MARGIN, SOFT_PROBIT
 from rsopt.question import Question
 from rsopt.runs.certify import certify
 from rsopt.runs.claims import differences
 from rsopt.runs.folder import STORE, TABLE
 from rsopt.runs.inputs import Inputs
+from rsopt.runs.proofs import proofs_in
 from rsopt.runs.records import (
     ESTIMATION,
     SELECTION,
@@ -42,6 +43,7 @@ from rsopt.runs.records import (
 from rsopt.runs.soft_outputs import SoftOutputs
 from rsopt.runs.store import Record, Store, _digest
 from rsopt.runs.task import Task
+from rsopt.runs.verification import verdicts
 from rsopt.sequential.adaptive import Precision, TargetRadii
 from rsopt.sequential.looks import Looks
 from rsopt.sequential.policy import FixedSamples
@@ -409,3 +411,18 @@ def test_garbage_in_a_store_is_named_and_never_a_traceback(copy: Callable[[str],
                 accepted += found(folder) == []
         # Facts that nothing else follows from, times, and what was there before.
         assert accepted < 60
+
+
+def test_several_processes_say_the_same_in_the_same_order(copy: Callable[[str], Path]) -> None:
+    folder = copy("fixed")
+    proof = first(folder, CertificateRow, 3)
+    put(folder, proof, replace(proof, body=zlib.compress(b"{}")))
+    alone, together = (list(verdicts(proofs_in(folder), workers=workers)) for workers in (1, 2))
+    assert alone == together
+    assert [(name, holds) for name, holds, _ in alone] == [("000000", True), ("000003", False), ("000007", True),
+                                                           ("000008", True)]
+    one, two = (run("verify", folder, "--workers", workers) for workers in (1, 2))
+    assert (one.exit_code, one.stdout, one.stderr) == (two.exit_code, two.stdout, two.stderr)
+    assert "3 of 4 proofs hold" in one.stdout
+    with pytest.raises(UnknownNameError, match="There is no arithmetic named 'quad'"):
+        list(verdicts(proofs_in(folder), "quad"))
