@@ -11,7 +11,7 @@ from rsopt.certificate import Certificate
 from rsopt.counts import Counts
 from rsopt.errors import InvalidInputError
 from rsopt.functional import Functional
-from rsopt.radius import checked_sigma
+from rsopt.noise import Noise, as_noise
 
 
 @dataclass(frozen=True)
@@ -76,29 +76,37 @@ class Bound:
         """How far the proven bound lies below what the solver searched; 0 where there was no search."""
         return max(self.searched - self.lower, 0.0) if math.isfinite(self.searched - self.lower) else 0.0
 
-    def radius(self, sigma: Real | None = None, *, lipschitz: Real | None = None) -> float:
-        """The certified l2 radius, in the units of the input and of sigma; 0 for an abstention.
+    def radius(self, noise: Real | Noise | None = None, *, sigma: Real | None = None, lipschitz: Real | None = None,
+               norm: str | None = None, dimension: int | None = None) -> float:
+        """The certified radius, in the norm and units of the noise; 0 for an abstention.
 
-        R2 = sigma/2 · lower for the probit functionals; R1 = lower · sigma sqrt(pi/2) for the margin, with the
-        Lipschitz constant 1/(sigma sqrt(pi)) of the smoothed hard classifier (`rsopt.radius`).
+        Under Gaussian noise R2 = sigma/2 · lower for the probit functionals, and R1 = lower · sigma sqrt(pi/2) for the
+        margin, with the Lipschitz constant 1/(sigma sqrt(pi)) of the smoothed hard classifier (`rsopt.radius`); both in
+        l2. For other noise see `rsopt.noise`.
 
         Args:
-            sigma: standard deviation of the noise under which the votes were cast.
+            noise: under which the votes were cast; a number is the standard deviation of Gaussian noise.
+            sigma: Gaussian noise in another spelling.
             lipschitz: exists on score bounds only; here it raises.
+            norm: None for the noise's own; or one in which a radius follows by an inequality between norms, for example
+                "linf" (`Noise.conversion` says it in words).
+            dimension: number of coordinates of the input, where that inequality needs it.
 
         Raises:
-            InvalidInputError: a `lipschitz`, a missing or impossible sigma, a functional that has no radius.
+            InvalidInputError: a `lipschitz`, no noise or more than one, an impossible sigma, a functional that has no
+                radius under this noise, or a norm that does not follow.
         """
         if lipschitz is not None:
             raise InvalidInputError(
                 "These bounds are on votes. Votes come from the hardmax, which is not Lipschitz, so a network's own "
-                "constant says nothing about them: give sigma, whose smoothing supplies the constant. For "
+                "constant says nothing about them: give the noise, whose smoothing supplies the constant. For "
                 "radius(lipschitz=…) bound the scores: rsopt.lower_bound_scores.")
-        if sigma is None:
-            raise InvalidInputError("Give sigma, the standard deviation of the noise under which the votes were cast.")
+        if noise is None and sigma is None:
+            raise InvalidInputError("Give the noise under which the votes were cast, or sigma, its standard deviation "
+                                    "where it is Gaussian.")
         if not self.certified:
             raise InvalidInputError("This bound is not certified; no radius is made of it.")
-        return self.functional.radius(self.lower, checked_sigma(sigma))
+        return as_noise(noise, sigma).radius(self.functional, self.lower, norm=norm, dimension=dimension)
 
     def to_dict(self) -> dict[str, Any]:
         """The bound as JSON-ready values; a bound of -inf is ``"lower": None, "abstain": True``."""

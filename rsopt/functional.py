@@ -88,11 +88,11 @@ class Functional(ABC):
                                 "gradient(q1, q2), or use statistic='plugin' or 'clopper-pearson'.")
 
     def radius(self, lower: float, scale: float) -> float:
-        """The certified radius that the lower bound `lower` gives at this scale of the noise; 0 for an abstention.
+        """The certified l2 radius that the lower bound `lower` gives under Gaussian noise; 0 for an abstention.
 
         Args:
             lower: a lower bound on g.
-            scale: of the noise that the functional is made for: the standard deviation of Gaussian noise.
+            scale: standard deviation of the noise.
 
         Raises:
             InvalidInputError: a functional that does not say, or a scale without meaning.

@@ -16,7 +16,7 @@ from rsopt.arguments import Whole, as_real, as_whole, instance_of
 from rsopt.errors import InvalidInputError, UnknownNameError, shown
 from rsopt.functional import Functional, LinkFunctional
 from rsopt.kernels import links
-from rsopt.radius import probit_radius, quantile_radius, smoothed_margin_radius
+from rsopt.radius import probit_radius, smoothed_margin_radius
 from rsopt.signomials import LevelSignomials, Signomial
 
 Array = npt.NDArray[np.float64]
@@ -210,7 +210,8 @@ class TaylorProbitMargin(CompiledFunctional):
 class LaplaceMargin(CompiledFunctional):
     """g(q) = f(q1) - f(q2) (equation 12), f(q) = log 2q up to 1/2 and -log 2(1 - q) above: Laplace noise.
 
-    f times the scale of the noise is its quantile function, so scale/2 times g is the certified l1 radius.
+    f times the scale of the noise is its quantile function, so scale/2 times g is the certified l1 radius
+    (`rsopt.noise.Laplace`).
     """
 
     name: ClassVar[str] = "laplace"
@@ -224,10 +225,6 @@ class LaplaceMargin(CompiledFunctional):
         """The quantile function of the Laplace law of scale 1."""
         return links.Link(links.LAPLACE, _NONE)
 
-    def radius(self, lower: float, scale: float) -> float:
-        """scale/2 · lower, l1."""
-        return quantile_radius(lower, scale)
-
     def described(self) -> dict[str, Any]:
         """As `Functional.described`."""
         return {"functional": self.name, "g": "f(q1) - f(q2), f(q) = log(2q) for q <= 1/2, -log(2(1 - q)) above"}
@@ -235,7 +232,10 @@ class LaplaceMargin(CompiledFunctional):
 
 @dataclass(frozen=True)
 class LogitMargin(CompiledFunctional):
-    """g(q) = logit(q1) - logit(q2) (equation 13): logistic noise, whose scale/2 times g is the certified l1 radius."""
+    """g(q) = logit(q1) - logit(q2) (equation 13): logistic noise, whose scale/2 times g is the certified l1 radius.
+
+    See `rsopt.noise.Logistic`.
+    """
 
     name: ClassVar[str] = "logit"
     equation: ClassVar[str] = "13"
@@ -246,10 +246,6 @@ class LogitMargin(CompiledFunctional):
     def compiled(self) -> links.Link:
         """The quantile function of the logistic law of scale 1."""
         return links.Link(links.LOGIT, _NONE)
-
-    def radius(self, lower: float, scale: float) -> float:
-        """scale/2 · lower, l1."""
-        return quantile_radius(lower, scale)
 
     def expression(self, q: tuple[Any, Any, Any], log: Callable[[Any], Any]) -> Any:
         """log q1(q1 + q3) - log q2(q2 + q3), since 1 - q1 = q2 + q3 and 1 - q2 = q1 + q3."""

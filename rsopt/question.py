@@ -12,6 +12,7 @@ from rsopt.counts import MAX_DRAWS, Counts, checked_alpha
 from rsopt.errors import InvalidInputError, shown
 from rsopt.functional import Functional
 from rsopt.functionals import FunctionalLike, as_functional
+from rsopt.noise import Gaussian
 from rsopt.radius import checked_sigma
 from rsopt.registry import as_solver
 from rsopt.solver import Solver, SolverLike
@@ -131,21 +132,22 @@ def level_for_radius(functional: Functional, radius: Real, sigma: Real) -> float
         InvalidInputError: a radius or sigma without meaning, a functional without a radius, or a radius that no
             margin reaches.
     """
-    scale = checked_sigma(sigma)
+    noise = Gaussian(checked_sigma(sigma))
     target = as_real(radius)
     if target is None or not 0.0 <= target < math.inf:
         raise InvalidInputError(f"A target radius must be a number from 0 on; found {shown(radius)}.")
     most = functional.range[1]
-    largest = functional.radius(most, scale)
+    largest = noise.radius(functional, most)
     low, high = 0.0, ABOVE_ZERO
-    while high < most and functional.radius(high, scale) < target:
+    while high < most and noise.radius(functional, high) < target:
         low, high = high, 2.0 * high
     # Bisection down to neighbouring numbers; radii are rounded down, so only trying tells.
     while high > ABOVE_ZERO and low < (middle := 0.5 * (low + high)) < high:
-        low, high = (middle, high) if functional.radius(middle, scale) < target else (low, middle)
+        low, high = (middle, high) if noise.radius(functional, middle) < target else (low, middle)
     if high >= most:
-        raise InvalidInputError(f"No votes certify radius {target:g} at sigma {scale:g} with {functional.name!r}: its "
-                                f"largest radius is {largest:g}. Use a larger sigma or a smaller radius.")
+        raise InvalidInputError(f"No votes certify radius {target:g} at sigma {noise.sigma:g} with "
+                                f"{functional.name!r}: its largest radius is {largest:g}. Use a "
+                                "larger sigma or a smaller radius.")
     return high
 
 

@@ -47,7 +47,7 @@ def lipschitz_radius(margin: float, lipschitz: Real) -> float:
     constant = as_real(lipschitz)
     if constant is None or not constant > 0.0:
         raise InvalidInputError(f"lipschitz must be a positive number; found {shown(lipschitz)}.")
-    return _rounded_down(margin / (math.sqrt(2.0) * constant))
+    return rounded_down(margin / (math.sqrt(2.0) * constant))
 
 
 def smoothed_margin_radius(margin: float, sigma: Real) -> float:
@@ -63,12 +63,12 @@ def margin_probit_radius(margin: float, sigma: Real) -> float:
     """
     if not margin > 0.0:
         return 0.0
-    return _rounded_down(checked_sigma(sigma) * float(special.ndtri(0.5 * (1.0 + min(margin, 1.0)))))
+    return rounded_down(checked_sigma(sigma) * float(special.ndtri(0.5 * (1.0 + min(margin, 1.0)))))
 
 
 def probit_radius(probit_margin: float, sigma: Real) -> float:
     """R2 = sigma/2 (ndtri(p_A) - ndtri(p_B)), l2, in the units of the input and of sigma (Cohen et al. 2019, Thm 1)."""
-    return _rounded_down(0.5 * checked_sigma(sigma) * probit_margin)
+    return rounded_down(0.5 * checked_sigma(sigma) * probit_margin)
 
 
 def quantile_radius(margin: float, scale: Real) -> float:
@@ -78,10 +78,10 @@ def quantile_radius(margin: float, scale: Real) -> float:
         margin: a lower bound on Q(p_A) - Q(p_B).
         scale: of the noise, in the units of the input: lambda of the Laplace law, s of the logistic one.
     """
-    return _rounded_down(0.5 * checked_sigma(scale) * margin)
+    return rounded_down(0.5 * checked_sigma(scale) * margin)
 
 
-def _rounded_down(radius: float) -> float:
+def rounded_down(radius: float) -> float:
     """`radius` less a relative 1e-15, and 0 for an abstention."""
     if math.isnan(radius):
         raise InvalidInputError("The bound is NaN; no radius can be made of it.")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass, fields, is_dataclass
-from functools import cache
 from importlib import metadata, util
 from typing import Any
 
@@ -17,6 +16,7 @@ from rsopt.errors import (
     UnknownNameError,
     shown,
 )
+from rsopt.plugins import loaded, plugins
 from rsopt.solver import Solver, SolverLike
 
 GROUP = "rsopt.solvers"
@@ -56,12 +56,8 @@ class SolverState:
     origin: str
 
 
-@cache
 def _entry_points() -> dict[str, metadata.EntryPoint]:
-    found = metadata.entry_points(group=GROUP)
-    # A third party can add a name but not replace one of ours: a bound must not change with what else is
-    # installed.
-    return {point.name: point for point in found if point.name not in _BUILT_IN}
+    return plugins(GROUP, frozenset(_BUILT_IN))
 
 
 def solver_names() -> list[str]:
@@ -144,13 +140,7 @@ def _load(name: str) -> Any:
         return _class_of(target)
     if name not in _entry_points():
         raise UnknownNameError.of("solver", name, solver_names())
-    point = _entry_points()[name]
-    try:
-        return point.load()
-    except Exception as error:  # a plugin may raise anything when it is imported
-        raise SolverFailedError(f"The solver {name!r} is registered as {point.value!r} and cannot be loaded: "
-                                f"{type(error).__name__}: {error}. Reinstall or remove the package that brings it."
-                                ) from error
+    return loaded("solver", _entry_points()[name], SolverFailedError)
 
 
 def _class_of(target: str) -> Any:

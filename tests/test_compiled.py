@@ -1,4 +1,4 @@
-"""Compiled code is never older than its source, and is had wherever Python runs."""
+"""Compiled code is never older than what it was made from, and is had wherever Python runs."""
 
 from __future__ import annotations
 

@@ -17,11 +17,12 @@ from places import ROOT
 LAYERS = tuple("""
 errors compiled
 arguments
-files
+files named plugins
 kernels
-signomials radius noise
+signomials radius
 functional
 functionals
+noise
 proof_file
 counts domain staircase certificate transcript
 statistics

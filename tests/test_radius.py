@@ -9,7 +9,7 @@ import pytest
 from scipy import special
 
 import rsopt
-from rsopt import radius
+from rsopt import noise, radius
 from rsopt.errors import InvalidInputError
 
 
@@ -58,3 +58,19 @@ def test_no_radius_takes_two_bounds() -> None:
         if function.__module__ == radius.__name__ and not name.startswith("_"):
             taken = [p for p in inspect.signature(function).parameters if p in ("margin", "probit_margin", "lower")]
             assert len(taken) <= 1, name
+
+
+@pytest.mark.parametrize("functional", ["laplace", "logit"])
+def test_bounds_for_other_noise_give_no_radius_under_gaussian_noise(functional: str) -> None:
+    """They exceed the probit margin: as a Gaussian radius they would be too large."""
+    bound = rsopt.lower_bound([900, 60, 40], top=0, functional=functional)
+    assert bound.lower > rsopt.lower_bound([900, 60, 40], top=0).lower
+    for given in ({"sigma": 0.25}, {"noise": 0.25}, {"noise": noise.Gaussian(0.25)}):
+        with pytest.raises(InvalidInputError, match=f"has no radius by bounds on '{functional}': bound 'probit' or"):
+            bound.radius(**given)
+    with pytest.raises(InvalidInputError, match=f"has no radius by bounds on '{functional}'"):
+        rsopt.Question(0.25, functional)
+    own = noise.Laplace(0.5) if functional == "laplace" else noise.Logistic(0.5)
+    assert bound.radius(own) == pytest.approx(0.25 * bound.lower, rel=1e-14)
+    assert bound.radius(own) <= 0.25 * bound.lower
+    assert bound.radius(own, norm="linf", dimension=100) == pytest.approx(0.0025 * bound.lower, rel=1e-14)

@@ -267,7 +267,7 @@ def test_the_command_says_what_cannot_be_reached() -> None:
 
 
 @pytest.mark.parametrize(("arguments", "text"), [
-    (("--counts", "950,x", "--radius", 0.3), "'950,x' are no counts. Counts are whole numbers"),
+    (("--counts", "950,x", "--radius", 0.3), "'x' is no count. Counts are whole numbers"),
     (("--counts", "950", "--radius", 0.3), "Counts must be one row with at least two classes"),
     (("--counts", "0,0", "--radius", 0.3), "All counts are 0"),
     (("--counts", "950,30,20", "--radius", -1), "A target radius must be a number from 0 on"),
