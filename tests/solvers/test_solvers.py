@@ -131,7 +131,9 @@ def test_failed() -> None:
 
 
 def test_what_is_no_solver() -> None:
-    for wrong in (None, 3, rsopt.Counts, object()):
+    with pytest.raises(InvalidInputError, match="Counts cannot be made without arguments"):
+        as_solver(rsopt.Counts)  # type: ignore[arg-type]
+    for wrong in (None, 3, object()):
         with pytest.raises(InvalidInputError, match="is no solver: it needs accepts, proves, refuses"):
             as_solver(wrong)  # type: ignore[arg-type]
 
