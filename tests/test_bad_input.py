@@ -261,7 +261,7 @@ def test_a_networks_constant_says_nothing_about_votes() -> None:
     bound = rsopt.lower_bound(VOTES, top=0, functional="margin")
     with pytest.raises(InvalidInputError, match="hardmax, which is not Lipschitz"):
         bound.radius(lipschitz=1.0)
-    with pytest.raises(InvalidInputError, match="Give sigma"):
+    with pytest.raises(InvalidInputError, match="or sigma, its standard deviation"):
         bound.radius()
     for sigma in (0.0, -1.0, math.nan, math.inf, "x"):
         with pytest.raises(InvalidInputError, match="sigma must be a positive number"):

@@ -20,6 +20,8 @@ Whole = npt.NDArray[np.int64]
 FUNCTIONALS: dict[str, Functional] = {
     "margin": rsopt.Margin(), "probit": rsopt.ProbitMargin(), "taylor-3": rsopt.TaylorProbitMargin(order=3),
     "taylor-15": rsopt.TaylorProbitMargin(order=15), "laplace": rsopt.LaplaceMargin(), "logit": rsopt.LogitMargin()}
+# Those whose bounds give a radius under Gaussian noise.
+GAUSSIAN = ("margin", "probit", "taylor-3", "taylor-15")
 STATISTICS = ("studentized", "clopper-pearson", "plugin")
 
 

@@ -9,6 +9,7 @@ import third_party
 
 import rsopt
 from rsopt import registry
+from rsopt.plugins import plugins
 from rsopt.solver import Claim
 from rsopt.testing import Outcome, ZooProblem, check_solver, core, zoo
 
@@ -49,10 +50,10 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
         "[rsopt.solvers]\ngolden-section = third_party:GoldenSection\nbroken = no_such_module:Solver\n"
         "scipy = third_party:Lazy\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    registry._entry_points.cache_clear()
+    plugins.cache_clear()
     yield "golden-section"
     monkeypatch.undo()
-    registry._entry_points.cache_clear()
+    plugins.cache_clear()
 
 
 def test_a_third_party_solver_registers_and_conforms(installed: str) -> None:
