@@ -14,6 +14,8 @@ from .functionals import LogitMargin as LogitMargin
 from .functionals import Margin as Margin
 from .functionals import ProbitMargin as ProbitMargin
 from .functionals import TaylorProbitMargin as TaylorProbitMargin
+from .nested import NestedRadius as NestedRadius
+from .nested import largest_certified as largest_certified
 from .problem import LowerBoundProblem as LowerBoundProblem
 from .question import Question as Question
 from .registry import get_solver as get_solver

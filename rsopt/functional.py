@@ -24,6 +24,7 @@ Array = npt.NDArray[np.float64]
 # with someone else's curve or compiled link would be certified for something that it is not.
 _OURS = {
     "compiled": "which is for the functionals that ship: a link given in Python is used as it is, everywhere.",
+    "monotone": "which says that a proof is in the theory pages: what rsopt can check of yours is checked.",
     "kind": "which chose a compiled link in earlier versions: define link, link_slope and link_curvature instead.",
     "curve": "which rsopt finds from the values, so that what is proven is what `value` says.",
     "curve_ends": "which rsopt finds from the values, so that what is proven is what `value` says."}
@@ -68,6 +69,11 @@ class Functional(ABC):
     def compiled(self) -> Link | None:
         """The link in compiled code; None for a functional given in Python."""
         return None
+
+    @property
+    def monotone(self) -> bool:
+        """Whether it is proven to rise in q1 and fall in q2; of one's own it is checked, and stays on trust."""
+        return self.compiled is not None
 
     @property
     @abstractmethod

@@ -41,7 +41,7 @@ def check_monotone(functional: Functional) -> None:
     Raises:
         InvalidInputError: the first points where the functional breaks a rule, with its values there.
     """
-    if functional.compiled is not None:
+    if functional.monotone:
         return
     try:
         _checked(functional)
@@ -53,7 +53,7 @@ def check_monotone(functional: Functional) -> None:
 
 def obligation(functional: Functional) -> str:
     """What stays on trust about a user's functional, in a sentence; empty for those that ship."""
-    if functional.compiled is not None:
+    if functional.monotone:
         return ""
     return (f"On trust: that {functional.name!r} rises in q1 and falls in q2 everywhere, which was checked at "
             f"{POINTS:,} points.")

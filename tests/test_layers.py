@@ -39,7 +39,7 @@ bound
 obligations
 problem
 taylor_route
-bounding baselines
+bounding baselines nested
 methods
 question
 intervals

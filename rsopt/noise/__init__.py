@@ -5,6 +5,8 @@ from rsopt.noise.additive import Additive
 from rsopt.noise.coupled import Coupled
 from rsopt.noise.coupling import CoupledNoise
 from rsopt.noise.deletion import Deletion
+from rsopt.noise.flip_margin import FlipMargin
+from rsopt.noise.flips import Flips
 from rsopt.noise.gaussian import Gaussian
 from rsopt.noise.laplace import Laplace
 from rsopt.noise.logistic import Logistic
@@ -16,6 +18,7 @@ from rsopt.noise.transformed import Transformed
 from rsopt.noise.uniform import Uniform
 
 __all__ = [
-    "Ablation", "Additive", "Conversion", "Coupled", "CoupledNoise", "Deletion", "Gaussian", "Laplace", "Logistic",
-    "Noise", "Source", "Transformed", "Uniform", "as_noise", "get_noise", "noise_from_dict", "noise_names",
+    "Ablation", "Additive", "Conversion", "Coupled", "CoupledNoise", "Deletion", "FlipMargin", "Flips", "Gaussian",
+    "Laplace", "Logistic", "Noise", "Source", "Transformed", "Uniform", "as_noise", "get_noise", "noise_from_dict",
+    "noise_names",
 ]

@@ -11,7 +11,7 @@ from rsopt.noise.noise import Noise, fields_of
 from rsopt.noise.registry import get_noise, noise_class
 
 OPTIONS = {"sigma": ("sigma",), "scale": ("scale", "half_width"), "keep": ("keep",), "positions": ("positions",),
-           "probability": ("probability",)}
+           "probability": ("probability",), "add": ("add",), "remove": ("remove",)}
 """The fields that an option gives, whichever of them the noise has."""
 
 

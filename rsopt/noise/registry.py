@@ -11,6 +11,7 @@ from rsopt.errors import InvalidInputError, UnknownNameError, shown
 from rsopt.noise.ablation import Ablation
 from rsopt.noise.coupled import Coupled
 from rsopt.noise.deletion import Deletion
+from rsopt.noise.flips import Flips
 from rsopt.noise.gaussian import Gaussian, plain_sigma
 from rsopt.noise.laplace import Laplace
 from rsopt.noise.logistic import Logistic
@@ -22,7 +23,8 @@ from rsopt.radius import checked_sigma
 
 GROUP = "rsopt.noise"
 
-_OWN: tuple[type[Noise], ...] = (Gaussian, Laplace, Logistic, Uniform, Ablation, Deletion, Transformed, Coupled)
+_OWN: tuple[type[Noise], ...] = (Gaussian, Laplace, Logistic, Uniform, Ablation, Deletion, Flips, Transformed,
+                                  Coupled)
 _BUILT_IN = {noise.name: noise for noise in _OWN}
 
 

@@ -17,6 +17,7 @@ from rsopt.noise import (
     Ablation,
     Coupled,
     Deletion,
+    Flips,
     Gaussian,
     Laplace,
     Logistic,
@@ -41,6 +42,13 @@ def replaced(x: Tensor, r: int) -> Tensor:
     return other
 
 
+def flipped(x: Tensor, r: int) -> Tensor:
+    """r bits have the other value."""
+    other = x.clone()
+    other[:r] = 1 - other[:r]
+    return other
+
+
 def edited(x: Tensor, r: int) -> Tensor:
     """One token less, one more at the end, and the others of r replaced."""
     tokens = x.tolist()[1:]
@@ -62,6 +70,11 @@ def test_our_noises_on_an_image(noise: Noise) -> None:
     (own_noise.one_of(6, 5), torch.arange(6))])
 def test_our_noises_on_positions(noise: Noise, x: Tensor) -> None:
     check_noise(noise, x, neighbour=replaced)
+
+
+@pytest.mark.parametrize("noise", [Flips(0.1, 0.4), Flips(0.5, 0.5), Flips(0.0, 0.7)])
+def test_our_noises_on_bits(noise: Noise) -> None:
+    check_noise(noise, torch.tensor([0.0, 1.0, 0.0, 1.0, 1.0, 0.0]), neighbour=flipped)
 
 
 @pytest.mark.parametrize("probability", [0.3, 0.5, 0.9])
