@@ -62,6 +62,6 @@ def _closed_form(method: str, counts: Counts | VotesLike, top: Whole | None, fun
         high = min(float(clopper_pearson_upper(observed.x2, observed.n, share)) * (1.0 + _SAFE), 1.0)
     value = float(g.value(np.array(low), np.array(high)))
     lower = max(value - 4e-15 * abs(value), g.range[0]) if math.isfinite(value) else value
-    return Bound(lower=lower, lower_at_most=math.nan, searched=math.nan, certified=True, method=method, functional=g,
+    return Bound(lower=lower, lower_at_most=math.nan, searched=math.nan, proven=True, method=method, functional=g,
                  statistic=None, alpha=level, solver=None, counts=observed, proof=None, evaluations=0,
                  seconds=time.perf_counter() - started)

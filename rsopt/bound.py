@@ -24,7 +24,7 @@ class Bound:
         lower_at_most: a witness q shows that no larger value is the exact bound on this statistic; not a confidence
             limit. NaN for closed forms.
         searched: what the solver alone led to before the proof. NaN for closed forms.
-        certified: whether the bound is proven: by `proof`, or by a closed form.
+        proven: whether the bound is proven: by `proof`, or by a closed form.
         method: "exact" or the name of the closed form, and the branch taken where there is a choice.
         functional: g.
         statistic: name of the designated statistic; None for closed forms.
@@ -40,7 +40,7 @@ class Bound:
     lower: float
     lower_at_most: float
     searched: float
-    certified: bool
+    proven: bool
     method: str
     functional: Functional
     statistic: str | None
@@ -65,6 +65,11 @@ class Bound:
                         f"{self.functional.name!r} by {self.statistic!r}")
             raise InvalidInputError(f"This bound has no certificate: {why}.")
         return self.proof
+
+    @property
+    def certified(self) -> bool:
+        """Whether the bound is proven and positive, so that it certifies a radius."""
+        return self.proven and not self.abstain
 
     @property
     def abstain(self) -> bool:
@@ -104,8 +109,8 @@ class Bound:
         if noise is None and sigma is None:
             raise InvalidInputError("Give the noise under which the votes were cast, or sigma, its standard deviation "
                                     "where it is Gaussian.")
-        if not self.certified:
-            raise InvalidInputError("This bound is not certified; no radius is made of it.")
+        if not self.proven:
+            raise InvalidInputError("This bound is not proven; no radius is made of it.")
         return as_noise(noise, sigma).radius(self.functional, self.lower, norm=norm, dimension=dimension)
 
     def to_dict(self) -> dict[str, Any]:
@@ -114,7 +119,8 @@ class Bound:
             return value if math.isfinite(value) else None
 
         return {
-            "lower": finite(self.lower), "abstain": self.abstain, "certified": self.certified,
+            "lower": finite(self.lower), "abstain": self.abstain, "proven": self.proven,
+            "certified": self.certified,
             "lower_at_most": finite(self.lower_at_most), "searched": finite(self.searched), "method": self.method,
             "functional": self.functional.name, "order": self.functional.order,
             "statistic": self.statistic, "alpha": self.alpha, "solver": self.solver, "n": self.counts.n,

@@ -140,7 +140,7 @@ class LowerBoundProblem:
         found = invert(self.family, proposer, guess=self._guess(), plug_in=self.plug_in(),
                        budget=checked_budget(budget), throw=throw, seed=checked_seed(seed))
         return Bound(
-            lower=found.lower, lower_at_most=found.at_most, searched=found.searched, certified=True, method="exact",
+            lower=found.lower, lower_at_most=found.at_most, searched=found.searched, proven=True, method="exact",
             functional=self.functional, statistic=self.statistic.name, alpha=self.alpha, solver=repr(proposer),
             counts=self.counts, proof=self._certificate(found), evaluations=found.evaluations,
             seconds=time.perf_counter() - started, message=f"{found.notes} {obligation(self.functional)}".strip())

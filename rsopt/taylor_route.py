@@ -72,7 +72,7 @@ def published_bound(counts: Counts, functional: TaylorProbitMargin, statistic: S
     value = float(ProbitMargin().value(np.array(low), np.array(high)))
     lower = value - 4e-15 * abs(value) if math.isfinite(value) else value
     return Bound(
-        lower=lower, lower_at_most=math.nan, searched=math.nan, certified=True,
+        lower=lower, lower_at_most=math.nan, searched=math.nan, proven=True,
         method="published route, two-way Clopper–Pearson fallback", functional=functional, statistic=None, alpha=level,
         solver=None, counts=counts, proof=None, evaluations=0, seconds=time.perf_counter() - started,
         message=f"Test failed: {limit}, not above 1/2; probit margin at that limit and at the limit {high:.6g} of p_B "

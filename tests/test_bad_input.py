@@ -144,7 +144,7 @@ def test_alpha_of_the_wrong_kind_or_size() -> None:
         rsopt.lower_bound(VOTES, top=0, alpha=1e-16)
     with pytest.raises(InvalidInputError, match=r"alpha = 0.45 is above 0.4, the largest this statistic supports"):
         rsopt.lower_bound(VOTES, top=0, alpha=0.45)
-    assert rsopt.lower_bound(VOTES, top=0, alpha=0.45, statistic="clopper-pearson").certified
+    assert rsopt.lower_bound(VOTES, top=0, alpha=0.45, statistic="clopper-pearson").proven
 
 
 @pytest.mark.parametrize(("options", "near"), [

@@ -92,7 +92,7 @@ def test_same_result_type_as_the_exact_bound() -> None:
                            (baselines.bonferroni, "bonferroni")):
         bound = baseline([900, 60, 40], top=0)
         assert isinstance(bound, rsopt.Bound)
-        assert (bound.certified, bound.method, bound.statistic, bound.solver, bound.proof) == (
+        assert (bound.proven, bound.method, bound.statistic, bound.solver, bound.proof) == (
             True, name, None, None, None)
         assert math.isnan(bound.lower_at_most)
         assert bound.radius(sigma=0.25) == pytest.approx(0.125 * bound.lower, rel=1e-12)

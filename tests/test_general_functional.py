@@ -87,7 +87,7 @@ def test_error_never_exceeds_alpha(functional: Functional, statistic: object, al
         bounds = [rsopt.lower_bound(Counts((int(a), int(b), int(c)), 0, 1), functional=functional,
                                     statistic=statistic, alpha=alpha)  # type: ignore[arg-type]
                   for a, b, c in x]
-        assert all(bound.certified for bound in bounds)
+        assert all(bound.proven for bound in bounds)
         lower = np.array([bound.lower for bound in bounds])
         p = np.concatenate([simplex_grid(), outcomes(60) / 60])
         truth = functional.value(p[:, 0], p[:, 1])

@@ -65,7 +65,7 @@ def test_a_smaller_error_never_raises_the_bound(functional: str, counts: tuple[i
 def test_brackets_and_proofs(functional: str, counts: tuple[int, int, int], statistic: str, alpha: float) -> None:
     """Every bound is confirmed by the checker that shares no code with the proof."""
     result = bound(counts, functional, statistic, alpha)
-    assert result.certified
+    assert result.proven
     assert result.lower <= result.lower_at_most
     assert result.radius(sigma=0.25) >= 0.0
     checked = rsopt.check_certificate(result.certificate.to_dict()).lower

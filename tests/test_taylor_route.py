@@ -85,7 +85,7 @@ def test_the_branch_is_reported() -> None:
     assert failed.method == "published route, two-way Clopper–Pearson fallback"
     assert failed.message.startswith("Test failed: the limit of p_A at beta = 0.0009 is 0.439448, not above 1/2")
     assert failed.proof is None
-    assert failed.certified
+    assert failed.proven
 
 
 def test_two_classes_take_the_same_route() -> None:

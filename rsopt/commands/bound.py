@@ -136,7 +136,7 @@ def _how(found: Bound) -> str:
 
 
 def _lower(found: Bound) -> str:
-    status = "proven" if found.certified else "not certified"
+    status = "proven" if found.proven else "not proven"
     if found.abstain:
         return f"{found.lower:.6f}, {status}: not positive, so abstain"
     return f"{found.lower:.6f}, {status}"

@@ -132,7 +132,7 @@ def e_process_bound(counts: Counts | VotesLike, top: Whole | None = None, *,
         lower, used = min(lower, found), used + evaluations
         if lower <= g.range[0]:
             break
-    return Bound(lower=lower, lower_at_most=math.nan, searched=math.nan, certified=True, method=METHOD, functional=g,
+    return Bound(lower=lower, lower_at_most=math.nan, searched=math.nan, proven=True, method=METHOD, functional=g,
                  statistic=None, alpha=error, solver=None, counts=observed, proof=None, evaluations=used,
                  seconds=time.perf_counter() - started, message=GUARANTEE)
 

@@ -31,7 +31,7 @@ PROBLEMS = [
 def checked(problem: rsopt.LowerBoundProblem, bound: rsopt.Bound, looser: float) -> None:
     """The bound is proven, re-checked, never above the witness, and not looser than said."""
     honest = problem.solve("scipy")
-    assert bound.certified
+    assert bound.proven
     assert rsopt.check_certificate(bound.certificate.to_dict()).lower == bound.lower
     assert bound.lower <= honest.lower_at_most
     width = abs(honest.lower_at_most - float(problem.functional.value(

@@ -29,7 +29,7 @@ def test_the_bound_does_not_depend_on_the_solver(solver: str) -> None:
     cases = [case for case in BRACKETS if case.n <= 60][:: STEPS[solver]]
     for case in cases:
         mine, default = case.bound(solver), case.bound()
-        assert mine.certified, case
+        assert mine.proven, case
         assert mine.lower <= case.hi, case
         scale = width(default, default.lower)
         assert abs(mine.lower - default.lower) <= 0.01 * scale, case
@@ -43,7 +43,7 @@ def test_bounds_at_a_hundred_thousand_samples(solver: str, functional: str) -> N
     counts = [90_000, 6_000, 4_000]
     default = rsopt.lower_bound(counts, top=0, functional=functional)
     bound = rsopt.lower_bound(counts, top=0, functional=functional, solver=solver)
-    assert bound.certified
+    assert bound.proven
     assert abs(bound.lower - default.lower) <= 0.01 * width(default, default.lower)
 
 

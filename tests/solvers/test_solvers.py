@@ -69,7 +69,7 @@ def test_not_installed(name: str, package: str, distribution: str, monkeypatch: 
     assert state.missing == str(raised.value)
     assert state.accepts
     # Everything else goes on working.
-    assert rsopt.lower_bound([9, 1, 0], top=0, alpha=0.05).certified
+    assert rsopt.lower_bound([9, 1, 0], top=0, alpha=0.05).proven
     others = [state for state in solver_states() if state.name != name and not state.missing]
     assert len(others) >= 5  # ipopt and pyomo share casadi
 

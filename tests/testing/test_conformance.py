@@ -61,7 +61,7 @@ def test_a_third_party_solver_registers_and_conforms(installed: str) -> None:
     outcomes = check_solver(installed, tolerance=1e-3)
     assert all(not outcome.refused for outcome in outcomes)
     bound = rsopt.lower_bound([900, 60, 40], top=0, solver=installed)
-    assert bound.certified
+    assert bound.proven
     assert bound.solver == "GoldenSection(scan=200, steps=40)"
     assert rsopt.get_solver(installed, scan=50) == third_party.GoldenSection(scan=50)
 
