@@ -23,12 +23,13 @@ from rsopt.smoothing.digits import digits_data, digits_model
 
 SIGMA, ALPHA, SEED, N0 = 0.25, 1e-3, 0, 100
 MAPS = {"softmax, T 0.5": Softmax(0.5), "softmax, T 1": Softmax(1.0), "sparsemax": Sparsemax(), "hardmax": Hardmax()}
+INPUTS = 20
 EXACT = "votes, exact bound"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--inputs", type=int, default=20)
+    parser.add_argument("--inputs", type=int, default=INPUTS)
     parser.add_argument("--n", type=int, default=1000)
     parser.add_argument("--output", type=Path, default=None)
     options = parser.parse_args()
@@ -68,6 +69,8 @@ def main() -> None:
     figure.savefig(folder / "maps.png", dpi=130)
     print(f"wrote {folder / 'maps.png'}")
 
+    if options.inputs < INPUTS:
+        return  # the rest is true of so many inputs, not of any few
     assert 0.9 * means[EXACT] < means["hardmax"] < 1.005 * means[EXACT]
     assert means["softmax, T 0.5"] > means["softmax, T 1"]
     assert min(means.values()) > 0.5 * max(means.values())

@@ -24,13 +24,14 @@ from rsopt.smoothing import SmoothedClassifier, Softmax, Stream
 from rsopt.smoothing.digits import digits_data, digits_model
 
 SIGMA, ALPHA, SEED = 0.25, 1e-3, 0
+INPUTS = 40
 TEMPERATURES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 COLOURS = dict(zip(METHODS, ("#c2571a", "#1b8a5a"), strict=True))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--inputs", type=int, default=40)
+    parser.add_argument("--inputs", type=int, default=INPUTS)
     parser.add_argument("--n", type=int, default=1000)
     parser.add_argument("--n0", type=int, default=200)
     parser.add_argument("--output", type=Path, default=None)
@@ -89,6 +90,8 @@ def main() -> None:
     figure.savefig(folder / "temperature.png", dpi=130)
     print(f"wrote {folder / 'temperature.png'}")
 
+    if options.inputs < INPUTS:
+        return  # the rest is true of so many inputs, not of any few
     for method, found in radii.items():
         assert found[-1] < 0.9 * found.max()
         assert found[TEMPERATURES.index(choices[method,].temperature)] > 0.97 * found.max()

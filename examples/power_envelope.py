@@ -244,7 +244,8 @@ def main() -> None:
         for method, power in one.power.items():
             assert (power <= one.most_fixed).all(), f"{method} passes the envelope: {name}"
     print("no bound passes the envelope at any level")
-    assert total_share(found, "rsopt") > total_share(found, "Clopper–Pearson")
+    if n >= 20:  # fewer votes certify next to nothing by any method
+        assert total_share(found, "rsopt") > total_share(found, "Clopper–Pearson")
 
 
 def total_share(found: dict[str, Shown], method: str) -> float:

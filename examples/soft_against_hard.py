@@ -31,13 +31,14 @@ from rsopt.smoothing import SmoothedClassifier, Softmax, Stream
 from rsopt.smoothing.digits import digits_data, digits_model
 
 SIGMA, ALPHA, STEP = 0.25, 1e-3, 0.01
+INPUTS, SAMPLES = 500, 2000
 COLOURS = {"chosen": "#c2571a", "hedge": "#1b8a5a"}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--inputs", type=int, default=500)
-    parser.add_argument("--n", type=int, default=2000)
+    parser.add_argument("--inputs", type=int, default=INPUTS)
+    parser.add_argument("--n", type=int, default=SAMPLES)
     parser.add_argument("--n0", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", type=Path, default=None)
@@ -99,10 +100,12 @@ def main() -> None:
          f"digits, sigma {SIGMA:g}, n {options.n:,}, alpha {ALPHA:g}")
     print(f"wrote {folder / 'soft_against_hard.png'}")
 
-    assert gains["chosen"].min() > -0.5 or options.inputs < 500
+    assert all((soft <= ceiling).all() for soft in found.values())
+    if options.inputs < INPUTS or options.n < SAMPLES:
+        return  # the rest is true of so many inputs, not of any few
+    assert gains["chosen"].min() > -0.5
     assert found["hedge"].mean() > 0.99 * hard.mean()
     assert (found["hedge"] > hard).any()
-    assert all((soft <= ceiling).all() for soft in found.values())
 
 
 def draw(path: Path, hard: np.ndarray, found: dict[str, np.ndarray], gains: dict[str, np.ndarray], radii: np.ndarray,

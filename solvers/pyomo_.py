@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rsopt.domain import Domain
+from rsopt.errors import InvalidInputError
 from rsopt.solver import Budget, Claim, Proposal, Stop
 from rsopt.solving.forms import Form, TermList
 from rsopt.solving.meter import SearchEnded
@@ -29,21 +30,30 @@ class Pyomo:
     """All monomials in a Pyomo model (`rsopt.solvers.pyomo_model`), solved by IPOPT from several starts.
 
     Attributes:
-        executable: name or path of an IPOPT executable that speaks .nl files; where it is not found, the same
-            model goes as a .nl file to the IPOPT inside the casadi wheel.
+        executable: name or path of an IPOPT executable that speaks .nl files. None takes "ipopt" where it is found, and
+            else hands the same model as a .nl file to the IPOPT inside the casadi wheel.
         most_terms: most monomials it takes.
         starts: how many basins are tried.
         iterations: limit of one run.
         tolerance: IPOPT's own.
+
+    Raises:
+        InvalidInputError: an `executable` that is not there.
     """
 
-    executable: str = "ipopt"
+    executable: str | None = None
     most_terms: int = 40_000
     starts: int = 3
     iterations: int = 200
     tolerance: float = 1e-9
     accepts: ClassVar[tuple[type[TermList]]] = (TermList,)
     proves: ClassVar[Claim] = Claim.LOCAL
+
+    def __post_init__(self) -> None:
+        if self.executable is not None and shutil.which(self.executable) is None:
+            raise InvalidInputError(f"No executable {self.executable!r} was found. Give the path of an IPOPT "
+                                    "executable, or leave it out: the IPOPT inside casadi is used where none is on "
+                                    "the PATH.")
 
     def refuses(self, form: Form, domain: Domain) -> str | None:
         """A functional without an algebraic form, or more monomials than `most_terms`."""
@@ -60,7 +70,7 @@ class Pyomo:
         points = starting_points(form.curve, form.meter, start, self.starts)
         began = time.perf_counter()
         model = build_model(form)
-        path = shutil.which(self.executable)
+        path = shutil.which(self.executable or "ipopt")
         run = _Executable(self, path, form, model) if path else _InCasadi(self, form, model)
         built = time.perf_counter() - began
         found = [(form.meter.witness(q), q, status) for q, status in (run.solve(point) for point in points)]

@@ -49,6 +49,15 @@ def test_the_examples_of_soft_outputs_on_a_few_inputs(name: str, options: tuple[
         assert drawn.width > 700
 
 
+@pytest.mark.parametrize(("name", "options"), [
+    ("ablate_sigma_alpha_n.py", ("--inputs", "2")), ("soft_against_hard.py", ("--inputs", "1", "--n", "100")),
+    ("power_envelope.py", ("--n", "5", "--levels", "2"))])
+def test_few_inputs_are_no_failure(name: str, options: tuple[str, ...], tmp_path: Path) -> None:
+    """What an example asserts of its data holds for the data that it quotes, and for no few inputs of them."""
+    assert run(name, *options, "--output", str(tmp_path))
+    assert list(tmp_path.glob("*.png"))
+
+
 def test_no_bound_passes_the_envelope_of_a_few_samples(tmp_path: Path) -> None:
     text = run("power_envelope.py", "--n", "20", "--levels", "20", "--output", str(tmp_path))
     assert "no bound passes the envelope at any level" in text

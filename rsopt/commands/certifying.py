@@ -61,7 +61,7 @@ def certified(source: Source, inputs: Inputs, task: Task, sampling: Sampling, ou
                                     batch=sampling.batch or BATCH, progress=False)
     with Bar(console, len(inputs.chosen)) as bar:
         try:
-            return certify(classifier, inputs, task, seed=sampling.seed, output=output,
+            return certify(classifier, inputs, task, seed=sampling.seed, output=output, title=source.name,
                            stop_on_failure=sampling.stop_on_failure, watcher=bar, workers=sampling.workers)
         except KeyboardInterrupt:
             warn(f"\nrsopt: interrupted with {bar.rows_finished} of {len(inputs.chosen)} inputs finished. All "

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rsopt.smoothing import SmoothedClassifier
 
 
-def certify(classifier: SmoothedClassifier, inputs: Inputs, task: Task, *, seed: int, output: Path,
+def certify(classifier: SmoothedClassifier, inputs: Inputs, task: Task, *, seed: int, output: Path, title: str = "",
             stop_on_failure: bool = True, watcher: Watcher | None = None, workers: Workers = ALONE) -> list[Row]:
     """Certifies inputs and leaves the store, the table, the certificates and some pictures in a folder.
 
@@ -39,6 +39,7 @@ def certify(classifier: SmoothedClassifier, inputs: Inputs, task: Task, *, seed:
         task: what is certified, and when sampling stops.
         seed: seed of the noise.
         output: the folder.
+        title: model and data in words, for reports; a run is known by what they answer and hold, not by this.
         stop_on_failure: whether an input that the model cannot take ends the run, or is a row of its own.
         watcher: is told of the progress.
         workers: who samples and proves; by default this process alone.
@@ -68,7 +69,7 @@ def certify(classifier: SmoothedClassifier, inputs: Inputs, task: Task, *, seed:
         with executor(classifier, seed, lambda idx: inputs.images[idx], workers, simplex=simplex) as crew:
             model = SameModel(classifier.model, crew, inputs.chosen[0], crew.sampling, earlier)
             facts = {**run_facts(classifier, inputs, task, crew.sampling), **model.facts}
-            with Store.open(output / STORE, facts) as store:
+            with Store.open(output / STORE, facts, title=title) as store:
                 model.refuse_another(store.path)
                 rows = Run(labels, task, crew, store, stop_on_failure=stop_on_failure, watcher=watcher).rows()
                 write_table(output / TABLE, rows)

@@ -23,8 +23,15 @@ _PREFIXES = {OWN: "", CLOPPER_PEARSON: "cp_", COHEN: "cohen_", SOFT_PROBIT: "sof
              SOFT_MARGIN: "soft_margin_"}
 
 
-def write_table(path: Path, rows: Sequence[Row], *, columns: tuple[str, ...] | None = None) -> None:
+def write_table(path: Path, rows: Sequence[Row], *, columns: tuple[str, ...] | None = None,
+                method: str = OWN) -> None:
     """Writes rows as TSV, by default all columns; the file appears whole or not at all.
+
+    Args:
+        path: the file.
+        rows: the rows.
+        columns: the columns to write.
+        method: whose radius stands in the columns of Cohen's logs, and whose abstentions.
 
     Raises:
         StorageError: it cannot be written.
@@ -35,7 +42,7 @@ def write_table(path: Path, rows: Sequence[Row], *, columns: tuple[str, ...] | N
     with replaced(path, "The table") as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns, delimiter="\t", lineterminator="\n", extrasaction="ignore")
         writer.writeheader()
-        writer.writerows(cells(row) for row in rows)
+        writer.writerows(cells(row, method) for row in rows)
 
 
 def write_parquet_table(path: Path, rows: Sequence[Row], facts: Mapping[str, object]) -> None:
@@ -65,12 +72,12 @@ def write_parquet_table(path: Path, rows: Sequence[Row], facts: Mapping[str, obj
     write_parquet(path, columns, "The table", types=types, facts=facts)
 
 
-def cells(row: Row) -> dict[str, str]:
-    """A row as text, by column; floats in full precision."""
+def cells(row: Row, method: str = OWN) -> dict[str, str]:
+    """A row as text, by column; floats in full precision. The first columns are those of `method`."""
     label = -1 if row.label is None else row.label
-    predict = -1 if row.abstain or row.top is None else row.top
-    text = {"idx": str(row.idx), "label": str(label), "predict": str(predict), "radius": repr(row.radius()),
-            "correct": str(int(row.correct())), "time": str(timedelta(seconds=row.seconds)),
+    predict = -1 if row.top is None or not row.radius(method) > 0.0 else row.top
+    text = {"idx": str(row.idx), "label": str(label), "predict": str(predict), "radius": repr(row.radius(method)),
+            "correct": str(int(row.correct(method))), "time": str(timedelta(seconds=row.seconds)),
             "top": "" if row.top is None else str(row.top), "chosen": row.chosen, "n0": str(row.n0),
             "n": str(row.n), "x1": str(row.x1), "x2": str(row.x2),
             "counts": ",".join(map(str, row.counts)), "looks": str(row.looks), "saved": str(row.saved),
@@ -78,9 +85,11 @@ def cells(row: Row) -> dict[str, str]:
     if row.reported is not None:
         text |= {"look_n": str(row.reported.n), "look_x1": str(row.reported.x1),
                  "look_x2": str(row.reported.x2), "look_alpha": repr(row.reported.alpha)}
-    for method, prefix in _PREFIXES.items():
-        if bound := row.bounds.get(method):
-            text[f"{prefix}lower"], text[f"{prefix}radius"] = repr(bound.lower), repr(bound.radius)
+    for name, prefix in _PREFIXES.items():
+        if bound := row.bounds.get(name):
+            text[f"{prefix}lower"] = repr(bound.lower)
+            # Ours stands in the column "radius", unless another method's is asked for there.
+            text |= {f"{prefix}radius": repr(bound.radius)} if prefix else {}
     if OWN in row.bounds:
         text["lower_at_most"] = repr(row.bounds[OWN].lower_at_most)
     return text

@@ -83,7 +83,9 @@ class CohenLog:
         first = int(np.searchsorted(self._radii, float(printed) - half))
         if first == self._radii.size or self._radii[first] > float(printed) + half:
             raise InvalidInputError(f"No count of {self.n:,} gives the radius {radius} at sigma {self.sigma:g} and "
-                                    f"alpha {self.alpha:g}. Give the sigma, n and alpha that the log was made with.")
+                                    f"alpha {self.alpha:g}. Give the sigma, n and alpha that the log was made with. "
+                                    "Radii of other bounds, such as those that rsopt export writes unless --method "
+                                    "cohen, determine no count: recertify the table with the counts instead.")
         return self.n // 2 + first
 
     @cached_property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,12 +33,16 @@ class Overview(Results):
         rows: the finished inputs, at least one, failed ones included.
         question: what was asked; who proposed the bounds stands in the facts.
         name: how the run is called: its folder.
+        place: the run as it was asked for, a path from where the reader stands.
+        title: model and data in words; empty where nobody said them.
         facts: what decides its results, by name.
         sessions: the processes that worked on it.
         proofs: how many of our bounds have a saved proof; the others are closed forms or failed.
     """
 
     name: str
+    place: Path
+    title: str
     facts: dict[str, Any]
     sessions: list[Session]
     proofs: int
@@ -59,7 +64,8 @@ class Overview(Results):
             raise InvalidInputError(f"{path} has no finished inputs yet.")
         question = Question(float(facts["sigma"]), str(facts["functional"]), facts["order"],
                             statistic=str(facts["statistic"]), alpha=float(facts["stopping"]["alpha"]))
-        return cls(rows, question, path.resolve().parent.name, facts, sessions, proofs)
+        return cls(rows, question, path.resolve().parent.name, run, _title(sessions), facts, sessions,
+                   proofs)
 
     @property
     def targets(self) -> list[float]:
@@ -75,6 +81,12 @@ class Overview(Results):
     def samples(self) -> int:
         """All samples drawn for these rows."""
         return sum(row.n0 + row.n for row in self.rows)
+
+
+def _title(sessions: Sequence[Session]) -> str:
+    """What the last session that said so called model and data."""
+    said = [json.loads(session.versions).get("title", "") for session in sessions]
+    return next((str(title) for title in reversed(said) if title), "")
 
 
 @dataclass(frozen=True)

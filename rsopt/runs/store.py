@@ -44,13 +44,14 @@ class Store:
         self._lock = lock
 
     @classmethod
-    def open(cls, path: Path, facts: Mapping[str, object]) -> Store:
+    def open(cls, path: Path, facts: Mapping[str, object], *, title: str = "") -> Store:
         """Starts a run, or goes on with the one that is there.
 
         Args:
             path: the file; its folder is made if need be.
             facts: what decides the results (fingerprints, versions, seed, options), as JSON values. They are compared
                 with those of the run that is there.
+            title: model and data in words, kept with the session: what is called otherwise is still the same run.
 
         Raises:
             StorageError: the file cannot be written, is damaged, is no store of this version, is in use by another
@@ -64,7 +65,7 @@ class Store:
                 store = cls(path, database, lock)
                 store._prepare()
                 store._compare(facts)
-                store._begin_session()
+                store._begin_session(title)
             except BaseException:
                 lock.close()
                 raise
@@ -237,12 +238,12 @@ class Store:
             raise StorageError(f"{self.path} holds another run: {'; '.join(different)}. Repeat the command that "
                                "began it, or choose another output folder.")
 
-    def _begin_session(self) -> None:
+    def _begin_session(self, title: str) -> None:
         import numpy
         import scipy
 
         versions = {"python": platform.python_version(), "numpy": numpy.__version__, "scipy": scipy.__version__,
-                    "sqlite": sqlite3.sqlite_version, "platform": platform.platform()}
+                    "sqlite": sqlite3.sqlite_version, "platform": platform.platform(), "title": title}
         with self._transaction():
             (last,) = self._database.execute("SELECT COALESCE(MAX(session), 0) FROM sessions").fetchone()
             self._insert(Session(last + 1, datetime.now(UTC).isoformat(timespec="seconds"), platform.node(),

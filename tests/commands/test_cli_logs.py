@@ -15,6 +15,7 @@ from votes import voted
 
 import rsopt
 from rsopt.errors import InvalidInputError
+from rsopt.methods import COHEN
 from rsopt.question import Question
 from rsopt.runs.folder import STORE
 from rsopt.runs.logs import CohenLog, read_log
@@ -223,6 +224,22 @@ def test_an_absent_log_and_an_impossible_radius(tmp_path: Path) -> None:
     for radius in ("0.0", "-1", "nan", "inf", "x"):
         with pytest.raises(InvalidInputError):
             CohenLog(0.25, 1000, 1e-3).top_count(radius)
+
+
+def test_what_is_exported_in_cohens_format_can_be_read_back(tmp_path: Path) -> None:
+    rows = work(tmp_path / "run")
+    log, own = tmp_path / "cohen.tsv", tmp_path / "own.tsv"
+    assert run("export", tmp_path / "run", log, "--format", "cohen", "--method", "cohen").exit_code == 0
+    found = read_log(log, top=None, cohen=CohenLog(0.5, 220, 0.01))
+    assert [line.predicted for line in found] == [row.top if row.radius(COHEN) > 0.0 else None for row in rows]
+    assert [line.counts[0] for line in found if line.counts] == [row.x1 for row in rows if row.radius(COHEN) > 0.0]
+    assert run("recertify", log, "--sigma", 0.5, "--n", 220, "--log-alpha", 0.01, "--jobs", 1).exit_code == 0
+    assert run("export", tmp_path / "run", own, "--format", "cohen").exit_code == 0
+    text = refused("recertify", own, "--sigma", 0.5, "--n", 220, "--log-alpha", 0.01)
+    assert "Radii of other bounds, such as those that rsopt export writes unless --method cohen" in text
+    assert "belongs to --format cohen" in refused("export", tmp_path / "run", tmp_path / "t.tsv", "--method", "cohen")
+    wrong = refused("export", tmp_path / "run", log, "--format", "cohen", "--method", "cohne")
+    assert wrong.startswith("There is no method named 'cohne'. Did you mean 'cohen'?")
 
 
 def test_exports_of_a_run(tmp_path: Path) -> None:

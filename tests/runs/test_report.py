@@ -6,6 +6,7 @@ import dataclasses
 import io
 import math
 import re
+import shlex
 import shutil
 import subprocess
 from html.parser import HTMLParser
@@ -40,12 +41,15 @@ LABELS = [0, 1, 2, 3, 4, 0, 1, 2]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
+TITLE = "nets:small & <quick> on data.npz"
+
+
 def certified(folder: Path, labels: list[int | None], *, poisoned: int | None = None) -> list[Row]:
     images = IMAGES.clone()
     if poisoned is not None:
         images[poisoned, 0, 0, 0] = torch.nan
     return certify(classifier(), Inputs(images, labels, range(len(images))), TASK, seed=SEED, output=folder,
-                   stop_on_failure=False)
+                   title=TITLE, stop_on_failure=False)
 
 
 @pytest.fixture(scope="module")
@@ -132,6 +136,7 @@ def test_what_it_says_is_what_the_table_holds(run: Path, page: str) -> None:
     assert f"{max(right):.4f} largest radius" in said
     assert f"{sum(row.n + row.n0 for row in rows):,} samples in all" in said
     assert "Certified run: mine & yours <b>" in said
+    assert f"{TITLE}: {len(rows)} inputs under Gaussian noise" in said
     assert "the certified class was chosen on 50 separate samples" in said
     for row in rows:
         if not row.error:
@@ -150,7 +155,9 @@ def test_it_gives_the_guarantees_and_the_way_to_check_them(run: Path, page: str)
     said = text(page)
     assert "With probability at least 0.99 over the noise that was drawn" in said
     assert "The class was chosen on 50 samples of their own, never on those that bound it" in said
-    assert "rsopt verify 'mine & yours <b>'" in said
+    # The run as it was asked for, from where the reader stands, not its folder's name alone.
+    assert f"rsopt verify {shlex.quote(str(run))} " in said
+    assert f"rsopt export {shlex.quote(str(run))} table.parquet" in said
     for name in ("model", "data", "sampling.torch", "sampling.seed"):
         assert str(Overview.read(run).facts[name]) in said
 

@@ -30,7 +30,7 @@ def row(idx: int, label: int | None, top: int | None, radius: float, n: int = 10
 
 
 def overview(name: str, rows: list[Row], **facts: object) -> Overview:
-    return Overview(rows, ASKED, name, {**FACTS, **facts}, [], 0)
+    return Overview(rows, ASKED, name, Path(name), "", {**FACTS, **facts}, [], 0)
 
 
 def test_a_run_beside_itself(tmp_path: Path) -> None:

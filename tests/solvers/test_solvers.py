@@ -81,7 +81,7 @@ def test_refused() -> None:
         problem.worst_case(2.8).solve("pyomo")
     size = problem.tail_set.size()
     assert str(raised.value) == (
-        "Pyomo(executable='ipopt', most_terms=40000, starts=3, iterations=200, tolerance=1e-09) cannot take this "
+        "Pyomo(executable=None, most_terms=40000, starts=3, iterations=200, tolerance=1e-09) cannot take this "
         f"problem. The list would hold {size:,} monomials (n = 100,000); at most 2,000,000 are listed. Take the "
         "SmoothOracle, or stream them with rsopt.solving.terms.monomials. These solvers can: scipy, branch-and-bound, "
         "ipopt, gpkit, cvxpy, botorch.")
@@ -218,9 +218,17 @@ def test_pyomo_uses_an_executable_that_is_on_the_path(tmp_path: Path, monkeypatc
     found = case.worst_case.solve("pyomo")
     assert found.message.startswith(f"IPOPT at {script}: optimal")
     assert found.tail_attained == pytest.approx(case.bracket.at_least, rel=1e-6)
-    inside = case.worst_case.solve(rsopt.get_solver("pyomo", executable="no-such-executable"))
+    named = case.worst_case.solve(rsopt.get_solver("pyomo", executable=str(script)))
+    assert named.message.startswith(f"IPOPT at {script}: optimal")
+    monkeypatch.setenv("PATH", "")
+    inside = case.worst_case.solve("pyomo")
     assert inside.message.startswith("IPOPT inside casadi: Solve_Succeeded")
     assert inside.tail_attained == pytest.approx(case.bracket.at_least, rel=1e-6)
+
+
+def test_an_executable_that_is_not_there_is_refused() -> None:
+    with pytest.raises(InvalidInputError, match=r"No executable '/opt/ipotp' was found. Give the path of an IPOPT"):
+        rsopt.get_solver("pyomo", executable="/opt/ipotp")
 
 
 def test_pyomo_refuses_long_lists() -> None:

@@ -24,8 +24,9 @@ def lead(run: Overview) -> str:
     """What was certified, in two sentences."""
     chosen = ("the certified class is the known label" if run.facts.get("n0") is None else
               f"the certified class was chosen on {run.facts['n0']:,} separate samples")
-    return escape(f"{len(run.rows):,} inputs under Gaussian noise, sigma {run.sigma:g}; {chosen}. Every radius is "
-                  f"proven, and false with probability at most alpha = {run.alpha:g}.")
+    what = f"{run.title}: " if run.title else ""
+    return escape(f"{what}{len(run.rows):,} inputs under Gaussian noise, sigma {run.sigma:g}; {chosen}. Every radius "
+                  f"is proven, and false with probability at most alpha = {run.alpha:g}.")
 
 
 def warnings(run: Overview) -> str:
@@ -128,7 +129,7 @@ def checks(run: Overview) -> str:
     """The commands that check the run again."""
     proven = ("Every row has a saved proof" if run.proofs == len(run.rows) else
               f"{run.proofs:,} of these rows have a saved proof; the others are closed forms or failed")
-    name = quote(run.name)
+    name = quote(str(run.place))
     commands = [(f"rsopt verify {name}", "double precision, rounded to the safe side"),
                 (f"rsopt verify {name} --arithmetic arb", "ball arithmetic: nothing rests on rounding"),
                 (f"rsopt bound COUNT... --top CLASS --alpha {'LOOK_ALPHA' if run.adaptive else f'{run.alpha:g}'} "
