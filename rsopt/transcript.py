@@ -10,7 +10,10 @@ from typing import Any
 from rsopt import proof_file
 from rsopt.errors import CertificateError
 
-FORMAT = "rsopt score transcript 2"
+FORMATS = ("rsopt score transcript 2", "rsopt score transcript 3")
+#: Version 3: a rival that is predicted to be neither among the CLOSEST nor within so many scales of the closest one is
+#: asked about every EVERY-th null of the grid only, and about the last. Where there is none, version 2 says the same.
+CLOSEST, DISTANT, EVERY = 32, 8.0, 16
 FUNCTIONALS = ("margin", "probit")
 METHODS = ("digital-hedge", "fast-betting")
 #: Rows of a run, and classes of a row, that a transcript may speak of.
@@ -58,6 +61,8 @@ class RivalRecord:
         kept: of each block the x of the other rows; nothing where a block is one row.
         bets: against the reported null, block by block.
         log_capital: after the last bet.
+        step: 1 where the rival is asked about every null, EVERY where about every EVERY-th; the bets are then against
+            the first of these from the reported null on.
     """
 
     classes: tuple[int, ...]
@@ -68,6 +73,7 @@ class RivalRecord:
     kept: Rows = field(repr=False)
     bets: tuple[float, ...] = field(repr=False)
     log_capital: float
+    step: int = 1
 
 
 @dataclass(frozen=True)
@@ -105,6 +111,11 @@ class Transcript:
     grid: StatedGrid | None
     rivals: tuple[RivalRecord, ...]
 
+    @property
+    def format(self) -> str:
+        """The oldest format that can say it."""
+        return FORMATS[any(rival.step != 1 for rival in self.rivals)]
+
     def to_dict(self) -> dict[str, Any]:
         """The transcript as JSON-ready values, with its content hash. Floats survive the round trip exactly."""
         return proof_file.hashed(self._content())
@@ -122,11 +133,11 @@ class Transcript:
         proof_file.save(path, self._content())
 
     def _content(self) -> dict[str, Any]:
-        return {"format": FORMAT, "method": self.method, "functional": self.functional, "alpha": self.alpha,
+        return {"format": self.format, "method": self.method, "functional": self.functional, "alpha": self.alpha,
                 "n": self.n, "first_stage": self.first_stage, "prior": self.prior, "classes": self.classes,
                 "top": self.top, "lower": self.lower, "null": self.null,
                 "grid": None if self.grid is None else asdict(self.grid),
-                "rivals": [_of_rival(rival) for rival in self.rivals]}
+                "rivals": [_of_rival(rival, self.format) for rival in self.rivals]}
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Transcript:
@@ -136,8 +147,8 @@ class Transcript:
             CertificateError: not a transcript, another format, a hash that does not match, an entry that is missing,
                 of another type, or unknown to the format.
         """
-        entries = proof_file.Entries(proof_file.unhashed(content, "transcript", (FORMAT,)), "The transcript")
-        entries.text("format")
+        entries = proof_file.Entries(proof_file.unhashed(content, "transcript", FORMATS), "The transcript")
+        stepped = entries.text("format") == FORMATS[1]
         grid = entries.take("grid")
         found = cls(
             method=entries.text("method", METHODS), functional=entries.text("functional", FUNCTIONALS),
@@ -145,8 +156,12 @@ class Transcript:
             prior=entries.whole("prior"), classes=entries.whole("classes"), top=entries.whole("top"),
             lower=entries.number_or_none("lower"), null=entries.number_or_none("null"),
             grid=None if grid is None else _grid(grid),
-            rivals=tuple(_rival(rival, number) for number, rival in enumerate(entries.items("rivals"), start=1)))
+            rivals=tuple(_rival(rival, number, stepped)
+                         for number, rival in enumerate(entries.items("rivals"), start=1)))
         entries.done()
+        if found.format != content["format"]:
+            raise CertificateError(f"The transcript says no more than {found.format!r} can, and calls itself "
+                                   f"{content['format']!r}.")
         return found
 
     @classmethod
@@ -160,10 +175,12 @@ class Transcript:
         return cls.from_dict(proof_file.load(path))
 
 
-def _of_rival(rival: RivalRecord) -> dict[str, Any]:
-    return {"classes": list(rival.classes), "prior": list(rival.prior), "slopes": [list(run) for run in rival.slopes],
-            "sums": [list(row) for row in rival.sums], "folded": [list(row) for row in rival.folded],
-            "kept": [list(row) for row in rival.kept], "bets": list(rival.bets), "log_capital": rival.log_capital}
+def _of_rival(rival: RivalRecord, version: str) -> dict[str, Any]:
+    content = {"classes": list(rival.classes), "prior": list(rival.prior),
+               "slopes": [list(run) for run in rival.slopes], "sums": [list(row) for row in rival.sums],
+               "folded": [list(row) for row in rival.folded], "kept": [list(row) for row in rival.kept],
+               "bets": list(rival.bets), "log_capital": rival.log_capital}
+    return content if version == FORMATS[0] else {**content, "step": rival.step}
 
 
 def _grid(content: object) -> StatedGrid:
@@ -176,17 +193,20 @@ def _grid(content: object) -> StatedGrid:
     return found
 
 
-def _rival(content: object, number: int) -> RivalRecord:
+def _rival(content: object, number: int, stepped: bool) -> RivalRecord:
     where = f"Part {number} of the transcript"
     entries = proof_file.Entries(content, where)
     slopes = tuple((_slope(slope, where), count) for slope, count in entries.pairs("slopes"))
     found = RivalRecord(classes=entries.wholes("classes"), prior=entries.numbers("prior"), slopes=slopes,
                         sums=entries.rows("sums"), folded=entries.rows("folded"), kept=entries.rows("kept"),
-                        bets=entries.numbers("bets"), log_capital=entries.number("log_capital"))
+                        bets=entries.numbers("bets"), log_capital=entries.number("log_capital"),
+                        step=entries.whole("step") if stepped else 1)
     entries.done()
     blocks = len(found.sums)
     if not sum(count for _, count in slopes) == blocks == len(found.folded) == len(found.kept):
         raise CertificateError(f"{where}: its lists are of different lengths.")
+    if found.step not in (1, EVERY):
+        raise CertificateError(f"{where}: its step is {found.step}, expected 1 or {EVERY}.")
     if len(found.bets) > blocks:
         raise CertificateError(f"{where}: it has more bets than blocks.")
     return found

@@ -27,7 +27,16 @@ from rsopt.checks.transcript_play import prove
 from rsopt.checks.transcript_run import AGREEMENT, LARGEST_SLOPE, Run, require
 from rsopt.errors import CertificateError
 from rsopt.proof_file import shown
-from rsopt.transcript import MOST_CLASSES, MOST_ROWS, SMALLEST_ALPHA, StatedGrid, Transcript
+from rsopt.transcript import (
+    CLOSEST,
+    DISTANT,
+    EVERY,
+    MOST_CLASSES,
+    MOST_ROWS,
+    SMALLEST_ALPHA,
+    StatedGrid,
+    Transcript,
+)
 
 
 @dataclass(frozen=True)
@@ -38,7 +47,7 @@ class TranscriptCheck:
         lower, alpha, functional, method, top: the statement, as in `rsopt.scores.score_bound.ScoreBound`.
         n: rows that the run was planned for.
         rivals: rivals or groups checked.
-        nulls: nulls whose capital was recomputed for each of them.
+        nulls: nulls whose capital was recomputed, for the rival that is asked about the most.
         against_rows: whether the bets were computed from the rows.
     """
 
@@ -106,6 +115,8 @@ def _check_ranges(t: Transcript) -> None:
         return
     require((t.grid is None) == (t.method == "fast-betting"),
             "a grid of nulls belongs to the digital hedge, and only to it")
+    require(t.grid is not None or all(rival.step == 1 for rival in t.rivals),
+            "a rival is asked about some nulls only, and there is no grid of them")
     listed = [j for rival in t.rivals for j in rival.classes]
     require(all(rival.classes for rival in t.rivals) and len(listed) == t.classes - 1
             and sorted(listed) == [j for j in range(t.classes) if j != t.top],
@@ -129,10 +140,10 @@ def _check(t: Transcript, scores: np.ndarray | None) -> TranscriptCheck:
         rows = _rows(t, scores)
         for run, rival in zip(runs, t.rivals, strict=True):
             run.take(rows[:, t.top], np.minimum(rows[:, list(rival.classes)].sum(axis=1), 1.0))
-    nulls = np.array([t.null]) if t.grid is None else _nulls(t, t.grid, t.null, runs)
+    nulls = [np.array([t.null])] * len(runs) if t.grid is None else _nulls(t, t.grid, t.null, runs)
     prove(runs, nulls, t.grid is None)
-    return TranscriptCheck(t.lower, t.alpha, t.functional, t.method, t.top, t.n, len(runs), nulls.size,
-                           scores is not None)
+    return TranscriptCheck(t.lower, t.alpha, t.functional, t.method, t.top, t.n, len(runs),
+                           max(levels.size for levels in nulls), scores is not None)
 
 
 def _rows(t: Transcript, scores: np.ndarray) -> np.ndarray:
@@ -143,13 +154,14 @@ def _rows(t: Transcript, scores: np.ndarray) -> np.ndarray:
     return np.clip(rows, 0.0, 1.0)
 
 
-def _nulls(t: Transcript, grid: StatedGrid, null: float, runs: list[Run]) -> np.ndarray:
-    """The nulls that must be rejected; the grid must be the one that the first stage implies."""
+def _nulls(t: Transcript, grid: StatedGrid, null: float, runs: list[Run]) -> list[np.ndarray]:
+    """The nulls that each rival must reject; the grid must be the one that the first stage implies."""
     sloped = t.functional == "probit"
     require((1.0 <= grid.slope <= LARGEST_SLOPE if sloped else grid.slope == 0.0) and grid.index >= 0,
             "the grid of nulls is out of range")
     z = -float(ndtri(t.alpha))
-    implied = min((run.prediction(t.first_stage, z, grid.slope) for run in runs), key=lambda place: place.centre)
+    places = [run.prediction(t.first_stage, z, grid.slope) for run in runs]
+    implied = min(places, key=lambda place: place.centre)
     stated = rules.Grid(grid.centre, grid.scale, grid.slope, grid.high, grid.low, grid.lows, grid.doubt)
     units = rules.Grid(implied.scale, implied.scale, 1.0, 1.0, 1.0, implied.doubt, implied.doubt)
     require(np.isfinite(astuple(implied)).all() and implied.scale > 0.0 and implied.doubt > 0.0,
@@ -157,9 +169,31 @@ def _nulls(t: Transcript, grid: StatedGrid, null: float, runs: list[Run]) -> np.
     agree = all(abs(here - there) <= AGREEMENT * unit
                 for here, there, unit in zip(astuple(stated), astuple(implied), astuple(units), strict=True))
     require(agree, f"the grid of nulls is not the one that the first {t.first_stage} of {t.n} rows imply")
-    nulls = rules.grid_of_nulls(stated, sloped, t.n, t.alpha)[:grid.index + 1]
+    whole = rules.grid_of_nulls(stated, sloped, t.n, t.alpha)
+    nulls = whole[:grid.index + 1]
     require(nulls.size == grid.index + 1 and abs(nulls[-1] - null) <= AGREEMENT * implied.scale,
             "the reported null is not on the grid")
     nulls[-1] = null
-    require((np.diff(nulls) >= 0.0).all(), "the nulls do not grow")
-    return nulls
+    some = _some(whole, grid.index)
+    require((np.diff(nulls) >= 0.0).all() and (np.diff(some) >= 0.0).all() and some[-1] >= null,
+            "the nulls do not grow")
+    _require_distant(t, places, implied)
+    return [nulls if rival.step == 1 else some for rival in t.rivals]
+
+
+def _some(whole: np.ndarray, index: int) -> np.ndarray:
+    """Every EVERY-th null and the last of the grid, up to the first from number `index` on."""
+    numbers = [k for k in range(whole.size) if (k + 1) % EVERY == 0 or k + 1 == whole.size]
+    return np.array([whole[k] for k in numbers[:sum(k < index for k in numbers) + 1]])
+
+
+def _require_distant(t: Transcript, places: list[rules.Grid], closest: rules.Grid) -> None:
+    """Rivals that are asked about some nulls only must be distant by what the first stage predicts."""
+    far = [place.centre for place, rival in zip(places, t.rivals, strict=True) if rival.step != 1]
+    if not far:
+        return
+    centres = np.sort([place.centre for place in places])
+    require(np.isfinite(centres).all(), "the first stage predicts nothing for a rival")
+    least = max(float(centres[min(CLOSEST, centres.size - 1)]), closest.centre + DISTANT * closest.scale)
+    require(len(t.rivals) > CLOSEST and min(far) >= least - AGREEMENT * closest.scale,
+            "a rival that is asked about some nulls only is predicted to be close")

@@ -15,8 +15,8 @@ from rsopt.checks.transcript_run import AGREEMENT, Run, require
 PORTION = 1 << 18
 
 
-def prove(runs: Sequence[Run], nulls: np.ndarray, fast: bool) -> None:
-    """Replay all `nulls` against every rival; each must be rejected, and the last one by the recorded bets.
+def prove(runs: Sequence[Run], nulls: Sequence[np.ndarray], fast: bool) -> None:
+    """Replay against every rival its `nulls`; each must be rejected, and its last one by the recorded bets.
 
     Raises:
         CertificateError: a null is not rejected, or a bet, a slope or the capital is not what earlier rows imply.
@@ -42,11 +42,11 @@ def prove(runs: Sequence[Run], nulls: np.ndarray, fast: bool) -> None:
 class _Game:
     """What is still to be rejected: arrays with one entry for each null and rival, in the order of rivals."""
 
-    def __init__(self, runs: Sequence[Run], nulls: np.ndarray, fast: bool) -> None:
+    def __init__(self, runs: Sequence[Run], nulls: Sequence[np.ndarray], fast: bool) -> None:
         self.runs, self.fast = runs, fast
-        self.rival = np.repeat(np.arange(len(runs)), nulls.size)
-        self.level = np.tile(nulls, len(runs))
-        self.last = np.tile(np.arange(nulls.size) == nulls.size - 1, len(runs))
+        self.rival = np.repeat(np.arange(len(runs)), [levels.size for levels in nulls])
+        self.level = np.concatenate(nulls)
+        self.last = np.append(self.rival[1:] != self.rival[:-1], True)
         self.capital, self.offset = np.zeros(self.rival.size), np.zeros(self.rival.size)
         self.means = self.level
         self.bets: list[list[float]] = [[] for _ in runs]

@@ -14,6 +14,7 @@ import numpy as np
 from rsopt.intervals.capital import fast_capital, replay, scan
 from rsopt.intervals.nulls import Prediction, null_grid, predict
 from rsopt.intervals.record import PairRecord
+from rsopt.transcript import CLOSEST, DISTANT, EVERY
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,10 @@ class Verdict:
         none.
         binding: index of the pair that kept the bound from being larger.
         nulls: rejected nulls up to and including `null`; for fast betting, `null` alone.
-        blocks: blocks each pair needs to reject every one of `nulls`, (pairs,).
+        blocks: blocks each pair needs to reject every null that it is asked about, (pairs,).
+        last: the largest null that each pair is asked about: `null`, or for distant pairs the next one of theirs
+            from it on, (pairs,).
+        steps: 1 for pairs that are asked about every null, EVERY for distant ones, (pairs,).
         prediction: where the grid was placed; None for fast betting.
     """
 
@@ -46,41 +50,64 @@ class Verdict:
     binding: int
     nulls: np.ndarray
     blocks: np.ndarray
+    last: np.ndarray
+    steps: np.ndarray
     prediction: Prediction | None
 
 
 def digital_hedge(pairs: list[PairRecord]) -> Verdict:
     """Digital-hedge bound: the grid null before the first one that some pair does not reject.
 
-    Time-uniform: with probability at least 1 - alpha no verdict at any time of the run exceeds the truth.
+    Time-uniform: with probability at least 1 - alpha no verdict at any time of the run exceeds the truth. The nulls are
+    nested, so a pair that rejects a null rejects all below it, once it rejects every one that it is asked about up to
+    there: which these are must only be fixed before the bets, like the grid. Pairs that are predicted to be distant are
+    asked about every EVERY-th (proposition P4).
     """
     plan = pairs[0].plan
     if not pairs[0].first_stage_done:
-        return Verdict(None, 0, np.empty(0), np.zeros(len(pairs), dtype=np.int64), None)
+        return _nothing(pairs, 0, None)
     predictions = [predict(pair) for pair in pairs]
     # The hardest pair first: the others need to be asked about the nulls it rejects only.
     order = sorted(range(len(pairs)), key=lambda i: predictions[i].centre)
     prediction = predictions[order[0]]
     nulls = null_grid(prediction, plan.sloped, plan.n, plan.log_level)
-    binding = order[0]
+    far = prediction.centre + DISTANT * prediction.scale
+    distant = {i for i in order[CLOSEST:] if predictions[i].centre >= far}
+    every, some = np.arange(nulls.size), every_other(nulls.size)
+    binding, reach = order[0], nulls.size
     needed = []
     for i in order:
         pair = pairs[i]
-        blocks = np.empty(nulls.size, dtype=np.int64)
-        rejected = int(scan(pair.records, pair.kept, pair.kept_ends, nulls, plan.n, plan.first_stage,
+        asked = _up_to(some if i in distant else every, reach)
+        blocks = np.empty(asked.size, dtype=np.int64)
+        rejected = int(scan(pair.records, pair.kept, pair.kept_ends, nulls[asked], plan.n, plan.first_stage,
                             plan.log_level, plan.slack, blocks))
-        if rejected < nulls.size:
-            binding = i
-        nulls = nulls[:rejected]
-        needed.append(blocks)
-        if rejected == 0:
-            break
-    if nulls.size == 0:
-        return Verdict(None, binding, nulls, np.zeros(len(pairs), dtype=np.int64), prediction)
-    played = np.zeros(len(pairs), dtype=np.int64)
-    for i, blocks in zip(order, needed, strict=True):
-        played[i] = blocks[:nulls.size].max()
-    return Verdict(float(nulls[-1]), binding, nulls, played, prediction)
+        if rejected < asked.size:
+            binding, reach = i, int(asked[rejected - 1]) + 1 if rejected else 0
+        needed.append((asked, blocks))
+        if reach == 0:
+            return _nothing(pairs, binding, prediction)
+    played, last = np.zeros(len(pairs), dtype=np.int64), np.empty(len(pairs))
+    for i, (asked, blocks) in zip(order, needed, strict=True):
+        used = _up_to(asked, reach).size
+        played[i], last[i] = blocks[:used].max(), nulls[asked[used - 1]]
+    steps = np.array([EVERY if i in distant else 1 for i in range(len(pairs))])
+    return Verdict(float(nulls[reach - 1]), binding, nulls[:reach], played, last, steps, prediction)
+
+
+def every_other(size: int) -> np.ndarray:
+    """The nulls of a grid of `size` that distant pairs are asked about: every EVERY-th and the last."""
+    return np.union1d(np.arange(EVERY - 1, size, EVERY), [size - 1])
+
+
+def _up_to(asked: np.ndarray, reach: int) -> np.ndarray:
+    """Those of the nulls `asked` about that `reach` nulls ask for: up to the first from the last of them on."""
+    return asked[:int(np.searchsorted(asked, reach - 1)) + 1]
+
+
+def _nothing(pairs: list[PairRecord], binding: int, prediction: Prediction | None) -> Verdict:
+    none = np.zeros(len(pairs), dtype=np.int64)
+    return Verdict(None, binding, np.empty(0), none, np.full(len(pairs), np.nan), none + 1, prediction)
 
 
 def fast_betting(pairs: list[PairRecord]) -> Verdict:
@@ -98,7 +125,7 @@ def fast_betting(pairs: list[PairRecord]) -> Verdict:
         low, high = (0.0, 1.0) if sloped else (1e-9, 1.0)
         binding = i
         if not _rejects(pair, low):
-            return Verdict(None, i, np.empty(0), np.zeros(len(pairs), dtype=np.int64), None)
+            return _nothing(pairs, i, None)
         while sloped and _rejects(pair, high):
             low, high = high, 2.0 * high
         if null is not None:
@@ -112,7 +139,8 @@ def fast_betting(pairs: list[PairRecord]) -> Verdict:
         null = low
     assert null is not None
     blocks = [play_out(pair, null, fast=True).bets.size for pair in pairs]
-    return Verdict(null, binding, np.array([null]), np.array(blocks), None)
+    return Verdict(null, binding, np.array([null]), np.array(blocks), np.full(len(pairs), null),
+                   np.ones(len(pairs), dtype=np.int64), None)
 
 
 def _rejects(pair: PairRecord, null: float) -> bool:

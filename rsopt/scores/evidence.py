@@ -29,9 +29,10 @@ class Evidence:
         prediction = verdict.prediction
         rivals = []
         if verdict.null is not None:
-            for pair, group, blocks in zip(self.pairs, self.groups, verdict.blocks, strict=True):
+            for i, (pair, group) in enumerate(zip(self.pairs, self.groups, strict=True)):
                 first = _first_stage_blocks(pair) if prediction is not None else 0
-                rivals.append(_rival(pair, group, max(int(blocks), first), verdict.null, method))
+                rivals.append(_rival(pair, group, max(int(verdict.blocks[i]), first), float(verdict.last[i]),
+                                     int(verdict.steps[i]), method))
         return Transcript(
             method=method, functional=functional, alpha=plan.alpha, n=plan.n, first_stage=plan.first_stage,
             prior=plan.prior, classes=self.classes, top=top, lower=lower if math.isfinite(lower) else None,
@@ -40,7 +41,7 @@ class Evidence:
             else StatedGrid(**asdict(prediction), index=int(verdict.nulls.size) - 1))
 
 
-def _rival(pair: PairRecord, group: tuple[int, ...], blocks: int, null: float, method: str) -> RivalRecord:
+def _rival(pair: PairRecord, group: tuple[int, ...], blocks: int, null: float, step: int, method: str) -> RivalRecord:
     # Compiled code is loaded when it is needed, not with the bounds that need none.
     from rsopt.intervals.betting import play_out
     from rsopt.intervals.blocks import CENTRE, FOLDED, LOWEST, POWERS, ROWS, SLOPE, SUMS
@@ -62,7 +63,7 @@ def _rival(pair: PairRecord, group: tuple[int, ...], blocks: int, null: float, m
     return RivalRecord(
         classes=tuple(group), prior=tuple(pair.prior_sums.tolist()[i] for i in columns),
         slopes=tuple((slope, sum(1 for _ in run)) for slope, run in slopes), sums=tuple(sums), folded=tuple(folded),
-        kept=tuple(kept), bets=tuple(play.bets.tolist()), log_capital=float(play.log_capital[-1]))
+        kept=tuple(kept), bets=tuple(play.bets.tolist()), log_capital=float(play.log_capital[-1]), step=step)
 
 
 def _first_stage_blocks(pair: PairRecord) -> int:

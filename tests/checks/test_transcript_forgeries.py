@@ -11,12 +11,13 @@ from score_laws import ADVERSARIAL, LAWS
 from rsopt.checks.transcript import check_transcript
 from rsopt.checks.transcript_run import Run
 from rsopt.errors import CertificateError
-from rsopt.intervals.betting import Verdict
+from rsopt.intervals import betting
+from rsopt.intervals.betting import Verdict, every_other
 from rsopt.intervals.nulls import null_grid
 from rsopt.proof_file import hashed
 from rsopt.scores.evidence import Evidence
 from rsopt.scores.lower_bound_scores import lower_bound_scores
-from rsopt.transcript import Transcript
+from rsopt.transcript import CLOSEST, EVERY, FORMATS, Transcript
 
 CASES = [(functional, method) for functional in ("margin", "probit") for method in ("digital-hedge", "fast-betting")]
 
@@ -34,7 +35,13 @@ def lifted(evidence: Evidence, functional: str, method: str, by: int) -> Transcr
             return None
     null = float(nulls[-1])
     blocks = np.array([pair.blocks for pair in evidence.pairs])
-    raised = dataclasses.replace(evidence, verdict=Verdict(null, verdict.binding, nulls, blocks, verdict.prediction))
+    last = np.full(blocks.size, null)
+    if verdict.prediction is not None:
+        whole = null_grid(verdict.prediction, plan.sloped, plan.n, plan.log_level)
+        some = every_other(whole.size)
+        last[verdict.steps != 1] = whole[some[np.searchsorted(some, nulls.size - 1)]]
+    raised = dataclasses.replace(evidence, verdict=Verdict(null, verdict.binding, nulls, blocks, last, verdict.steps,
+                                                           verdict.prediction))
     lower = null if functional == "probit" else max(-1.0, 2.0 * null - 1.0 - 4e-16)
     return raised.transcript(method, functional, 0, lower)
 
@@ -109,3 +116,72 @@ def test_with_rows_the_proof_is_of_the_rows() -> None:
     assert np.allclose(run.folded, again.folded, rtol=1e-9, atol=1e-15)
     with pytest.raises(CertificateError, match="something that is no number"):
         check_transcript(transcript, np.where(np.arange(2) == 0, np.nan, rows))
+
+
+def many(seed: int, n: int = 300, classes: int = 60) -> np.ndarray:
+    """Rows with two strong rivals, a few weak ones and many that hardly matter."""
+    logits = np.random.default_rng(seed).normal(size=(n, classes))
+    logits[:, 0] += 7.0
+    logits[:, 1:3] += 5.0
+    logits[:, 3:8] += 2.0
+    scores = np.exp(logits)
+    return np.asarray(scores / scores.sum(axis=1, keepdims=True))
+
+
+def test_distant_rivals_cost_the_bound_nothing_and_are_proven(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows, selection = many(0), many(1, 40)
+    for functional, sample in (("probit", None), ("probit", selection)):
+        bound = lower_bound_scores(rows, top=0, functional=functional, groups=[[j] for j in range(1, 60)],
+                                   selection=sample)
+        assert bound.evidence is not None
+        steps = bound.evidence.verdict.steps
+        assert 5 < (steps == EVERY).sum() <= 59 - CLOSEST
+        assert (steps[:7] == 1).all()
+        transcript = bound.transcript
+        assert transcript.format == FORMATS[1]
+        again = Transcript.from_dict(transcript.to_dict())
+        assert again == transcript
+        for given in (None, rows):
+            assert check_transcript(again, given).lower == bound.lower
+        # Asked about every null, the rivals give the same bound, and its transcript is one of version 2.
+        with monkeypatch.context() as patched:
+            patched.setattr(betting, "CLOSEST", 10**6)
+            whole = lower_bound_scores(rows, top=0, functional=functional, groups=[[j] for j in range(1, 60)],
+                                       selection=sample)
+        assert whole.lower == bound.lower
+        assert whole.transcript.format == FORMATS[0]
+        assert check_transcript(whole.transcript, rows).lower == bound.lower
+        for by in (1, 2, 20):
+            forged = lifted(bound.evidence, functional, "digital-hedge", by)
+            assert forged is not None
+            with pytest.raises(CertificateError, match=r"stays below 1/alpha|allows every mean"):
+                check_transcript(forged, rows)
+
+
+def test_a_close_rival_is_not_let_off() -> None:
+    transcript = lower_bound_scores(many(0), top=0).transcript
+    for number in (0, 5):
+        rivals = list(transcript.rivals)
+        rivals[number] = dataclasses.replace(rivals[number], step=EVERY)
+        with pytest.raises(CertificateError, match="asked about some nulls only is predicted to be close"):
+            check_transcript(dataclasses.replace(transcript, rivals=tuple(rivals)))
+    few = lower_bound_scores(many(0)[:, :6] / many(0)[:, :6].sum(axis=1, keepdims=True), top=0).transcript
+    lax = dataclasses.replace(few, rivals=tuple(dataclasses.replace(rival, step=EVERY) for rival in few.rivals))
+    with pytest.raises(CertificateError, match="asked about some nulls only is predicted to be close"):
+        check_transcript(lax)
+    fast = lower_bound_scores(many(0), top=0, method="fast-betting").transcript
+    lax = dataclasses.replace(fast, rivals=tuple(dataclasses.replace(rival, step=EVERY) for rival in fast.rivals))
+    with pytest.raises(CertificateError, match="some nulls only, and there is no grid of them"):
+        check_transcript(lax)
+
+
+def test_steps_belong_to_the_version_that_has_them() -> None:
+    content = lower_bound_scores(many(0), top=0).transcript.to_dict()
+    del content["sha256"]
+    assert content["format"] == FORMATS[1]
+    with pytest.raises(CertificateError, match=r"unknown to the format|is unknown|'step'"):
+        Transcript.from_dict(hashed({**content, "format": FORMATS[0]}))
+    with pytest.raises(CertificateError, match="its step is 2, expected 1 or 16"):
+        Transcript.from_dict(hashed({**content, "rivals": [{**rival, "step": 2} for rival in content["rivals"]]}))
+    with pytest.raises(CertificateError, match="says no more than 'rsopt score transcript 2' can"):
+        Transcript.from_dict(hashed({**content, "rivals": [{**rival, "step": 1} for rival in content["rivals"]]}))
