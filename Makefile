@@ -5,7 +5,7 @@ RUN ?= runs/digits
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: certify test browser bench lint docs gallery clean
+.PHONY: certify test fuzz browser bench lint docs gallery clean
 
 certify: $(VENV)/.certify
 	OMP_NUM_THREADS=1 $(BIN)/rsopt certify --preset digits --scores softmax --temperature auto --workers 2 --output $(RUN)
@@ -13,6 +13,10 @@ certify: $(VENV)/.certify
 
 test: $(VENV)/.test browser
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
+# The suite fuzzes a little, always with the same inputs; by hand it may be many and others: make fuzz FUZZ=20000 SEED=1.
+fuzz: $(VENV)/.test
+	FUZZ=$(or $(FUZZ),5000) FUZZ_SEED=$(or $(SEED),0) $(BIN)/python -m pytest --numprocesses 2 tests/fuzz
 
 # A test opens the report in a browser. Without the rights to install one, that test says what to do.
 browser:

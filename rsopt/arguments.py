@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from rsopt.errors import InvalidInputError, shown
 
 Real = float | np.floating[Any] | np.integer[Any]
 Whole = int | np.integer[Any]
+T = TypeVar("T")
 
 
 def as_real(value: object) -> float | None:
@@ -29,6 +31,34 @@ def as_real(value: object) -> float | None:
 def as_whole(value: object) -> int | None:
     """`value` as an int where it is one, of Python or NumPy; None for everything else, True and 3.0 included."""
     return int(value) if isinstance(value, int | np.integer) and not isinstance(value, bool) else None
+
+
+def as_name(value: object) -> str:
+    """`value` where it is text; for everything else a text that names nothing, so that tables of names can be asked."""
+    return value if isinstance(value, str) else ""
+
+
+def checked_instance(value: object, kind: type[T], name: str) -> T:
+    """`value`, once it is sure that it is one of a kind.
+
+    Raises:
+        InvalidInputError: it is not; the text calls it by `name`.
+    """
+    if not isinstance(value, kind):
+        raise InvalidInputError(f"{name} must be a {kind.__name__}; found {shown(value)}.")
+    return value
+
+
+def checked_items(values: Iterable[T], name: str) -> tuple[T, ...]:
+    """The items of a row of things.
+
+    Raises:
+        InvalidInputError: it is no row; the message calls it by `name`.
+    """
+    try:
+        return tuple(values)
+    except TypeError:
+        raise InvalidInputError(f"{name} must be a row of items; found {shown(values)}.") from None
 
 
 def checked_seed(seed: object) -> int:

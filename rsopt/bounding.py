@@ -47,6 +47,6 @@ def lower_bound(counts: Counts | VotesLike, top: Whole | None = None, *, functio
     chosen = as_functional(functional, order)
     if isinstance(chosen, TaylorProbitMargin) and chosen.as_published:
         return published_bound(as_counts(counts, top), chosen, as_statistic(statistic), alpha, solver,
-                               budget or Budget())
+                               Budget() if budget is None else budget)
     problem = LowerBoundProblem(as_counts(counts, top), chosen, as_statistic(statistic), alpha)
-    return problem.solve(solver, budget or Budget())
+    return problem.solve(solver, Budget() if budget is None else budget)

@@ -29,7 +29,9 @@ def replaced(path: FilePath, what: str) -> Iterator[Path]:
     Raises:
         StorageError: it cannot be written (a full disk, a folder without write permission, …), or is a database.
     """
-    target = Path(path)
+    target = _named(path, what)
+    if not target.name:
+        raise StorageError(f"{what} needs the name of a file; found {str(path)!r}.")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         if _is_database(target):
@@ -54,8 +56,9 @@ def made_folder(path: FilePath) -> None:
     Raises:
         StorageError: it cannot be made.
     """
+    folder = _named(path, "The folder")
     try:
-        Path(path).mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StorageError(f"The folder {path} cannot be made: {_reason(error)}.") from error
 
@@ -72,12 +75,20 @@ def read_text(path: FilePath, what: str) -> str:
     Raises:
         StorageError: it cannot be read, or is no such text.
     """
+    source = _named(path, what)
     try:
-        return Path(path).read_text(encoding="utf-8-sig")
+        return source.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise StorageError(f"{what} {path} cannot be read: {_reason(error)}.") from error
     except UnicodeDecodeError as error:
         raise StorageError(f"{what} {path} is no text in UTF-8: {error.reason} at byte {error.start:,}.") from error
+
+
+def _named(path: FilePath, what: str) -> Path:
+    """The path, which no system takes with a NUL in it."""
+    if "\0" in os.fspath(path):
+        raise StorageError(f"{what} cannot have a name with a NUL in it: {os.fspath(path)!r}.")
+    return Path(path)
 
 
 def refuse_overwrite(path: FilePath, sources: Iterable[FilePath], what: str) -> None:

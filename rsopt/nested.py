@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 
 from rsopt.arguments import Real, Whole
 from rsopt.counts import Counts, VotesLike, as_counts
-from rsopt.errors import InvalidInputError
+from rsopt.errors import InvalidInputError, shown
 from rsopt.functionals import FunctionalLike
 from rsopt.obligations import obligation
 from rsopt.problem import LowerBoundProblem
@@ -71,6 +71,10 @@ def largest_certified(counts: Counts | VotesLike, top: Whole | None = None, *, r
         InvalidInputError: counts, top, alpha or a functional without meaning, or no radius at all.
         UnknownNameError: an unknown functional or statistic.
     """
+    if not callable(functional_of):
+        raise InvalidInputError(f"functional_of must be a function of a radius; found {shown(functional_of)}.")
+    if isinstance(radii, str) or not isinstance(radii, Iterable):
+        raise InvalidInputError(f"radii must be a row of radii; found {shown(radii)}.")
     observed, designated = as_counts(counts, top), as_statistic(statistic)
     tested: list[R] = []
     proven, message, error = 0, "", 0.0

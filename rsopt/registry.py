@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from importlib import metadata, util
 from typing import Any
 
-from rsopt.arguments import instance_of
+from rsopt.arguments import as_name, instance_of
 from rsopt.errors import (
     InvalidInputError,
     MissingDependencyError,
@@ -131,14 +131,14 @@ def _described(solver: Solver) -> tuple[tuple[str, ...], str]:
 
 
 def _load(name: str) -> Any:
-    if name in _BUILT_IN:
+    if as_name(name) in _BUILT_IN:
         target, extra, packages = _BUILT_IN[name]
         for package in packages:
             if util.find_spec(package) is None:
                 raise MissingDependencyError.of(f"The solver {name!r}", _DISTRIBUTIONS.get(package, package),
                                                 extra)
         return _class_of(target)
-    if name not in _entry_points():
+    if as_name(name) not in _entry_points():
         raise UnknownNameError.of("solver", name, solver_names())
     return loaded("solver", _entry_points()[name], SolverFailedError)
 

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
+from rsopt.arguments import as_name
 from rsopt.certificate import CONVEX, CORNER, Certificate, LookShare
 from rsopt.errors import CertificateError, InvalidInputError, MissingDependencyError
 from rsopt.proof_file import shown
@@ -193,13 +194,13 @@ def _check_ranges(c: Certificate) -> None:
 
 
 def _arithmetic(name: str, certificate: Certificate) -> Arithmetic[Any]:
-    if name == "double":
+    if as_name(name) == "double":
         # Compiled code is loaded when it is needed.
         from rsopt.checks.double import Double
 
         return Double(certificate)
-    if name != "arb":
-        raise InvalidInputError(f"There is no arithmetic named {name!r}. Known: arb, double.")
+    if as_name(name) != "arb":
+        raise InvalidInputError(f"There is no arithmetic named {shown(name)}. Known: arb, double.")
     try:
         import flint as flint
     except ImportError as error:

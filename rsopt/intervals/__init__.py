@@ -15,6 +15,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Protocol, cast
 
+from rsopt.arguments import as_name
 from rsopt.errors import UnknownNameError
 
 
@@ -63,6 +64,6 @@ def is_time_uniform(name: str) -> bool:
 
 
 def _entry(name: str) -> tuple[str, str, bool]:
-    if name not in _TABLE:
+    if as_name(name) not in _TABLE:
         raise UnknownNameError.of("interval", name, names())
     return _TABLE[name]

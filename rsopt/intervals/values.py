@@ -6,7 +6,8 @@ import math
 
 import numpy as np
 
-from rsopt.errors import InvalidInputError
+from rsopt.arguments import as_real
+from rsopt.errors import InvalidInputError, shown
 
 #: Values may leave the range by this share of its width, by rounding; they are put back.
 TOLERANCE = 1e-9
@@ -45,8 +46,10 @@ def unit_values(rows: object, *, alpha: float, lo: float, hi: float, weights: ob
             than rounding, an empty range, alpha outside (0, 1/2).
     """
     check_alpha(alpha)
-    if not (math.isfinite(lo) and math.isfinite(hi) and lo < hi):
-        raise InvalidInputError(f"The range must satisfy lo < hi, both finite; got lo = {lo!r}, hi = {hi!r}.")
+    low, high = as_real(lo), as_real(hi)
+    if low is None or high is None or not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise InvalidInputError("The range must satisfy lo < hi, both finite numbers; found "
+                                f"lo = {shown(lo)}, hi = {shown(hi)}.")
     values = _floats(rows, "rows")
     if weights is not None:
         combination = _floats(weights, "weights")
@@ -61,11 +64,11 @@ def unit_values(rows: object, *, alpha: float, lo: float, hi: float, weights: ob
     if not np.isfinite(values).all():
         first = int(np.flatnonzero(~np.isfinite(values))[0])
         raise InvalidInputError(f"Row {first} is {values[first]}; every value must be finite.")
-    unit: np.ndarray = (values - lo) / (hi - lo)
+    unit: np.ndarray = (values - low) / (high - low)
     outside = np.flatnonzero((unit < -TOLERANCE) | (unit > 1.0 + TOLERANCE))
     if outside.size:
         raise InvalidInputError(f"Row {outside[0]} has the value {float(values[outside[0]])!r}, outside "
-                                f"[{lo}, {hi}]; the bound is only valid when no value can leave the range.")
+                                f"[{low}, {high}]; the bound is only valid when no value can leave the range.")
     return unit.clip(0.0, 1.0)
 
 

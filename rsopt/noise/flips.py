@@ -8,7 +8,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar
 
-from rsopt.arguments import as_real
+from rsopt.arguments import as_real, as_whole
 from rsopt.errors import InvalidInputError, shown
 from rsopt.functional import Functional
 from rsopt.noise.coupling import CoupledNoise
@@ -113,7 +113,10 @@ class Flips(CoupledNoise):
         Raises:
             InvalidInputError: a number that is no whole number from 0 on.
         """
-        return FlipMargin(*self.exact, tuple((a, r - a) for a in range(r + 1)))
+        changed = as_whole(r)
+        if changed is None or changed < 0:
+            raise InvalidInputError(f"A number of changed bits must be a whole number from 0 on; found {shown(r)}.")
+        return FlipMargin(*self.exact, tuple((a, changed - a) for a in range(changed + 1)))
 
     def rule(self, functional: Functional) -> str:
         """As in `Noise`."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import Field, fields
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from rsopt.errors import InvalidInputError
+from rsopt.errors import InvalidInputError, shown
 from rsopt.functional import Functional
 from rsopt.functionals import FUNCTIONALS, as_functional
 from rsopt.noise.norms import Conversion, conversion
@@ -140,7 +140,9 @@ class Noise(ABC):
         if math.isnan(lower):
             raise InvalidInputError("The bound is NaN; no radius can be made of it.")
         found = self.certified_radius(chosen, lower)
-        return found if norm in (None, self.norm) else self.conversion(str(norm), dimension).of(found)
+        if norm is not None and not isinstance(norm, str):
+            raise InvalidInputError(f"norm must be the name of a norm; found {shown(norm)}.")
+        return found if norm in (None, self.norm) else self.conversion(norm, dimension).of(found)
 
     def conversion(self, norm: str, dimension: int | None = None) -> Conversion:
         """How a radius in another norm follows from this noise's, in a form that prints as a sentence.

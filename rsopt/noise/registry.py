@@ -7,6 +7,7 @@ from dataclasses import is_dataclass
 from importlib import metadata
 from typing import Any
 
+from rsopt.arguments import as_name
 from rsopt.errors import InvalidInputError, UnknownNameError, shown
 from rsopt.noise.ablation import Ablation
 from rsopt.noise.coupled import Coupled
@@ -44,9 +45,9 @@ def noise_class(name: str) -> type[Noise]:
         UnknownNameError: nobody registered it.
         InvalidInputError: a third party's that cannot be loaded, or is no noise.
     """
-    if name in _BUILT_IN:
+    if as_name(name) in _BUILT_IN:
         return _BUILT_IN[name]
-    if name not in _others():
+    if as_name(name) not in _others():
         raise UnknownNameError.of("noise", name, noise_names())
     found = loaded("noise", _others()[name], InvalidInputError)
     if not is_dataclass(found) or not isinstance(found, type) or Noise not in found.__mro__:
@@ -76,8 +77,8 @@ def noise_from_dict(content: Mapping[str, Any]) -> Noise:
     Raises:
         InvalidInputError, UnknownNameError: as in `get_noise`, or no name.
     """
-    if not isinstance(content.get("name"), str):
-        raise InvalidInputError(f"{shown(dict(content))} is no noise: it has no name.")
+    if not isinstance(content, Mapping) or not isinstance(content.get("name"), str):
+        raise InvalidInputError(f"{shown(content)} is no noise: it has no name.")
     return noise_from_content(noise_class(content["name"]), content)
 
 

@@ -156,7 +156,11 @@ def _table(path: Path, text: str) -> tuple[list[str], list[tuple[int, list[str]]
 def _reader(path: Path, columns: Sequence[str], top: str | None,
             cohen: CohenLog | None) -> Callable[[Mapping[str, str], int], LoggedInput]:
     numbered = [] if "counts" in columns else columns
-    votes = {int(match[1]): name for name in numbered if (match := _COUNT_COLUMN.fullmatch(name))}
+    named_votes = [(int(match[1]), name) for name in numbered if (match := _COUNT_COLUMN.fullmatch(name))]
+    votes = dict(named_votes)
+    if len(votes) < len(named_votes):
+        cls, twice = next((cls, name) for cls, name in named_votes if votes[cls] != name)
+        raise InvalidInputError(f"{path} has two columns of counts for one class: {twice!r} and {votes[cls]!r}.")
     if len(votes) >= 2 or "counts" in columns:
         if sorted(votes) != list(range(len(votes))):
             raise InvalidInputError(f"{path}: the count columns must be numbered 0 to {len(votes) - 1}; found "

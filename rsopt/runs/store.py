@@ -319,6 +319,8 @@ def _told_as_storage_error(path: Path) -> Iterator[None]:
         yield
     except StorageError:
         raise
+    except UnicodeDecodeError as error:
+        raise _damaged(path, "it holds text that is none") from error
     except sqlite3.Error as error:
         name = getattr(error, "sqlite_errorname", "")
         if name.startswith(("SQLITE_FULL", "SQLITE_IOERR")):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from rsopt.arguments import as_name
 from rsopt.errors import InvalidInputError, UnknownNameError
 from rsopt.intervals import get, is_time_uniform, names
 from rsopt.intervals.values import check_alpha
@@ -28,7 +29,7 @@ def score_methods(functional: str = "probit") -> list[str]:
     Raises:
         UnknownNameError: the functional is neither "margin" nor "probit".
     """
-    if functional not in ("margin", "probit"):
+    if as_name(functional) not in ("margin", "probit"):
         raise UnknownNameError.of("functional on scores", functional, ["margin", "probit"])
     two_way = [name + _SUFFIX for name in _CLASSICAL]
     return [*PROVEN, *(_CLASSICAL if functional == "margin" else ()), *two_way]
@@ -68,8 +69,8 @@ def lower_bound_scores(scores: object, *, top: int, functional: str = "probit", 
         UnknownNameError: an unknown functional or method.
     """
     known = score_methods(functional)
-    if method not in known:
-        if method in _CLASSICAL:
+    if as_name(method) not in known:
+        if as_name(method) in _CLASSICAL:
             raise InvalidInputError(
                 f"Method {method!r} bounds the mean of X_A - X_j, which is the margin; for "
                 "the probit margin use 'digital-hedge', 'fast-betting' or "

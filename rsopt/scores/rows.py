@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rsopt.errors import InvalidInputError
+from rsopt.arguments import as_whole
+from rsopt.errors import InvalidInputError, shown
 
 #: Rows may leave the probability simplex by this much, in any entry and in their sum: half precision does.
 TOLERANCE = 1e-3
@@ -83,11 +84,15 @@ def check_groups(groups: Sequence[Sequence[int]] | None, top: int,
     """
     if groups is None:
         return tuple((j,) for j in range(classes) if j != top)
-    result = tuple(tuple(int(j) for j in group) for group in groups)
+    try:
+        named = [[as_whole(j) for j in group] for group in groups]
+    except TypeError:
+        raise InvalidInputError(f"groups must be rows of class indices; found {shown(groups)}.") from None
+    result = tuple(tuple(-1 if j is None else j for j in group) for group in named)
     listed = sorted(j for group in result for j in group)
     if listed != [j for j in range(classes) if j != top] or not all(result):
         raise InvalidInputError(f"groups must hold every class but top = {top} exactly once, and no empty "
-                                f"group; got {result} for {classes} classes.")
+                                f"group; found {shown(groups)} for {classes} classes.")
     return result
 
 

@@ -28,7 +28,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from rsopt.arguments import Whole, as_real
+from rsopt.arguments import Whole, as_real, checked_instance
 from rsopt.bound import Bound
 from rsopt.bounding import lower_bound
 from rsopt.counts import Counts, VotesLike, checked_alpha
@@ -70,7 +70,9 @@ class TargetRadii:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "give_up", checked_alpha(self.give_up))
-        object.__setattr__(self, "question", self.question.spent_by(self.looks.alpha))
+        looks = checked_instance(self.looks, Looks, "looks")
+        asked = checked_instance(self.question, Question, "question")
+        object.__setattr__(self, "question", asked.spent_by(looks.alpha))
         try:
             radii = tuple(self.radii)
         except TypeError:
@@ -158,7 +160,9 @@ class Precision:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "upper_alpha", checked_alpha(self.upper_alpha))
-        object.__setattr__(self, "question", self.question.spent_by(self.looks.alpha))
+        looks = checked_instance(self.looks, Looks, "looks")
+        asked = checked_instance(self.question, Question, "question")
+        object.__setattr__(self, "question", asked.spent_by(looks.alpha))
         share = as_real(self.share)
         if share is None or not 0.0 < share < math.inf:
             raise InvalidInputError(f"The precision must be a positive share of the bound, for example 0.05; found "
@@ -239,6 +243,10 @@ def adaptive_bound(draw: Callable[[int], VotesLike], policy: TargetRadii | Preci
             was asked for.
         RsoptError: as raised by `rsopt.lower_bound`.
     """
+    if not callable(draw):
+        raise InvalidInputError(f"draw must be a function of a number of samples; found {shown(draw)}.")
+    if not isinstance(policy, TargetRadii | Precision):
+        raise InvalidInputError(f"policy must be TargetRadii or Precision; found {shown(policy)}.")
     question = policy.question
     taken: list[LookResult] = []
     best: Bound | None = None

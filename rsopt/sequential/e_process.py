@@ -40,7 +40,7 @@ from functools import cached_property
 
 import numpy as np
 
-from rsopt.arguments import Real, Whole, as_real
+from rsopt.arguments import Real, Whole, as_real, checked_instance
 from rsopt.bound import Bound
 from rsopt.compiled import compiled
 from rsopt.counts import Counts, VotesLike, as_counts, checked_alpha
@@ -121,6 +121,7 @@ def e_process_bound(counts: Counts | VotesLike, top: Whole | None = None, *,
     if f is None or g.concave_from == math.inf:
         raise RefusedError(f"The e-process bounds 'margin' and 'probit'; {g.name!r} has no concave level curve that it "
                            "could rely on. Use rsopt.lower_bound, or adaptive looks.")
+    checked_instance(mixture, DirichletMixture, "mixture")
     if mixture.selection and len(mixture.selection) != len(observed.votes):
         raise InvalidInputError(f"The mixture is centred on votes of {len(mixture.selection)} classes; the counts have "
                                 f"{len(observed.votes)}.")

@@ -204,7 +204,10 @@ class Sampler:
         if isinstance(x, torch.Tensor):
             kind, real, floating = str(x.dtype), not x.is_complex(), x.is_floating_point()
         else:
-            x = np.asarray(x)
+            try:
+                x = np.asarray(x)
+            except ValueError as error:
+                raise InvalidInputError(f"Input {index} is no array of numbers of one shape: {error}") from error
             kind, real, floating = str(x.dtype), x.dtype.kind in "fiub", x.dtype.kind == "f"
         if not real:
             raise InvalidInputError(f"Input {index} is not an array of real numbers ({kind}).")

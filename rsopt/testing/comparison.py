@@ -13,8 +13,8 @@ from statistics import median
 
 import numpy as np
 
-from rsopt.arguments import instance_of
-from rsopt.errors import InvalidInputError, MissingDependencyError, RsoptError
+from rsopt.arguments import checked_instance, checked_items, instance_of
+from rsopt.errors import InvalidInputError, MissingDependencyError, RsoptError, shown
 from rsopt.files import replaced, write_parquet
 from rsopt.problem import LowerBoundProblem
 from rsopt.registry import as_solver
@@ -90,6 +90,13 @@ def compare(problems: Sequence[ZooProblem | LowerBoundProblem], solvers: Sequenc
         UnknownNameError: a solver that nobody registered.
     """
     rows = []
+    asked = [checked_items(items, name) for items, name in ((problems, "problems"), (solvers, "solvers"),
+                                                           (budgets, "budgets"), (seeds, "seeds"))]
+    for problem in asked[0]:
+        if not isinstance(problem, ZooProblem | LowerBoundProblem):
+            raise InvalidInputError(f"problems must be of the zoo, or LowerBoundProblem; found {shown(problem)}.")
+    for budget in asked[2]:
+        checked_instance(budget, Budget, "A budget")
     for problem in problems:
         case = problem if isinstance(problem, ZooProblem) else ZooProblem(problem, problem.solve().lower_at_most)
         for solver in solvers:
