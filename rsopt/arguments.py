@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
 import numpy as np
@@ -49,14 +49,14 @@ def checked_instance(value: object, kind: type[T], name: str) -> T:
     return value
 
 
-def checked_items(values: Iterable[T], name: str) -> tuple[T, ...]:
-    """The items of a row of things.
+def iterated(values: Iterable[T], name: str) -> Iterator[T]:
+    """The items of a row of things, one by one: it may be without end.
 
     Raises:
         InvalidInputError: it is no row; the message calls it by `name`.
     """
     try:
-        return tuple(values)
+        return iter(values)
     except TypeError:
         raise InvalidInputError(f"{name} must be a row of items; found {shown(values)}.") from None
 

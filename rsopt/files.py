@@ -91,6 +91,16 @@ def _named(path: FilePath, what: str) -> Path:
     return Path(path)
 
 
+def is_file(path: FilePath) -> bool:
+    """Whether a file is there; False also for names that no file system takes, which `Path.is_file` raises for."""
+    return os.path.isfile(path)
+
+
+def is_folder(path: FilePath) -> bool:
+    """Whether a folder is there, likewise."""
+    return os.path.isdir(path)
+
+
 def refuse_overwrite(path: FilePath, sources: Iterable[FilePath], what: str) -> None:
     """Raises an error if writing `path` would overwrite something that it is made from.
 
@@ -143,7 +153,7 @@ def write_parquet(path: FilePath, columns: Mapping[str, Sequence[object]], what:
 
 
 def _is_database(path: Path) -> bool:
-    if not path.is_file():
+    if not is_file(path):
         return False
     with path.open("rb") as file:
         return file.read(len(_DATABASE)) == _DATABASE

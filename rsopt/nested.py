@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from rsopt.arguments import Real, Whole
+from rsopt.arguments import Real, Whole, iterated
 from rsopt.counts import Counts, VotesLike, as_counts
 from rsopt.errors import InvalidInputError, shown
 from rsopt.functionals import FunctionalLike
@@ -73,12 +73,10 @@ def largest_certified(counts: Counts | VotesLike, top: Whole | None = None, *, r
     """
     if not callable(functional_of):
         raise InvalidInputError(f"functional_of must be a function of a radius; found {shown(functional_of)}.")
-    if isinstance(radii, str) or not isinstance(radii, Iterable):
-        raise InvalidInputError(f"radii must be a row of radii; found {shown(radii)}.")
     observed, designated = as_counts(counts, top), as_statistic(statistic)
     tested: list[R] = []
     proven, message, error = 0, "", 0.0
-    for radius in radii:
+    for radius in iterated(radii, "radii"):
         problem = LowerBoundProblem(observed, functional_of(radius), designated, alpha)
         message, error = obligation(problem.functional), problem.alpha
         tested.append(radius)

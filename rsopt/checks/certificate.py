@@ -16,7 +16,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from rsopt.arguments import as_name
 from rsopt.certificate import CONVEX, CORNER, Certificate, LookShare
 from rsopt.errors import CertificateError, InvalidInputError, MissingDependencyError
 from rsopt.proof_file import shown
@@ -194,12 +193,12 @@ def _check_ranges(c: Certificate) -> None:
 
 
 def _arithmetic(name: str, certificate: Certificate) -> Arithmetic[Any]:
-    if as_name(name) == "double":
+    if isinstance(name, str) and name == "double":
         # Compiled code is loaded when it is needed.
         from rsopt.checks.double import Double
 
         return Double(certificate)
-    if as_name(name) != "arb":
+    if not isinstance(name, str) or name != "arb":
         raise InvalidInputError(f"There is no arithmetic named {shown(name)}. Known: arb, double.")
     try:
         import flint as flint

@@ -34,7 +34,7 @@ def recertify(
     from rsopt.commands.console import PlainConsole
     from rsopt.commands.tables import print_summary
     from rsopt.errors import InvalidInputError
-    from rsopt.files import refuse_overwrite
+    from rsopt.files import is_file, refuse_overwrite
     from rsopt.question import Question
     from rsopt.runs.export import write_table
     from rsopt.runs.folder import CERTIFICATES, PLOT, STORE, TABLE
@@ -48,7 +48,7 @@ def recertify(
     lines = read_log(log, top=top, cohen=None if n is None else CohenLog(sigma, n, log_alpha))
     # The whole name, suffix and all: sigma_0.25 and sigma_0.50 are two logs.
     folder = output or log.with_name(f"{log.name}.rsopt")
-    if (folder / STORE).is_file():
+    if is_file(folder / STORE):
         raise InvalidInputError(f"{folder} holds a run of rsopt certify, whose table would be lost. Choose another "
                                 "--output.")
     refuse_overwrite(folder / TABLE, [log], "The table")

@@ -43,10 +43,11 @@ def _rejected(given: Path, arithmetic: str, workers: int, errors: Console) -> bo
     """Whether anything in a file or folder is rejected; what was found is printed."""
     from rich.progress import track
 
+    from rsopt.files import is_folder
     from rsopt.runs.proofs import proofs_in
     from rsopt.runs.verification import run_differences, verdicts
 
-    folder = given.is_dir()
+    folder = is_folder(given)
     total = sum(1 for _ in proofs_in(given)) if folder and errors.is_terminal else None
     checked = held = 0
     for name, holds, said in track(verdicts(proofs_in(given), arithmetic, workers if folder else 1),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rsopt.errors import InvalidInputError
+from rsopt.files import is_file
 from rsopt.runs.export import write_table
 from rsopt.runs.folder import CERTIFICATES, PICTURES, STORE, TABLE
 from rsopt.runs.inputs import Inputs
@@ -57,7 +58,7 @@ def certify(classifier: SmoothedClassifier, inputs: Inputs, task: Task, *, seed:
     question = task.question
     if classifier.sigma != question.sigma:
         raise InvalidInputError(f"The task has sigma {question.sigma} and the classifier {classifier.sigma}.")
-    if not (output / STORE).exists():
+    if not is_file(output / STORE):
         # A run that is there tells by itself whether it is this one.
         refuse_strangers(output / CERTIFICATES, inputs.chosen)
     labels = {idx: _label(inputs.labels[idx], idx, classifier.num_classes) for idx in inputs.chosen}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from rsopt.files import is_folder
+
 STORE = "run.sqlite"
 TABLE = "table.tsv"
 CERTIFICATES = "certificates"
@@ -14,9 +16,9 @@ REPORT = "report.html"
 
 def folder_of(run: Path) -> Path:
     """The folder of a run, said by the folder or by its store."""
-    return run if run.is_dir() else run.parent
+    return run if is_folder(run) else run.parent
 
 
 def store_of(run: Path) -> Path:
     """The store of a run, said by its folder or by itself."""
-    return run / STORE if run.is_dir() else run
+    return run / STORE if is_folder(run) else run

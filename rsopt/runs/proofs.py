@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from rsopt.errors import InvalidInputError
-from rsopt.files import read_text, write_text
+from rsopt.files import is_file, is_folder, read_text, write_text
 from rsopt.methods import OWN
 from rsopt.proof_file import unpacked
 from rsopt.runs.folder import CERTIFICATES, STORE
@@ -69,15 +69,15 @@ def proofs_in(path: Path) -> Iterator[Proof]:
         InvalidInputError: a folder without any.
         StorageError: something cannot be read.
     """
-    if not path.is_dir():
+    if not is_folder(path):
         yield str(path), read_text(path, "The proof")
         return
-    if (path / STORE).is_file():
+    if is_file(path / STORE):
         with Store.read(path / STORE) as store:
             yield from stored_proofs(store)
         return
     folder = path / CERTIFICATES
-    files = sorted((folder if folder.is_dir() else path).glob("*.json"))
+    files = sorted((folder if is_folder(folder) else path).glob("*.json"))
     if not files:
         raise InvalidInputError(f"{path} holds no proofs: no {STORE}, no {CERTIFICATES}/*.json and no *.json.")
     for file in files:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from rsopt.errors import StorageError
+from rsopt.files import is_file
 from rsopt.runs.records import RECORDS, BoundRow, CertificateRow, Chunk, Fact, InputOutcome, Look, Session
 
 APPLICATION_ID = 0x72736F70
@@ -82,7 +83,7 @@ class Store:
         Raises:
             StorageError: there is no such file, it is damaged, or it is no store of this version.
         """
-        if not path.is_file():
+        if not is_file(path):
             raise StorageError(f"There is no run at {path}.")
         with _told_as_storage_error(path):
             store = cls(path, _connected(f"file:{_quoted(path)}?mode=ro"), None)
@@ -91,7 +92,7 @@ class Store:
             except sqlite3.OperationalError:
                 # SQLite wants to create its log, which a folder without write permission refuses. Without a log there
                 # is no writer, and the file alone is the whole store.
-                if Path(f"{path}-wal").exists():
+                if is_file(f"{path}-wal"):
                     raise
                 store = cls(path, _connected(f"file:{_quoted(path)}?mode=ro&immutable=1"), None)
                 store._check(pages=pages)
@@ -267,7 +268,7 @@ def facts_of(path: Path) -> dict[str, Any]:
 
     Whatever is wrong with a file is said when it is opened for work.
     """
-    if not path.is_file():
+    if not is_file(path):
         return {}
     try:
         with Store.read(path, pages=False) as store:

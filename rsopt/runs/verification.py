@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rsopt.checks.proof import check_text as check_text
 from rsopt.checks.proof import checked_arithmetic, verdict
+from rsopt.files import is_file
 from rsopt.runs.claims import differences, table_differences
 from rsopt.runs.folder import STORE, TABLE
 from rsopt.runs.proofs import Proof
@@ -56,10 +57,10 @@ def run_differences(path: Path) -> list[str]:
     Raises:
         StorageError: something cannot be read.
     """
-    if not (path / STORE).is_file():
+    if not is_file(path / STORE):
         return []
     with Store.read(path / STORE) as store:
         found = list(differences(store))
         table = path / TABLE
         # A table of what contradicts itself says nothing more.
-        return found or list(chain.from_iterable([table_differences(store, table)] if table.is_file() else []))
+        return found or list(chain.from_iterable([table_differences(store, table)] if is_file(table) else []))

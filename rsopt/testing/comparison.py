@@ -13,7 +13,7 @@ from statistics import median
 
 import numpy as np
 
-from rsopt.arguments import checked_instance, checked_items, instance_of
+from rsopt.arguments import checked_instance, instance_of, iterated
 from rsopt.errors import InvalidInputError, MissingDependencyError, RsoptError, shown
 from rsopt.files import replaced, write_parquet
 from rsopt.problem import LowerBoundProblem
@@ -90,19 +90,19 @@ def compare(problems: Sequence[ZooProblem | LowerBoundProblem], solvers: Sequenc
         UnknownNameError: a solver that nobody registered.
     """
     rows = []
-    asked = [checked_items(items, name) for items, name in ((problems, "problems"), (solvers, "solvers"),
-                                                           (budgets, "budgets"), (seeds, "seeds"))]
-    for problem in asked[0]:
+    cases, proposers = list(iterated(problems, "problems")), list(iterated(solvers, "solvers"))
+    limits, starts = list(iterated(budgets, "budgets")), list(iterated(seeds, "seeds"))
+    for problem in cases:
         if not isinstance(problem, ZooProblem | LowerBoundProblem):
             raise InvalidInputError(f"problems must be of the zoo, or LowerBoundProblem; found {shown(problem)}.")
-    for budget in asked[2]:
+    for budget in limits:
         checked_instance(budget, Budget, "A budget")
-    for problem in problems:
+    for problem in cases:
         case = problem if isinstance(problem, ZooProblem) else ZooProblem(problem, problem.solve().lower_at_most)
-        for solver in solvers:
+        for solver in proposers:
             label = solver if isinstance(solver, str) else repr(instance_of(solver))
-            for budget in budgets:
-                for seed in seeds:
+            for budget in limits:
+                for seed in starts:
                     if progress is not None:
                         progress(case.name, label)
                     rows.append(_row(case, solver, label, budget, seed, bounds))

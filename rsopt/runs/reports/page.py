@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import median
 from string import Template
 
-from rsopt.files import refuse_overwrite, write_text
+from rsopt.files import is_file, refuse_overwrite, write_text
 from rsopt.methods import BASELINES, OWN, TITLES
 from rsopt.runs.folder import PICTURES, folder_of, store_of
 from rsopt.runs.overview import EQUAL, Overview, duel
@@ -145,7 +145,7 @@ def _input(row: Row, pictures: Path) -> str:
 def _views(idx: int, pictures: Path) -> str:
     found = [(path, alt) for path, alt in ((pictures / f"{idx:06d}.png", f"input {idx}"),
                                            (pictures / f"{idx:06d}-noisy.png", f"input {idx} under noise"))
-             if path.is_file()]
+             if is_file(path)]
     if not found:
         return '<div class="none">no picture of this input was kept</div>'
     return "".join(f'<img src="data:image/png;base64,{b64encode(path.read_bytes()).decode()}" alt="{alt}">'
