@@ -64,9 +64,12 @@ def made_folder(path: FilePath) -> None:
 
 
 def write_text(path: FilePath, text: str, what: str) -> None:
-    """Writes a text in UTF-8, its line ends as they are; arguments and errors as in `replaced`."""
+    """Writes a text in UTF-8, its line ends as they are; arguments and errors as in `replaced`.
+
+    Names of files that the locale cannot read are written as the bytes that they are.
+    """
     with replaced(path, what) as partial:
-        partial.write_text(text, encoding="utf-8", newline="")
+        partial.write_bytes(text.encode("utf-8", "surrogateescape"))
 
 
 def read_text(path: FilePath, what: str) -> str:
