@@ -12,8 +12,8 @@ from rsopt.counts import MAX_DRAWS, Counts, checked_alpha
 from rsopt.errors import InvalidInputError, shown
 from rsopt.functional import Functional
 from rsopt.functionals import FunctionalLike, as_functional
-from rsopt.noise import Gaussian
-from rsopt.radius import checked_sigma
+from rsopt.noise import Noise, as_noise
+from rsopt.noise.gaussian import the_sigma
 from rsopt.registry import as_solver
 from rsopt.solver import Solver, SolverLike
 from rsopt.statistics import Statistic, StatisticLike, as_statistic
@@ -30,42 +30,56 @@ class Question:
     """What is asked about votes. Names become instances here, and what has no meaning is refused here.
 
     Attributes:
-        sigma: standard deviation of the noise, in the units of the input; it makes a radius of a bound.
+        noise: under which the votes are cast; it makes a radius of a bound.
         functional: g, the quantity that is bounded.
         statistic: the designated statistic.
         alpha: probability that the statement "g(p) >= lower" is false.
         solver: who proposes, as it was said: a name is looked up where the work is done.
     """
 
-    sigma: float
+    noise: Noise
     functional: Functional
     statistic: Statistic
     alpha: float
     solver: str | Solver
 
-    def __init__(self, sigma: Real, functional: FunctionalLike = "probit", order: Whole | None = None, *,
-                 statistic: StatisticLike = "studentized", alpha: Real = ALPHA,
-                 solver: SolverLike = "scipy") -> None:
+    def __init__(self, noise: Noise | Real | None = None, functional: FunctionalLike | None = None,
+                 order: Whole | None = None, *, statistic: StatisticLike = "studentized", alpha: Real = ALPHA,
+                 solver: SolverLike = "scipy", sigma: Real | None = None) -> None:
         """Resolves names and refuses what has no meaning.
 
         Args:
-            sigma, alpha: as above; NumPy numbers too.
-            functional, statistic, solver: names, classes or instances.
+            noise: a `rsopt.noise.Noise`; a number is the standard deviation of Gaussian noise.
+            functional, statistic, solver: names, classes or instances; by default the functional is the noise's first,
+                "probit" under Gaussian noise.
             order: order of the Taylor polynomial, with ``functional="taylor-probit"``.
+            alpha: as above; NumPy numbers too.
+            sigma: Gaussian noise in another spelling.
 
         Raises:
-            InvalidInputError: a value without meaning, a functional that has no radius, or an alpha that the statistic
-                does not support.
+            InvalidInputError: a value without meaning, no noise or two, a functional that has no radius under it, or
+                an alpha that the statistic does not support.
             UnknownNameError: a name that nobody registered.
             MissingDependencyError: the solver's package is not installed.
         """
-        chosen, designated, proposer = as_functional(functional, order), as_statistic(statistic), as_solver(solver)
-        fields = {"sigma": checked_sigma(sigma), "functional": chosen, "statistic": designated,
+        found = as_noise(noise, sigma)
+        chosen = found.fitting(as_functional(found.functionals[0] if functional is None else functional, order))
+        designated, proposer = as_statistic(statistic), as_solver(solver)
+        fields = {"noise": found, "functional": chosen, "statistic": designated,
                   "alpha": checked_alpha(alpha, designated.largest_alpha),
                   "solver": solver if isinstance(solver, str) else proposer}
         for name, value in fields.items():
             object.__setattr__(self, name, value)
         self.level(0.0)
+
+    @property
+    def sigma(self) -> float:
+        """Standard deviation of Gaussian noise, in the units of the input.
+
+        Raises:
+            InvalidInputError: the noise is another one.
+        """
+        return the_sigma(self.noise)
 
     @property
     def order(self) -> int | None:
@@ -89,7 +103,11 @@ class Question:
 
     def level(self, radius: Real) -> float:
         """The bound on g that certifies `radius`; errors as in `level_for_radius`."""
-        return level_for_radius(self.functional, radius, self.sigma)
+        return level_for_radius(self.functional, radius, self.noise)
+
+    def radius(self, lower: float) -> float:
+        """The certified radius that a bound on g gives, in the norm and units of the noise; 0 for an abstention."""
+        return self.noise.radius(self.functional, lower)
 
     def least_samples(self, alpha: float | None = None) -> int:
         """Below this many samples nothing can be certified, whatever the votes; at this alpha, or at another."""
@@ -120,19 +138,19 @@ def checked_draws(name: str, value: object) -> int:
     return draws
 
 
-def level_for_radius(functional: Functional, radius: Real, sigma: Real) -> float:
+def level_for_radius(functional: Functional, radius: Real, noise: Noise | Real) -> float:
     """The least bound on g whose certified radius is at least `radius` and positive.
 
     Args:
-        functional: g, which says what radius a bound gives.
-        radius: l2, in the units of the input and of sigma; 0 asks for any positive bound.
-        sigma: standard deviation of the noise.
+        functional: g.
+        radius: in the norm and units of the noise; 0 asks for any positive bound.
+        noise: says what radius a bound gives; a number is the standard deviation of Gaussian noise.
 
     Raises:
-        InvalidInputError: a radius or sigma without meaning, a functional without a radius, or a radius that no
+        InvalidInputError: a radius or noise without meaning, a functional without a radius, or a radius that no
             margin reaches.
     """
-    noise = Gaussian(checked_sigma(sigma))
+    noise = as_noise(noise)
     target = as_real(radius)
     if target is None or not 0.0 <= target < math.inf:
         raise InvalidInputError(f"A target radius must be a number from 0 on; found {shown(radius)}.")
@@ -145,9 +163,9 @@ def level_for_radius(functional: Functional, radius: Real, sigma: Real) -> float
     while high > ABOVE_ZERO and low < (middle := 0.5 * (low + high)) < high:
         low, high = (middle, high) if noise.radius(functional, middle) < target else (low, middle)
     if high >= most:
-        raise InvalidInputError(f"No votes certify radius {target:g} at sigma {noise.sigma:g} with "
-                                f"{functional.name!r}: its largest radius is {largest:g}. Use a "
-                                "larger sigma or a smaller radius.")
+        raise InvalidInputError(f"No votes certify radius {target:g} at {noise.setting} with "
+                                f"{functional.name!r}: its largest radius is {largest:g}. Use "
+                                "other noise or a smaller radius.")
     return high
 
 

@@ -63,7 +63,8 @@ def _print(found: Plan) -> None:
     console = PlainConsole()
     print_facts(console, [
         ("pilot", f"class {pilot.top}: {pilot.x1:,} of {pilot.n:,} votes; runner-up {pilot.runner_up}: {pilot.x2:,}"),
-        ("question", f"radius {found.radius:g} (l2), sigma {found.sigma:g}, {found.functional}, alpha {found.alpha:g}"),
+        ("question", f"{found.noise.radius_name} {found.radius:g}, {found.noise.setting}, {found.functional}, alpha "
+                     f"{found.alpha:g}"),
         ("all abstain", f"below {found.least_to_certify:,} samples, even if all vote for the class"),
         *([("out of reach", f"radius {found.radius:g}, below {own.least:,} samples, even if all vote for the class")]
           if found.radius > 0.0 else [])])

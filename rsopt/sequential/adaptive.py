@@ -87,7 +87,7 @@ class TargetRadii:
             least = least_samples(self.question.functional, level, last)
             if least > self.looks.most:
                 raise InvalidInputError(
-                    f"Radius {radius:g} at sigma {self.question.sigma:g} needs at least {least:,} samples at alpha "
+                    f"Radius {radius:g} at {self.question.noise.setting} needs at least {least:,} samples at alpha "
                     f"{self.alpha:g}, even if all vote for the class; at most {self.looks.most:,} are allowed. Allow "
                     "more (--n), or ask for less.")
 
@@ -260,7 +260,7 @@ def adaptive_bound(draw: Callable[[int], VotesLike], policy: TargetRadii | Preci
         bound = lower_bound(counts, functional=question.functional, statistic=question.statistic, alpha=planned.alpha,
                             solver=question.solver)
         taken.append(LookResult(planned.n, planned.alpha, bound.lower, bound.lower_at_most,
-                                bound.radius(sigma=question.sigma), counts))
+                                question.radius(bound.lower), counts))
         best = bound if best is None or bound.lower > best.lower else best
     assert best is not None, "no policy stops before its first look"
     return AdaptiveBound(best, policy.alpha, tuple(taken))

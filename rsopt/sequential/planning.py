@@ -16,6 +16,8 @@ from rsopt.errors import InvalidInputError, shown
 from rsopt.functional import Functional
 from rsopt.functionals import FunctionalLike
 from rsopt.methods import CLOPPER_PEARSON, COHEN, METHODS, OWN
+from rsopt.noise import Noise
+from rsopt.noise.registry import noise_facts
 from rsopt.question import ALPHA, Question, least_samples
 from rsopt.sequential.levels import level_reached
 from rsopt.staircase import TailSet
@@ -54,8 +56,8 @@ class Plan:
 
     Attributes:
         counts: the pilot's votes and the class that is to be certified.
-        radius: the target, in the units of the input and of sigma.
-        sigma: standard deviation of the noise.
+        radius: the target, in the norm and units of the noise.
+        noise: under which votes are cast.
         alpha: error of the bound to come.
         functional: name of the quantity that is bounded.
         probability: the chance that was asked for.
@@ -65,7 +67,7 @@ class Plan:
 
     counts: Counts
     radius: float
-    sigma: float
+    noise: Noise
     alpha: float
     functional: str
     probability: float
@@ -79,12 +81,16 @@ class Plan:
 
     def to_dict(self) -> dict[str, Any]:
         """The plan as JSON-ready values."""
-        return {**asdict(self), "counts": list(self.counts.votes), "top": self.counts.top, "n": self.n}
+        return {"counts": list(self.counts.votes), "top": self.counts.top, "radius": self.radius,
+                **noise_facts(self.noise), "alpha": self.alpha, "functional": self.functional,
+                "probability": self.probability, "least_to_certify": self.least_to_certify,
+                "needs": [asdict(need) for need in self.needs], "n": self.n}
 
 
-def plan(counts: Counts | VotesLike, radius: Real, sigma: Real, alpha: Real = ALPHA, *, top: Whole | None = None,
-         functional: FunctionalLike = "probit", statistic: StatisticLike = "studentized", order: Whole | None = None,
-         probability: Real = 0.9, seed: Whole = 0) -> Plan:
+def plan(counts: Counts | VotesLike, radius: Real, noise: Noise | Real | None = None, alpha: Real = ALPHA, *,
+         sigma: Real | None = None, top: Whole | None = None, functional: FunctionalLike | None = None,
+         statistic: StatisticLike = "studentized", order: Whole | None = None, probability: Real = 0.9,
+         seed: Whole = 0) -> Plan:
     """The n at which a radius is reached with probability 90%, for our bound and for the baselines.
 
     The pilot does not tell the class probabilities p exactly. They are given their posterior under a Dirichlet prior
@@ -94,20 +100,21 @@ def plan(counts: Counts | VotesLike, radius: Real, sigma: Real, alpha: Real = AL
 
     Args:
         counts: votes of the pilot, shape (K,), or a `Counts`.
-        radius: the target, l2, in the units of the input; 0 asks for any positive radius.
-        sigma: standard deviation of the noise.
+        radius: the target, in the norm and units of the noise; 0 asks for any positive radius.
+        noise: under which votes are cast; a number is the standard deviation of Gaussian noise.
+        sigma: Gaussian noise in another spelling.
         alpha: error of the bound to come.
         top: index of the class that will be certified; required with bare votes.
-        functional, statistic, order: as in `rsopt.lower_bound`.
+        functional, statistic, order: as in `rsopt.Question`.
         probability: the chance that is asked for, at most 0.99: more is beyond the draws.
         seed: seeds the draws.
 
     Raises:
-        InvalidInputError: counts, radius, sigma, alpha, probability or seed without meaning; a radius no margin
+        InvalidInputError: counts, radius, noise, alpha, probability or seed without meaning; a radius no margin
             reaches.
         UnknownNameError: an unknown functional or statistic.
     """
-    question = Question(sigma, functional, order, statistic=statistic, alpha=alpha)
+    question = Question(noise, functional, order, statistic=statistic, alpha=alpha, sigma=sigma)
     return Planner(question, radius, probability, seed).plan(as_counts(counts, top))
 
 
@@ -139,7 +146,7 @@ class Planner:
         """The plan for one pilot."""
         doubtful, exact = posterior(pilot, DRAWS, self._seed), shares(pilot, DRAWS)
         needs = tuple(self._need(method, pilot.two_classes, doubtful, exact) for method in METHODS)
-        return Plan(pilot, self._radius, self._question.sigma, self._alpha, self._g.name, self._probability,
+        return Plan(pilot, self._radius, self._question.noise, self._alpha, self._g.name, self._probability,
                     self._question.least_samples(), needs)
 
     def chance(self, method: str, n: int, p: Array, two_classes: bool) -> float:

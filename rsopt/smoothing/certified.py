@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsopt.bound import Bound
+from rsopt.noise import Noise
 from rsopt.smoothing.provenance import Provenance
 
 __all__ = ["CertifiedInput"]
@@ -18,13 +19,15 @@ __all__ = ["CertifiedInput"]
 class CertifiedInput:
     """A class, the radius inside which the smoothed classifier keeps it, and where both come from.
 
-    With probability at least 1 - alpha over the n estimation samples the statement holds: no input within
-    `radius` (l2, units of the input) makes the smoothed classifier leave class `predict`.
+    With probability at least 1 - alpha over the n estimation samples the statement holds: no change of the input within
+    `radius`, in the norm and units of the noise (l2 under Gaussian noise), makes the smoothed classifier leave class
+    `predict`.
 
     Attributes:
         index: number of the input; it keys the noise.
         bound: the proven bound on the votes, which it holds with alpha, n and the certified class.
-        radius: certified l2 radius; 0 where the bound is not positive.
+        noise: under which the input was certified, fitted to its shape.
+        radius: certified radius, `noise.radius_name` in `noise.unit`; 0 where the bound is not positive.
         selection_counts: votes of the n0 samples that chose the class, int64 (K,); None where it was given.
         seconds: wall-clock time, sampling and proof.
         provenance: what the samples depend on.
@@ -32,6 +35,7 @@ class CertifiedInput:
 
     index: int
     bound: Bound
+    noise: Noise
     radius: float
     selection_counts: NDArray[np.int64] | None
     seconds: float

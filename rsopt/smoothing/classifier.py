@@ -1,4 +1,4 @@
-"""SmoothedClassifier: a torch model, its votes under Gaussian noise, and what they prove."""
+"""SmoothedClassifier: a torch model, its votes under noise, and what they prove."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from rsopt.bounding import lower_bound
 from rsopt.counts import checked_alpha
 from rsopt.errors import InvalidInputError, shown
 from rsopt.functionals import FunctionalLike
+from rsopt.noise import Noise, as_noise
+from rsopt.noise.gaussian import the_sigma
 from rsopt.question import Question, checked_draws
-from rsopt.radius import checked_sigma
 from rsopt.smoothing.certified import CertifiedInput
 from rsopt.smoothing.evaluation import Forward, input_dtype, model_device
 from rsopt.smoothing.keys import Stream
@@ -39,9 +40,9 @@ BATCH = 4 * CHUNK
 """Samples in flight where nothing else is said."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, init=False)
 class SmoothedClassifier:
-    """The classifier g(x) = argmax over c of P(model(x + noise) = c), noise ~ N(0, sigma² I).
+    """The classifier g(x) = argmax over c of P(model(x under noise) = c), by default Gaussian: x + N(0, sigma² I).
 
     The model may be any `nn.Module` that maps a batch (rows, *shape) to scores (rows, num_classes), on any
     device; the vote of a row is its first largest score. For a run it is put in eval mode, every submodule
@@ -50,11 +51,12 @@ class SmoothedClassifier:
     to be made again.
 
     Noise is drawn and added in float32, whatever the precision of the model. The point that is certified is
-    the input rounded to float32.
+    the input rounded to float32; where the noise takes whole numbers for names, such as tokens, they stay whole.
 
     Attributes:
         model: the base classifier.
-        sigma: standard deviation of the noise, in the units of the input.
+        noise: a `rsopt.noise.Noise`; a number is the standard deviation of Gaussian noise, in the units of the input.
+            ``sigma=`` is another spelling of that.
         num_classes: K >= 2, columns of the model's output.
         chunk: rows of every forward pass. Samples depend on it.
         batch: samples in flight, rounded up to whole chunks. Costs memory; samples do not depend on it.
@@ -69,30 +71,50 @@ class SmoothedClassifier:
     """
 
     model: nn.Module
-    sigma: float
+    noise: Noise
     num_classes: int
-    chunk: int = CHUNK
-    batch: int = BATCH
-    device: torch.device | str | None = None
-    input_dtype: torch.dtype | None = None
-    autocast: torch.dtype | None = None
-    compile_backend: str | None = None
-    progress: bool = True
-    _checked: set[tuple[int, ...]] = field(default_factory=set, init=False, repr=False)
-    _compiled: list[Callable[[torch.Tensor], object]] = field(default_factory=list, init=False, repr=False)
+    chunk: int
+    batch: int
+    device: torch.device | str | None
+    input_dtype: torch.dtype | None
+    autocast: torch.dtype | None
+    compile_backend: str | None
+    progress: bool
+    _checked: set[tuple[int, ...]] = field(repr=False)
+    _compiled: list[Callable[[torch.Tensor], object]] = field(repr=False)
 
-    def __post_init__(self) -> None:
-        found: object = self.model
+    def __init__(self, model: nn.Module, noise: Noise | Real | None = None, num_classes: Whole | None = None,
+                 chunk: Whole = CHUNK, batch: Whole = BATCH, device: torch.device | str | None = None,
+                 input_dtype: torch.dtype | None = None, autocast: torch.dtype | None = None,
+                 compile_backend: str | None = None, progress: bool = True, *, sigma: Real | None = None) -> None:
+        found: object = model
         if not isinstance(found, nn.Module):
             hint = " Give its module()." if isinstance(found, torch.export.ExportedProgram) else ""
             raise InvalidInputError(f"model must be a torch.nn.Module, got {type(found).__name__}.{hint}")
-        object.__setattr__(self, "sigma", checked_sigma(self.sigma))
-        for name, least in (("num_classes", 2), ("chunk", 1), ("batch", 1)):
-            object.__setattr__(self, name, _whole(name, getattr(self, name), least))
-        for name in ("input_dtype", "autocast"):
-            dtype = getattr(self, name)
-            if dtype is not None and not dtype.is_floating_point:
-                raise InvalidInputError(f"{name} must be a floating-point dtype, got {dtype}.")
+        for name, dtype in (("input_dtype", input_dtype), ("autocast", autocast)):
+            if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
+                raise InvalidInputError(f"{name} must be a floating-point dtype, got {shown(dtype)}.")
+        values = {"model": model, "noise": as_noise(noise, sigma), "num_classes": _whole("num_classes", num_classes, 2),
+                  "chunk": _whole("chunk", chunk, 1), "batch": _whole("batch", batch, 1), "device": device,
+                  "input_dtype": input_dtype, "autocast": autocast, "compile_backend": compile_backend,
+                  "progress": progress, "_checked": set(), "_compiled": []}
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+
+    @property
+    def sigma(self) -> float:
+        """Standard deviation of Gaussian noise, in the units of the input.
+
+        Raises:
+            InvalidInputError: the noise is another one.
+        """
+        return the_sigma(self.noise)
+
+    def on(self, device: torch.device | str) -> SmoothedClassifier:
+        """The same classifier, its model called on another device if the model itself lies nowhere."""
+        return SmoothedClassifier(self.model, self.noise, self.num_classes, self.chunk, self.batch,
+                                  None if self.device is None else device, self.input_dtype, self.autocast,
+                                  self.compile_backend, self.progress)
 
     def sampler(self, seed: Whole) -> Sampler:
         """Samples chunk by chunk, for runs that are stored, resumed or distributed; a context manager.
@@ -106,11 +128,11 @@ class SmoothedClassifier:
         seed = _whole("seed", seed, 0)
         device = model_device(self.model, self.device)
         dtype = self.input_dtype or input_dtype(self.model)
-        provenance = record(seed=seed, sigma=self.sigma, chunk=self.chunk,
+        provenance = record(seed=seed, law=self.noise, chunk=self.chunk,
                             num_classes=self.num_classes, noise=noise_source(device), device=device,
                             input_dtype=dtype, autocast=self.autocast, compile_backend=self.compile_backend)
         forward = Forward(self._called(), device, dtype, self.autocast, self.num_classes)
-        return Sampler(self.model, forward, max(1, -(-self.batch // self.chunk)), provenance, self._checked)
+        return Sampler(self.model, self.noise, forward, max(1, -(-self.batch // self.chunk)), provenance, self._checked)
 
     def provenance(self, seed: Whole) -> Provenance:
         """What the samples of a run with this seed depend on; errors as in `sampler`."""
@@ -156,7 +178,7 @@ class SmoothedClassifier:
         return winner if binomtest(first, first + second, 0.5).pvalue <= alpha else None
 
     def certify(self, x: torch.Tensor | ArrayLike, *, n: Whole, alpha: Real, seed: Whole,
-                n0: Whole | None = None, label: Whole | None = None, functional: FunctionalLike = "probit",
+                n0: Whole | None = None, label: Whole | None = None, functional: FunctionalLike | None = None,
                 statistic: StatisticLike = "studentized", solver: SolverLike = "scipy",
                 index: Whole = 0) -> CertifiedInput:
         """A class and a radius around x within which the smoothed classifier provably keeps it.
@@ -177,7 +199,7 @@ class SmoothedClassifier:
             seed: any nonnegative integer.
             n0: selection samples; excludes `label`.
             label: the class to certify; excludes `n0`.
-            functional: what is bounded, a name or an instance; see `rsopt.lower_bound`.
+            functional: what is bounded, a name or an instance; by default what the noise needs, see `rsopt.Question`.
             statistic: order of the evidence, likewise.
             solver: solver of the inner problem, likewise.
             index: number of the input; different numbers have different noise.
@@ -190,7 +212,8 @@ class SmoothedClassifier:
             ModelError: the model returned NaN or a wrong shape, or mixes the rows of a batch.
             RsoptError: as raised by `rsopt.lower_bound`.
         """
-        question = Question(self.sigma, functional, statistic=statistic, alpha=alpha, solver=solver)
+        noise = self.noise.fitted(_shape(x))
+        question = Question(noise, functional, statistic=statistic, alpha=alpha, solver=solver)
         samples = question.checked_samples(n)
         if (n0 is None) == (label is None):
             raise InvalidInputError("Give either n0 (the class is chosen on n0 separate samples) or label (the class "
@@ -204,8 +227,8 @@ class SmoothedClassifier:
         certified = top if selection is None else int(selection.argmax())
         bound = lower_bound(counts.tolist(), certified, functional=question.functional, statistic=question.statistic,
                             alpha=question.alpha, solver=question.solver)
-        return CertifiedInput(number, bound, bound.radius(sigma=self.sigma), selection, time.perf_counter() - start,
-                              sampler.provenance)
+        return CertifiedInput(number, bound, noise, question.radius(bound.lower), selection,
+                              time.perf_counter() - start, sampler.provenance)
 
     def scores(self, x: torch.Tensor | ArrayLike, n: Whole, seed: Whole, *, simplex: str | SimplexMap = "softmax",
                index: Whole = 0, stream: Stream = Stream.ESTIMATION) -> Generator[ScoreBlock, None, None]:
@@ -257,6 +280,13 @@ class SmoothedClassifier:
         if not 0 <= top < self.num_classes:
             raise InvalidInputError(f"label={top} is no class: there are {self.num_classes}, numbered from 0.")
         return top
+
+
+def _shape(x: torch.Tensor | ArrayLike) -> tuple[int, ...]:
+    try:
+        return tuple(np.shape(x))
+    except ValueError as error:
+        raise InvalidInputError(f"The input is no array of numbers of one shape: {error}") from error
 
 
 def _whole(name: str, value: object, least: int | None) -> int:

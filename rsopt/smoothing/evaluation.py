@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from rsopt.errors import InvalidInputError, ModelError
+from rsopt.noise import Noise, Source
 
 __all__ = ["Forward", "class_count", "eval_mode", "forward_mode", "input_dtype", "model_device", "undecided",
            "undecided_text", "unusable_rows", "unusable_text"]
@@ -50,7 +51,7 @@ class Forward:
         """
         with forward_mode(self.device, self.autocast):
             try:
-                output = self.call(batch.to(self.dtype, copy=True))
+                output = self.call(self._given(batch))
             except Exception as error:
                 self._explain(batch, index, error)
                 # Any exception of foreign code: passed on as it is, with the one fact it cannot know.
@@ -58,11 +59,15 @@ class Forward:
                 raise
             return _checked_scores(output, batch.shape[0], self.classes, index)
 
+    def _given(self, batch: torch.Tensor) -> torch.Tensor:
+        """A copy in the dtype of the run; whole numbers name something and stay what they are."""
+        return batch.to(self.dtype if batch.is_floating_point() else batch.dtype, copy=True)
+
     def _explain(self, batch: torch.Tensor, index: int, error: Exception) -> None:
         """Raises a clearer error where the model takes the same numbers laid out in another way."""
         for advice, other in _layouts(batch):
             try:
-                output = self.call(other.to(self.dtype, copy=True))
+                output = self.call(self._given(other))
                 _checked_scores(output, batch.shape[0], self.classes, index)
             except Exception:
                 continue
@@ -153,8 +158,8 @@ def input_dtype(model: nn.Module) -> torch.dtype:
     return next((p.dtype for p in model.parameters() if p.dtype.is_floating_point), torch.float32)
 
 
-def class_count(model: nn.Module, image: torch.Tensor) -> int:
-    """How many classes a model tells apart: the columns of its output for one input (*shape).
+def class_count(model: nn.Module, image: torch.Tensor, noise: Noise) -> int:
+    """How many classes a model tells apart: the columns of its output for a noisy copy of an input (*shape).
 
     Raises:
         InvalidInputError: the model cannot take the input's shape, lies on no usable device, or has one column.
@@ -163,7 +168,7 @@ def class_count(model: nn.Module, image: torch.Tensor) -> int:
     device = model_device(model, None)
     forward = Forward(model, device, input_dtype(model), None, None)
     with eval_mode(model):
-        columns = forward(image[None].to(device), 0).shape[1]
+        columns = forward(noise.noisy(image[None].to(device), Source.of(0, device)), 0).shape[1]
     if columns < 2:
         raise InvalidInputError("The model returns one column for an image; votes need a column of scores for each "
                                 "class, (1, classes). Wrap it so that it returns them.")

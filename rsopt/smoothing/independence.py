@@ -110,7 +110,8 @@ def _orders(rows: int, device: torch.device) -> Iterator[torch.Tensor]:
 def _beside_extremes(forward: Callable[[torch.Tensor], torch.Tensor], batch: torch.Tensor, point: torch.Tensor,
                      rounding: Rounding) -> list[Difference]:
     """What rows as far out as any coordinate of the batch do to those beside them; none where the model refuses."""
-    if len(batch) < 2:
+    if len(batch) < 2 or batch.shape[1:] != point.shape or not batch.is_floating_point():
+        # What noise hides or names is no distance from the point.
         return []
     reach = (batch - point).abs().amax()
     crowd = batch.clone()

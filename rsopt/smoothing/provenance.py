@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
 from torch import nn
+
+from rsopt.noise import Noise
+from rsopt.noise.gaussian import plain_sigma
 
 __all__ = ["Provenance", "fingerprint", "record", "tensor_bytes"]
 
@@ -24,7 +28,7 @@ class Provenance:
     Attributes:
         scheme: number of the keying rule.
         seed: seed of the run.
-        sigma: standard deviation of the noise, in the units of the input.
+        sigma: standard deviation of Gaussian noise, in the units of the input; None for other noise.
         chunk: rows of one forward batch.
         num_classes: columns of the model's output.
         noise: generator that drew the noise.
@@ -36,11 +40,12 @@ class Provenance:
         threads: threads torch computes with on the host; a reduction may be split by it.
         torch: version of torch.
         numpy: version of NumPy, which draws host noise.
+        law: other noise than Gaussian of one sigma, as JSON; None for that.
     """
 
     scheme: int
     seed: int
-    sigma: float
+    sigma: float | None
     chunk: int
     num_classes: int
     noise: str
@@ -52,16 +57,17 @@ class Provenance:
     threads: int
     torch: str
     numpy: str
+    law: str | None = None
 
     def as_dict(self) -> dict[str, int | float | str | None]:
-        """The record as plain JSON values."""
-        return asdict(self)
+        """The record as plain JSON values; `law` only where it says something."""
+        return {name: value for name, value in asdict(self).items() if name != "law" or value is not None}
 
     def differences(self, other: Provenance) -> list[str]:
         """One sentence for each field in which the records differ; empty when samples may be mixed."""
         mine, theirs = self.as_dict(), other.as_dict()
-        return [f"{name} is {mine[name]!r} here and {theirs[name]!r} there" for name in mine
-                if mine[name] != theirs[name]]
+        return [f"{name} is {mine.get(name)!r} here and {theirs.get(name)!r} there" for name in {**mine, **theirs}
+                if mine.get(name) != theirs.get(name)]
 
 
 def device_name(device: torch.device) -> str:
@@ -73,16 +79,18 @@ def device_name(device: torch.device) -> str:
     return device.type
 
 
-def record(*, seed: int, sigma: float, chunk: int, num_classes: int, noise: str, device: torch.device,
+def record(*, seed: int, law: Noise, chunk: int, num_classes: int, noise: str, device: torch.device,
            input_dtype: torch.dtype, autocast: torch.dtype | None, compile_backend: str | None) -> Provenance:
     """The record of a run with these options under the present settings of torch."""
     tf32 = device.type == "cuda" and torch.backends.cudnn.allow_tf32
+    sigma = plain_sigma(law)
     return Provenance(
         scheme=SCHEME, seed=seed, sigma=sigma, chunk=chunk, num_classes=num_classes, noise=noise,
         device=device_name(device), input_dtype=_plain(input_dtype),
         autocast=None if autocast is None else _plain(autocast), compile_backend=compile_backend,
         matmul=torch.get_float32_matmul_precision() + ("+tf32" if tf32 else ""),
-        threads=torch.get_num_threads(), torch=torch.__version__, numpy=np.__version__)
+        threads=torch.get_num_threads(), torch=torch.__version__, numpy=np.__version__,
+        law=None if sigma is not None else json.dumps(law.to_dict(), sort_keys=True))
 
 
 def _plain(dtype: torch.dtype) -> str:

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import nn
 
 from rsopt.errors import InvalidInputError, ModelError
+from rsopt.noise import Noise
 from rsopt.smoothing.evaluation import (
     Forward,
     eval_mode,
@@ -75,6 +76,7 @@ class Sampler:
     """
 
     model: nn.Module
+    noise: Noise
     forward: Forward
     in_flight: int
     provenance: Provenance
@@ -196,10 +198,10 @@ class Sampler:
         return scores.float().cpu().numpy()
 
     def prepared(self, x: torch.Tensor | ArrayLike, index: int) -> torch.Tensor:
-        """The input as float32 on the device.
+        """The input on the device: as float32, or whole numbers as they are where the noise takes them for names.
 
         Raises:
-            InvalidInputError: it is not floating point, or not finite.
+            InvalidInputError: it is not floating point, not finite, or nothing that the noise can be applied to.
         """
         if isinstance(x, torch.Tensor):
             kind, real, floating = str(x.dtype), not x.is_complex(), x.is_floating_point()
@@ -211,14 +213,18 @@ class Sampler:
             kind, real, floating = str(x.dtype), x.dtype.kind in "fiub", x.dtype.kind == "f"
         if not real:
             raise InvalidInputError(f"Input {index} is not an array of real numbers ({kind}).")
-        if not floating:
+        if not floating and not (self.noise.symbols and kind.rpartition(".")[2] != "bool"):
             raise InvalidInputError(f"Input {index} must be floating point, found {kind}. Scale it to the units in "
                                     "which sigma is given, for bytes usually x / 255.")
         if not isinstance(x, torch.Tensor):
-            x = torch.from_numpy(x.astype(np.float32))
-        tensor = x.detach().to(self.forward.device, torch.float32)
+            x = torch.from_numpy(x.astype(np.float32 if floating else np.int64))
+        tensor = x.detach().to(self.forward.device, torch.float32 if floating else torch.int64)
         if not bool(torch.isfinite(tensor).all()):
             raise InvalidInputError(f"Input {index} holds NaN or infinite values.")
+        try:
+            self.noise.check_input(tensor)
+        except InvalidInputError as error:
+            raise InvalidInputError(f"Input {index}: {error}") from error
         return tensor
 
     def _windows(self, n: int, first_chunk: int) -> Iterator[list[tuple[int, int]]]:
@@ -233,7 +239,7 @@ class Sampler:
 
     def _noise(self, point: torch.Tensor, index: int, stream: Stream) -> NoisyCopies:
         record = self.provenance
-        return NoisyCopies(point, record.sigma, record.chunk, record.seed, stream, index)
+        return NoisyCopies(point, self.noise, record.chunk, record.seed, stream, index)
 
     def _scores(self, noise: NoisyCopies, window: list[tuple[int, int]]) -> list[torch.Tensor]:
         """The scores of whole chunks, (chunk, K) each."""

@@ -6,9 +6,11 @@ import torch
 from torch import nn
 
 from rsopt.errors import InvalidInputError, ModelError
+from rsopt.noise import Gaussian
 from rsopt.smoothing import SmoothedClassifier, Softmax
 from rsopt.smoothing.evaluation import class_count
 
+NOISE = Gaussian(0.1)
 IMAGE = torch.rand((3, 6, 5), generator=torch.Generator().manual_seed(2))
 
 
@@ -48,7 +50,7 @@ def test_what_is_done_in_place_happens_to_a_copy():
     array = before.numpy().copy()
     counts(InPlace(nn.Sequential(nn.ReLU(inplace=True), inside)), array)
     assert np.array_equal(array, before.numpy())
-    assert class_count(InPlace(inside), x) == 4
+    assert class_count(InPlace(inside), x, NOISE) == 4
     assert torch.equal(x, before)
 
 
@@ -209,20 +211,20 @@ def test_an_exported_program_is_not_its_module():
 def test_a_model_without_numbers():
     with torch.device("meta"):
         model = network()
-    for ask in (lambda: counts(model), lambda: class_count(model, IMAGE)):
+    for ask in (lambda: counts(model), lambda: class_count(model, IMAGE, NOISE)):
         with pytest.raises(InvalidInputError, match="lies on the device 'meta', which holds shapes and no numbers"):
             ask()
 
 
 def test_classes_are_the_columns_for_one_input():
-    assert class_count(network(), IMAGE) == 4
+    assert class_count(network(), IMAGE, NOISE) == 4
     with pytest.raises(InvalidInputError, match="it takes shape"):
-        class_count(network(), IMAGE.permute(1, 2, 0))
+        class_count(network(), IMAGE.permute(1, 2, 0), NOISE)
     with pytest.raises(InvalidInputError, match="The model returns one column for an image"):
-        class_count(nn.Sequential(nn.Flatten(), nn.Linear(90, 1)), IMAGE)
+        class_count(nn.Sequential(nn.Flatten(), nn.Linear(90, 1)), IMAGE, NOISE)
     with pytest.raises(ModelError, match=r"returned shape \(1, 90, 1\); expected one row of class scores per image, "
                                          r"\(1, classes\)"):
-        class_count(nn.Sequential(nn.Flatten(), nn.Unflatten(1, (90, 1))), IMAGE)
+        class_count(nn.Sequential(nn.Flatten(), nn.Unflatten(1, (90, 1))), IMAGE, NOISE)
 
 
 def test_a_failure_that_is_answered_with_zeros_is_no_class():

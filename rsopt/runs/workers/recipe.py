@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import os
 import pickle
@@ -92,7 +91,7 @@ class ModelRecipe:
         body = io.BytesIO()
         try:
             # A copy of the fields alone: compiled code stays behind and is made again where it runs.
-            torch.save(dataclasses.replace(classifier), body, pickle_module=pickler)
+            torch.save(classifier.on(classifier.device or "cpu"), body, pickle_module=pickler)
         except (pickle.PicklingError, AttributeError, TypeError, RuntimeError) as error:
             # torch raises RuntimeError for modules made by torch.jit.
             reason = str(error).rstrip(".!")
@@ -123,8 +122,7 @@ class ModelRecipe:
         except (ImportError, AttributeError) as error:
             raise InvalidInputError(f"The model cannot be loaded in a worker: {error}. Its module must be importable "
                                     "there.") from error
-        classifier: SmoothedClassifier = dataclasses.replace(
-            packed, device=None if packed.device is None else device)
+        classifier: SmoothedClassifier = packed.on(device)
         with classifier.sampler(self.seed) as sampler:
             yield ModelBench(sampler, self.simplex)
 
