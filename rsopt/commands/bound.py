@@ -10,11 +10,27 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rsopt.commands.options import Alpha, Functional, Json, MaybeSigma, Order, Solver, Statistic
+from rsopt.commands.options import (
+    Add,
+    Alpha,
+    Deleted,
+    Functional,
+    Json,
+    Keep,
+    NoiseName,
+    Order,
+    Positions,
+    Remove,
+    Scale,
+    Sigma,
+    Solver,
+    Statistic,
+)
 from rsopt.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from rsopt.bound import Bound
+    from rsopt.noise import Noise
 
 # A negative count is to be refused in our own words, not taken for an option.
 CONTEXT = {"ignore_unknown_options": True}
@@ -30,12 +46,19 @@ def bound(
     counts: Annotated[list[str], typer.Argument(help="Votes per class; the first is the certified class unless --top "
                                                      "says otherwise.", metavar="COUNT...")],
     top: Annotated[int | None, typer.Option(help="Number of the certified class among the counts, from 0.")] = None,
-    functional: Functional = "probit",
+    functional: Functional = None,
     order: Order = None,
     statistic: Statistic = STATISTIC,
     alpha: Alpha = 1e-3,
     solver: Solver = SOLVER,
-    sigma: MaybeSigma = None,
+    sigma: Sigma = None,
+    noise: NoiseName = None,
+    scale: Scale = None,
+    keep: Keep = None,
+    positions: Positions = None,
+    probability: Deleted = None,
+    add: Add = None,
+    remove: Remove = None,
     json_: Json = False,
     output: Annotated[Path | None, typer.Option(help="Save the certificate to this file.")] = None,
     anytime: Annotated[bool, typer.Option("--anytime", help="A bound that is valid however often you look at the "
@@ -55,9 +78,18 @@ def bound(
     """
     from rsopt.bounding import lower_bound
     from rsopt.counts import counts_in
+    from rsopt.functionals import as_functional
+    from rsopt.noise.options import noise_of_options
 
     if unknown := [text for text in counts if text.startswith("--")]:
         raise typer.BadParameter(f"No such option: {unknown[0]}.")
+    asked = noise_of_options(noise, {"sigma": sigma, "scale": scale, "keep": keep, "positions": positions,
+                                     "probability": probability, "add": add, "remove": remove})
+    if asked is not None:
+        # What cannot become a radius is refused before anything is bounded.
+        functional = functional or asked.functionals[0]
+        asked.radius(as_functional(functional, order), 0.0)
+    functional = functional or "probit"
     votes, certified = counts_in(" ".join(counts)), 0 if top is None else top
     if anytime:
         _refuse_unused(order, statistic, solver, output)
@@ -68,25 +100,27 @@ def bound(
         found = lower_bound(votes, top=certified, functional=functional, order=order, statistic=statistic, alpha=alpha,
                             solver=solver)
     chosen = FIRST if top is None else GIVEN
-    radius = None if sigma is None else found.radius(sigma=sigma)
+    radius = None if asked is None else found.radius(asked)
     if output is not None:
         found.certificate.save(output)
     if json_:
-        print(json.dumps(as_json(found, None if anytime else solver, chosen, sigma, radius)))
+        print(json.dumps(as_json(found, None if anytime else solver, chosen, asked, radius)))
     else:
-        _print(found, chosen, sigma, radius, output)
+        _print(found, chosen, asked, radius, output)
 
 
-def as_json(found: Bound, solver: str | None, chosen: str, sigma: float | None, radius: float | None
+def as_json(found: Bound, solver: str | None, chosen: str, noise: Noise | None, radius: float | None
             ) -> dict[str, Any]:
-    """The bound, how its top was chosen, and the radius if sigma was given, as JSON values."""
+    """The bound, how its top was chosen, and the radius if a noise was given, as JSON values."""
     # The name that was asked for, which a program can compare; its fields beside it.
     content = {**found.to_dict(), "solver": solver, "solver_fields": found.solver, "top_chosen": chosen,
                "anytime": solver is None}
     if solver is None:
         content |= {"certificate": None, "why_no_certificate": NO_CERTIFICATE}
-    if sigma is not None:
-        content |= {"sigma": sigma, "radius": radius}
+    if noise is not None:
+        from rsopt.noise.registry import noise_facts
+
+        content |= {**noise_facts(noise), "radius": radius, "norm": noise.norm}
     return content
 
 
@@ -106,7 +140,7 @@ def _refuse_unused(order: int | None, statistic: str, solver: str, output: Path 
                                 f"{', '.join(unused)}.")
 
 
-def _print(found: Bound, chosen: str, sigma: float | None, radius: float | None, output: Path | None) -> None:
+def _print(found: Bound, chosen: str, noise: Noise | None, radius: float | None, output: Path | None) -> None:
     from rsopt.commands.console import PlainConsole
     from rsopt.commands.tables import print_facts
 
@@ -117,8 +151,9 @@ def _print(found: Bound, chosen: str, sigma: float | None, radius: float | None,
              ("lower bound", _lower(found))]
     if math.isfinite(found.lower_at_most):
         facts.append(("at most", f"{found.lower_at_most:.6f}: a witness rules out any larger exact bound"))
-    if radius is not None:
-        facts.append(("radius", f"{radius:.6f} (l2, sigma {sigma:g})" if radius > 0 else "0: abstain"))
+    if noise is not None and radius is not None:
+        said = f"{radius:.6f} ({noise.norm}, {noise.setting})" if radius > 0 else "0"
+        facts.append(("radius", f"{said}: abstain" if found.abstain else said))
     if found.solver is None:
         facts.append(("certificate", NO_CERTIFICATE))
     else:

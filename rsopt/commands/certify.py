@@ -15,9 +15,12 @@ SELECTION_SAMPLES = 100
 def certify(
     preset: options.Preset = None, model: options.Model = None, weights: options.Weights = None,
     data: options.Data = None, classes: options.Classes = None, inputs: options.Inputs = None, skip: options.Skip = 1,
-    sigma: options.Sigma = 0.25, n: options.Samples = 2000, target_radius: options.TargetRadius = None,
-    precision: options.Precision = None, spending: options.Spending = None, n0: options.SelectionSamples = None,
-    label_mode: options.LabelMode = False, alpha: options.Alpha = 1e-3, functional: options.Functional = "probit",
+    sigma: options.Sigma = None, noise: options.NoiseName = None, scale: options.Scale = None,
+    keep: options.Keep = None, positions: options.Positions = None, probability: options.Deleted = None,
+    add: options.Add = None, remove: options.Remove = None, n: options.Samples = 2000,
+    target_radius: options.TargetRadius = None, precision: options.Precision = None, spending: options.Spending = None,
+    n0: options.SelectionSamples = None, label_mode: options.LabelMode = False, alpha: options.Alpha = 1e-3,
+    functional: options.Functional = None,
     order: options.Order = None, statistic: options.Statistic = "studentized", solver: options.Solver = "scipy",
     scores: options.Scores = None, temperature: options.Temperature = None, score_method: options.ScoreMethod = None,
     seed: options.Seed = 0, device: options.Device = None, chunk: options.Chunk = None, batch: options.Batch = None,
@@ -31,6 +34,8 @@ def certify(
     from rsopt.commands.certifying import Sampling, certified, report
     from rsopt.commands.sources import Named
     from rsopt.commands.stopping import Asked
+    from rsopt.noise import Gaussian
+    from rsopt.noise.options import noise_of_options
     from rsopt.question import Question
     from rsopt.runs.folder import STORE
     from rsopt.runs.store import facts_of
@@ -41,13 +46,17 @@ def certify(
     # Workers take the device; the model of this process, which only sends it to them, stays where it is.
     named = Named(preset, model, weights, data, classes, None if apart.apart else device)
     output = output or named.folder
-    question = Question(sigma, functional, order, statistic=statistic, alpha=alpha, solver=solver)
+    said = noise_of_options(noise, {"sigma": sigma, "scale": scale, "keep": keep, "positions": positions,
+                                    "probability": probability, "add": add, "remove": remove})
+    given = said or Gaussian(options.SIGMA)
+    source = named.load(given)
+    question = Question(given.fitted(tuple(source.data.images[0].shape)), functional, order, statistic=statistic,
+                        alpha=alpha, solver=solver)
     asked = Asked(n, tuple(target_radius or ()), precision, spending,
                   chunk or facts_of(output / STORE).get("sampling.chunk"))
     soft = soft_outputs(scores, temperature, score_method, seed)
     task = Task(question, asked.policy(question), selection_samples(n0, label_mode), soft)
     sampling = Sampling(seed, asked.rows, batch, stop_on_failure=not keep_going, workers=apart)
-    source = named.load(question.sigma)
     report(source.name, certified(source, source.inputs(inputs, skip), task, sampling, output), task, output)
 
 

@@ -54,10 +54,10 @@ def certified(source: Source, inputs: Inputs, task: Task, sampling: Sampling, ou
     console, question = PlainConsole(), task.question
     if source.weights:
         console.print(source.weights, style="yellow", soft_wrap=True)
-    what = (f": {len(inputs.chosen)} inputs, {source.classes} classes, sigma {question.sigma:g}, n {_most(task)}, "
+    what = (f": {len(inputs.chosen)} inputs, {source.classes} classes, {question.noise.title}, n {_most(task)}, "
             f"alpha {question.alpha:g}; {_class_chosen(task)}; {described(task)}")
     console.print(Text.assemble((source.name, "bold"), what), soft_wrap=True)
-    classifier = SmoothedClassifier(source.model, question.sigma, source.classes, chunk=sampling.chunk or CHUNK,
+    classifier = SmoothedClassifier(source.model, question.noise, source.classes, chunk=sampling.chunk or CHUNK,
                                     batch=sampling.batch or BATCH, progress=False)
     with Bar(console, len(inputs.chosen)) as bar:
         try:
@@ -84,7 +84,7 @@ def report(name: str, rows: list[Row], task: Task, output: Path) -> None:
     mode = "known labels" if task.n0 is None else f"class chosen on n0 = {task.n0}"
     used = "" if task.soft is None else _scores_used(output)
     below = f"\nscores: {used}" if used else ""
-    save_plot(output / PLOT, results, f"{name}: {len(rows)} inputs, sigma {results.sigma:g}, n {_most(task)}, alpha "
+    save_plot(output / PLOT, results, f"{name}: {len(rows)} inputs, {results.noise.title}, n {_most(task)}, alpha "
                                       f"{results.alpha:g}, {mode}{below}")
     print_facts(console, [
         *([] if task.soft is None else [("scores", f"{used}{_choice_of(task.soft)}")]),

@@ -7,13 +7,30 @@ from typing import Annotated
 
 import typer
 
-Functional = Annotated[str, typer.Option(help="Quantity that is bounded: probit, margin or taylor-probit.")]
+Functional = Annotated[str | None, typer.Option(help="Quantity that is bounded: probit, margin or taylor-probit, "
+                                                     "laplace or logit; by default what the noise needs, probit under "
+                                                     "Gaussian noise.", show_default=False)]
 Order = Annotated[int | None, typer.Option(help="Order of the Taylor polynomial, with --functional taylor-probit.")]
 Statistic = Annotated[str, typer.Option(help="Designated statistic: studentized, clopper-pearson or plugin.")]
 Alpha = Annotated[float, typer.Option(help="Probability that the statement is false.")]
 Solver = Annotated[str, typer.Option(help="Solver that proposes; rsopt proves. See 'rsopt solvers'.")]
-Sigma = Annotated[float, typer.Option(help="Standard deviation of the noise, in the units of the input.")]
-MaybeSigma = Annotated[float | None, typer.Option(help="Standard deviation of the noise: prints the radius too.")]
+Sigma = Annotated[float | None, typer.Option(help="Standard deviation of Gaussian noise, in the units of the input.")]
+
+SIGMA = 0.25
+"""Standard deviation where nothing is said about the noise."""
+
+# Noise: the name and one option a field; `rsopt.noise.options` reads them.
+NoiseName = Annotated[str | None, typer.Option("--noise", help="gaussian, laplace, logistic, uniform, ablation, "
+                                                               "deletion, flips, or module:noise for one made in "
+                                                               "Python; gaussian by default.")]
+Scale = Annotated[float | None, typer.Option(help="Scale of laplace or logistic noise, half width of uniform noise, in "
+                                                  "the units of the input.")]
+Keep = Annotated[int | None, typer.Option(help="Positions that ablation shows.")]
+Positions = Annotated[int | None, typer.Option(help="Positions of an input, for ablation; by default those of the "
+                                                    "data.")]
+Deleted = Annotated[float | None, typer.Option("--probability", help="With which deletion deletes a token.")]
+Add = Annotated[float | None, typer.Option(help="Probability with which flips make 1 of 0.")]
+Remove = Annotated[float | None, typer.Option(help="Probability with which flips make 0 of 1.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
 Output = Annotated[Path | None, typer.Option(help="Folder of the run: store, table, certificates, plot; by default "
                                                   "runs/NAME.")]

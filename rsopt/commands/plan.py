@@ -7,7 +7,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rsopt.commands.options import Alpha, Functional, Json, Order, Sigma, Statistic
+from rsopt.commands.options import (
+    SIGMA,
+    Add,
+    Alpha,
+    Functional,
+    Json,
+    Keep,
+    NoiseName,
+    Order,
+    Positions,
+    Remove,
+    Scale,
+    Sigma,
+    Statistic,
+)
 
 if TYPE_CHECKING:
     from rsopt.sequential.planning import Need, Plan
@@ -17,11 +31,17 @@ def plan(
     counts: Annotated[str, typer.Option(metavar="COUNT,COUNT,…", help="Votes of the pilot, one a class; the first is "
                                                                       "the class to be certified unless --top says "
                                                                       "otherwise.")],
-    radius: Annotated[float, typer.Option(help="Target radius, l2, in the units of the input; 0 asks for any.")],
+    radius: Annotated[float, typer.Option(help="Target radius, in the norm and units of the noise; 0 asks for any.")],
     top: Annotated[int, typer.Option(help="Number of the class to be certified, from 0.")] = 0,
-    sigma: Sigma = 0.25,
+    sigma: Sigma = None,
+    noise: NoiseName = None,
+    scale: Scale = None,
+    keep: Keep = None,
+    positions: Positions = None,
+    add: Add = None,
+    remove: Remove = None,
     alpha: Alpha = 1e-3,
-    functional: Functional = "probit",
+    functional: Functional = None,
     order: Order = None,
     statistic: Statistic = "studentized",
     probability: Annotated[float, typer.Option(help="Chance that the radius is reached.")] = 0.9,
@@ -34,9 +54,12 @@ def plan(
     may therefore choose the class, and the plan may be ignored, without harm.
     """
     from rsopt.counts import counts_in
+    from rsopt.noise.options import noise_of_options
     from rsopt.sequential.planning import plan as planned
 
-    found = planned(counts_in(counts), radius, sigma, alpha, top=top, functional=functional, order=order,
+    asked = noise_of_options(noise, {"sigma": sigma, "scale": scale, "keep": keep, "positions": positions,
+                                     "add": add, "remove": remove})
+    found = planned(counts_in(counts), radius, asked or SIGMA, alpha, top=top, functional=functional, order=order,
                     statistic=statistic, probability=probability, seed=seed)
     if json_:
         print(json.dumps(found.to_dict()))

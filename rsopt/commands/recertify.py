@@ -8,18 +8,39 @@ from typing import Annotated
 
 import typer
 
-from rsopt.commands.options import Alpha, Functional, Order, Sigma, Solver, Statistic
+from rsopt.commands.options import (
+    Add,
+    Alpha,
+    Deleted,
+    Functional,
+    Keep,
+    NoiseName,
+    Order,
+    Positions,
+    Remove,
+    Scale,
+    Sigma,
+    Solver,
+    Statistic,
+)
 
 
 def recertify(
     log: Annotated[Path, typer.Argument(metavar="LOG_OR_CSV", help="Count vectors with a header (c0, c1, …), or a log "
                                                                    "in Cohen's format.")],
-    sigma: Sigma,
+    sigma: Sigma = None,
+    noise: NoiseName = None,
+    scale: Scale = None,
+    keep: Keep = None,
+    positions: Positions = None,
+    probability: Deleted = None,
+    add: Add = None,
+    remove: Remove = None,
     n: Annotated[int | None, typer.Option(help="Samples per input of a log in Cohen's format.")] = None,
     log_alpha: Annotated[float, typer.Option(help="Alpha at which a log in Cohen's format was made.")] = 1e-3,
     top: Annotated[str | None, typer.Option(help="Column with the certified class; by default 'top' or 'label'. It "
                                                  "must not have been chosen on these counts.")] = None,
-    functional: Functional = "probit",
+    functional: Functional = None,
     order: Order = None,
     statistic: Statistic = "studentized",
     alpha: Alpha = 1e-3,
@@ -35,6 +56,7 @@ def recertify(
     from rsopt.commands.tables import print_summary
     from rsopt.errors import InvalidInputError
     from rsopt.files import is_file, refuse_overwrite
+    from rsopt.noise.options import noise_of_options
     from rsopt.question import Question
     from rsopt.runs.export import write_table
     from rsopt.runs.folder import CERTIFICATES, PLOT, STORE, TABLE
@@ -44,8 +66,13 @@ def recertify(
     from rsopt.runs.reports.plots import save_plot
     from rsopt.runs.results import Results
 
-    question = Question(sigma, functional, order, statistic=statistic, alpha=alpha, solver=solver)
-    lines = read_log(log, top=top, cohen=None if n is None else CohenLog(sigma, n, log_alpha))
+    asked = noise_of_options(noise, {"sigma": sigma, "scale": scale, "keep": keep, "positions": positions,
+                                     "probability": probability, "add": add, "remove": remove})
+    if asked is None:
+        raise InvalidInputError("Say under which noise the votes were cast: --sigma, or --noise with its options.")
+    question = Question(asked, functional, order, statistic=statistic, alpha=alpha, solver=solver)
+    # Cohen's radii are those of Gaussian noise.
+    lines = read_log(log, top=top, cohen=None if n is None else CohenLog(question.sigma, n, log_alpha))
     # The whole name, suffix and all: sigma_0.25 and sigma_0.50 are two logs.
     folder = output or log.with_name(f"{log.name}.rsopt")
     if is_file(folder / STORE):
@@ -63,7 +90,7 @@ def recertify(
         if f"{line.idx:06d}" not in certificates:
             (folder / CERTIFICATES / f"{line.idx:06d}.json").unlink(missing_ok=True)
     results, console = Results(rows, question), PlainConsole()
-    save_plot(folder / PLOT, results, f"{log.name}: {len(rows):,} inputs, sigma {sigma:g}, alpha {alpha:g}")
+    save_plot(folder / PLOT, results, f"{log.name}: {len(rows):,} inputs, {asked.title}, alpha {alpha:g}")
     print_summary(console, results)
     if any(line.merged for line in lines):
         console.print("This log holds no counts. The top count was recovered from the printed radius, the smallest "

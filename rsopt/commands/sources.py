@@ -12,6 +12,7 @@ from rsopt.errors import InvalidInputError, UnknownNameError
 if TYPE_CHECKING:
     from torch import nn
 
+    from rsopt.noise import Noise
     from rsopt.runs.inputs import Inputs
     from rsopt.smoothing.loading import Dataset
 
@@ -70,8 +71,8 @@ class Named:
         name = (self.preset or "digits") if self.model is None else self.model
         return Path("runs") / re.sub(r"[^\w.-]+", "-", name)
 
-    def load(self, sigma: float) -> Source:
-        """The model and the data; the digits network is trained with noise of this sigma.
+    def load(self, noise: Noise) -> Source:
+        """The model and the data; the digits network is trained under this noise.
 
         Raises:
             InvalidInputError: a model without data or the reverse, both beside a preset, or no such device.
@@ -79,7 +80,7 @@ class Named:
             RsoptError: as raised by `rsopt.smoothing.loading` and `rsopt.smoothing.digits`.
         """
         if self.model is None and self.data is None:
-            return self._preset(self.preset or "digits", sigma)
+            return self._preset(self.preset or "digits", noise)
         if self.preset is not None:
             raise InvalidInputError("--preset brings its own model and data: leave out --model and --data, or it.")
         if self.model is None or self.data is None:
@@ -90,11 +91,11 @@ class Named:
 
         model = self._placed(load_model(self.model, weights=self.weights))
         data = load_data(self.data)
-        classes = self.classes or class_count(model, data.images[0])
+        classes = self.classes or class_count(model, data.images[0], noise)
         return Source(f"{self.model} on {self.data}", model, data, classes,
                       as_made(self.model) if self.weights is None else "")
 
-    def _preset(self, name: str, sigma: float) -> Source:
+    def _preset(self, name: str, noise: Noise) -> Source:
         if name not in PRESETS:
             raise UnknownNameError.of("preset", name, list(PRESETS))
         if self.weights is not None or self.classes is not None:
@@ -104,9 +105,12 @@ class Named:
 
         from rsopt.smoothing.digits import DigitsRecipe, digits_data, digits_model
 
+        data = digits_data()
+        # Before a network is trained under noise that its inputs cannot have.
+        noise.check_input(data.images[0])
         # For a network this small the threads of one pass wait for each other longer than they work.
         torch.set_num_threads(1)
-        return Source("digits", self._placed(digits_model(DigitsRecipe(sigma=sigma))), digits_data(), 10, "")
+        return Source("digits", self._placed(digits_model(DigitsRecipe.under(noise))), data, 10, "")
 
     def _placed(self, model: nn.Module) -> nn.Module:
         if self.device is None:

@@ -34,7 +34,8 @@ def summary_table(results: Results, radii: Sequence[float] = ()) -> Table:
     from rich.table import Table
 
     grid = list(radii) or results.grid()
-    table = Table(title=f"Share of inputs certified{' as their label' if results.labelled else ''}, by radius",
+    table = Table(title=f"Share of inputs certified{' as their label' if results.labelled else ''}, by "
+                        f"{results.noise.radius_name}",
                   title_justify="left", title_style="bold")
     table.add_column("method", no_wrap=True)
     for radius in grid:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from rsopt.errors import InvalidInputError
+from rsopt.noise import Gaussian, Noise, noise_from_dict
+from rsopt.noise.registry import noise_of_facts
 from rsopt.question import Question
 from rsopt.sequential.adaptive import Precision, TargetRadii
 from rsopt.sequential.looks import Looks
@@ -46,7 +49,7 @@ class Asked:
                 what the others make it.
         """
         stopping, scores, n0 = facts["stopping"], facts["scores"], facts["n0"]
-        question = Question(facts["sigma"], facts["functional"], facts["order"], statistic=facts["statistic"],
+        question = Question(noise_of_facts(facts), facts["functional"], facts["order"], statistic=facts["statistic"],
                             alpha=stopping["alpha"])
         policy = _policy(stopping, question)
         if policy is not None and (again := policy.facts()) != stopping:
@@ -59,13 +62,20 @@ class Asked:
         if not _whole(stopping["n"]) or not _whole(facts["inputs"]):
             raise InvalidInputError(f"n = {stopping['n']!r} or inputs = {facts['inputs']!r} is no number of samples or "
                                     "inputs")
-        if facts.get("sampling.sigma", question.sigma) != question.sigma:
-            raise InvalidInputError(f"samples were drawn at sigma {facts['sampling.sigma']!r}, and {question.sigma!r} "
-                                    "is said of the run")
+        if (drawn := _drawn_under(facts)) not in (None, question.noise):
+            raise InvalidInputError(f"samples were drawn under {drawn.title}, and {question.noise.title} is said of "
+                                    "the run")
         fixed = () if policy is None else (PlannedLook(policy.most_samples, policy.alpha),)
         return cls(question, policy, tuple(getattr(policy, "plan", fixed)), stopping["n"], n0,
                    None if scores is None else str(scores["method"]), facts["inputs"],
                    facts.get("sampling.num_classes"))
+
+
+def _drawn_under(facts: Mapping[str, Any]) -> Noise | None:
+    """The noise that the conditions of sampling say; None where they say none."""
+    if (law := facts.get("sampling.law")) is not None:
+        return noise_from_dict(json.loads(law))
+    return None if (sigma := facts.get("sampling.sigma")) is None else Gaussian(sigma)
 
 
 def _policy(stopping: Mapping[str, Any], question: Question) -> StoppingPolicy | None:

@@ -8,6 +8,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from rsopt.errors import InvalidInputError
 from rsopt.files import is_file
 from rsopt.runs.export import write_table
@@ -35,7 +37,7 @@ def certify(classifier: SmoothedClassifier, inputs: Inputs, task: Task, *, seed:
     uninterrupted one (but for the times), whoever does the work and however many threads torch is set to by now.
 
     Args:
-        classifier: the smoothed classifier; its sigma must be the task's.
+        classifier: the smoothed classifier; its noise, fitted to the inputs, must be the task's.
         inputs: the data.
         task: what is certified, and when sampling stops.
         seed: seed of the noise.
@@ -56,8 +58,11 @@ def certify(classifier: SmoothedClassifier, inputs: Inputs, task: Task, *, seed:
         WorkerError, MissingDependencyError: as in `rsopt.runs.workers.executors.executor`.
     """
     question = task.question
-    if classifier.sigma != question.sigma:
-        raise InvalidInputError(f"The task has sigma {question.sigma} and the classifier {classifier.sigma}.")
+    for idx in inputs.chosen:
+        if (noise := classifier.noise.fitted(tuple(np.shape(inputs.images[idx])))) != question.noise:
+            raise InvalidInputError(f"The task has {question.noise.title}, and the classifier has {noise.title} for "
+                                    f"input {idx}.")
+    classifier = classifier.under(question.noise)
     if not is_file(output / STORE):
         # A run that is there tells by itself whether it is this one.
         refuse_strangers(output / CERTIFICATES, inputs.chosen)
@@ -76,7 +81,7 @@ def certify(classifier: SmoothedClassifier, inputs: Inputs, task: Task, *, seed:
                 write_table(output / TABLE, rows)
                 save_proofs(output / CERTIFICATES, stored_certificates(store))
                 save_pictures(output / PICTURES, ((row.idx, inputs.images[row.idx]) for row in hardest(rows)),
-                              question.sigma)
+                              question.noise)
     return rows
 
 

@@ -220,11 +220,10 @@ def _baseline(asked: Asked, method: str, counts: Counts, alpha: float) -> float:
 
 
 def _radius(asked: Asked, bound: BoundRow) -> float:
-    functional = asked.question.functional.name
     if bound.method in SOFT_METHODS:
-        functional = "probit" if bound.method == SOFT_PROBIT else "margin"
-    of_bound = smoothed_margin_radius if functional == "margin" else probit_radius
-    return of_bound(bound.lower, asked.question.sigma)
+        of_bound = probit_radius if bound.method == SOFT_PROBIT else smoothed_margin_radius
+        return of_bound(bound.lower, asked.question.sigma)
+    return asked.question.radius(bound.lower)
 
 
 def _close(one: float, other: float) -> bool:

@@ -13,6 +13,7 @@ from scipy.stats import binom
 
 from rsopt.errors import InvalidInputError
 from rsopt.methods import OWN
+from rsopt.noise.registry import noise_of_facts
 from rsopt.question import Question
 from rsopt.runs.folder import store_of
 from rsopt.runs.records import CertificateRow, Session
@@ -62,7 +63,7 @@ class Overview(Results):
             proofs = sum(proof.method == OWN for proof in store.all(CertificateRow))
         if not rows:
             raise InvalidInputError(f"{path} has no finished inputs yet.")
-        question = Question(float(facts["sigma"]), str(facts["functional"]), facts["order"],
+        question = Question(noise_of_facts(facts), str(facts["functional"]), facts["order"],
                             statistic=str(facts["statistic"]), alpha=float(facts["stopping"]["alpha"]))
         return cls(rows, question, path.resolve().parent.name, run, _title(sessions), facts, sessions,
                    proofs)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from rsopt.files import replaced
 from rsopt.methods import OWN
+from rsopt.noise import Noise, Source
 from rsopt.runs.rows import Row
 
 Pixels = npt.NDArray[np.uint8]
@@ -23,13 +24,13 @@ LARGEST = 256
 """Pictures are thinned to at most so many pixels a side."""
 
 
-def save_pictures(folder: Path, images: Iterable[tuple[int, Any]], sigma: float) -> None:
+def save_pictures(folder: Path, images: Iterable[tuple[int, Any]], noise: Noise) -> None:
     """Writes inputs as NNNNNN.png, and beside each a noisy copy, NNNNNN-noisy.png; what is no picture is left out.
 
     Args:
         folder: where to.
         images: (number, input); a picture is (H, W), (1, H, W) or (3, H, W).
-        sigma: standard deviation of the noise, in the units of the input.
+        noise: that of the run.
 
     Raises:
         StorageError: a file cannot be written.
@@ -38,10 +39,12 @@ def save_pictures(folder: Path, images: Iterable[tuple[int, Any]], sigma: float)
         values = np.asarray(image, dtype=np.float64)
         if not _is_picture(values):
             continue
-        noisy = values + sigma * np.random.default_rng(idx).standard_normal(values.shape)
+        noisy = _noisy(image, noise, idx)
         # Both in the scale of the clean one: its own range, unless it lies in that of pictures.
         low, high = min(values.min(), 0.0), max(values.max(), 1.0)
         for name, content in ((f"{idx:06d}.png", values), (f"{idx:06d}-noisy.png", noisy)):
+            if not _is_picture(content):
+                continue
             with replaced(folder / name, "The picture") as partial:
                 partial.write_bytes(png(_pixels((content - low) / (high - low))))
 
@@ -70,6 +73,16 @@ def png(pixels: Pixels) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
         for kind, body in ((b"IHDR", header), (b"IDAT", zlib.compress(raw, 9)), (b"IEND", b"")))
+
+
+def _noisy(image: Any, noise: Noise, seed: int) -> npt.NDArray[np.float64]:
+    """A noisy copy; without the channel that says what is hidden, where the noise appends one."""
+    import torch
+
+    batch = torch.as_tensor(np.asarray(image))[None]
+    copy = noise.noisy(batch.float() if batch.is_floating_point() else batch, Source.of(seed))[0].double().numpy()
+    channels = np.asarray(image).shape[0]
+    return np.asarray(copy[:channels] if copy.ndim == 3 and len(copy) == channels + 1 else copy)
 
 
 def _is_picture(values: npt.NDArray[np.float64]) -> bool:

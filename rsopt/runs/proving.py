@@ -36,12 +36,12 @@ def _prove_votes(request: ProofRequest, bounds: list[MethodBound], proofs: dict[
     own = lower_bound(votes, functional=asked.functional, statistic=asked.statistic, alpha=asked.alpha,
                       solver=asked.solver)
     at_most = own.lower if math.isnan(own.lower_at_most) else own.lower_at_most
-    bounds.append(MethodBound(OWN, own.lower, at_most, own.radius(sigma=asked.sigma)))
+    bounds.append(MethodBound(OWN, own.lower, at_most, asked.radius(own.lower)))
     if own.proof is not None:
         proofs[OWN] = own.proof.to_json()
     for name, baseline in ((CLOPPER_PEARSON, baselines.two_way_clopper_pearson), (COHEN, baselines.cohen)):
         other = baseline(votes, functional=asked.functional, alpha=asked.alpha)
-        bounds.append(MethodBound(name, other.lower, other.lower, other.radius(sigma=asked.sigma)))
+        bounds.append(MethodBound(name, other.lower, other.lower, asked.radius(other.lower)))
 
 
 def _prove_scores(request: ProofRequest, scores: ScoreRows, bounds: list[MethodBound], proofs: dict[str, str]) -> None:

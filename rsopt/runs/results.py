@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rsopt.methods import BASELINES, METHODS, OWN, SOFT_METHODS
+from rsopt.noise import Noise
 from rsopt.question import Question
 from rsopt.runs.rows import Row
 from rsopt.runs.savings import Savings, savings
@@ -56,9 +57,9 @@ class Results:
         return self.question.alpha
 
     @property
-    def sigma(self) -> float:
-        """Standard deviation of the noise, in the units of the input."""
-        return self.question.sigma
+    def noise(self) -> Noise:
+        """The noise under which votes were cast; it names norm and units of the radii."""
+        return self.question.noise
 
     @property
     def labelled(self) -> bool:

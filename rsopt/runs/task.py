@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass
 
 from rsopt.errors import InvalidInputError
 from rsopt.functionals import FUNCTIONALS, as_functional
+from rsopt.noise.gaussian import plain_sigma
+from rsopt.noise.registry import noise_facts
 from rsopt.question import Question, checked_draws
 from rsopt.runs.soft_outputs import SoftOutputs
 from rsopt.sequential.policy import StoppingPolicy
@@ -25,7 +27,8 @@ class Task:
         soft: bounds on the scores too; the executor then delivers score rows, whose first largest entry is the vote.
 
     Raises:
-        InvalidInputError: n0 below 1, a functional or statistic without a name of its own, a policy that asks about
+        InvalidInputError: n0 below 1, a functional, statistic or noise without a name of its own, scores under another
+            noise than Gaussian, a policy that asks about
             something else or at another error, or one that stops before anything can be certified.
     """
 
@@ -48,6 +51,10 @@ class Task:
                 or statistic.name not in STATISTICS or statistic != as_statistic(statistic.name)):
             raise InvalidInputError(f"A run is stored by names, and these are not what their names give back: {g!r}, "
                                     f"{statistic!r}. Bound the votes with rsopt.lower_bound instead.")
+        noise_facts(question.noise)
+        if self.soft is not None and plain_sigma(question.noise) is None:
+            raise InvalidInputError("Bounds on scores give radii under Gaussian noise of one sigma, and this is "
+                                    f"{question.noise.title}. Leave out the scores; votes are bounded under any noise.")
         question.checked_samples(policy.most_samples)
         if policy.question not in (None, question):
             raise InvalidInputError(f"The stopping policy asks about {policy.question}, the task about {question}.")
@@ -66,7 +73,7 @@ class Task:
         asked = self.question
         # The order that the name alone gives back is not said.
         order = None if asked.functional == as_functional(asked.functional.name) else asked.order
-        return {"sigma": asked.sigma, "stopping": self.policy.facts(), "n0": self.n0,
+        return {**noise_facts(asked.noise), "stopping": self.policy.facts(), "n0": self.n0,
                 "functional": asked.functional.name, "order": order, "statistic": asked.statistic.name,
                 "solver": asked.solver if isinstance(asked.solver, str) else repr(asked.solver),
                 "certified class": "label" if self.n0 is None else "selection",

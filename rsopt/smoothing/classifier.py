@@ -110,6 +110,13 @@ class SmoothedClassifier:
         """
         return the_sigma(self.noise)
 
+    def under(self, noise: Noise) -> SmoothedClassifier:
+        """The same model under another noise; itself under its own."""
+        if noise == self.noise:
+            return self
+        return SmoothedClassifier(self.model, noise, self.num_classes, self.chunk, self.batch, self.device,
+                                  self.input_dtype, self.autocast, self.compile_backend, self.progress)
+
     def on(self, device: torch.device | str) -> SmoothedClassifier:
         """The same classifier, its model called on another device if the model itself lies nowhere."""
         return SmoothedClassifier(self.model, self.noise, self.num_classes, self.chunk, self.batch,

@@ -17,6 +17,8 @@ from torch import nn
 
 from rsopt.errors import InvalidInputError, MissingDependencyError
 from rsopt.files import replaced
+from rsopt.noise import Noise, Source
+from rsopt.noise.gaussian import plain_sigma
 from rsopt.smoothing.loading import Dataset
 
 __all__ = ["DigitsRecipe", "cache_folder", "digits_data", "digits_model", "digits_network"]
@@ -34,6 +36,7 @@ class DigitsRecipe:
         batch: images per step.
         peak_rate: largest learning rate of the one-cycle schedule (Adam).
         seed: of the initial weights, the order of the images and the noise.
+        noise: other noise than Gaussian, to train under instead.
 
     Raises:
         InvalidInputError: sigma negative or not finite, or no epochs.
@@ -44,6 +47,13 @@ class DigitsRecipe:
     batch: int = 64
     peak_rate: float = 4e-3
     seed: int = 0
+    noise: Noise | None = None
+
+    @classmethod
+    def under(cls, noise: Noise) -> DigitsRecipe:
+        """The recipe for a network that is to be certified under this noise."""
+        sigma = plain_sigma(noise)
+        return cls(noise=noise) if sigma is None else cls(sigma=sigma)
 
     def __post_init__(self) -> None:
         if not (np.isfinite(self.sigma) and self.sigma >= 0.0):
@@ -51,10 +61,16 @@ class DigitsRecipe:
         if self.epochs < 1:
             raise InvalidInputError(f"epochs must be at least 1, got {self.epochs}.")
 
+    @property
+    def channels(self) -> int:
+        """Channels of what the network sees: one more where the noise says what it hides."""
+        shown = torch.zeros((1, 1, 8, 8))
+        return 1 if self.noise is None else int(self.noise.noisy(shown, Source.of(0)).shape[1])
+
     def fingerprint(self) -> str:
         """Names the cached weights: recipe, architecture and version of torch, hashed."""
         with torch.device("meta"):
-            architecture = repr(digits_network())
+            architecture = repr(digits_network(self.channels))
         text = f"{self!r} {architecture} {torch.__version__}"
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -80,11 +96,11 @@ def digits_data(train: bool = False) -> Dataset:
     return Dataset(images, torch.from_numpy(bunch.target[part].astype(np.int64)))
 
 
-def digits_network() -> nn.Sequential:
+def digits_network(channels: int = 1) -> nn.Sequential:
     """The architecture, with random weights: two convolutions and two linear layers."""
     return nn.Sequential(
-        nn.Conv2d(1, 32, 3, padding=1), nn.ReLU(), nn.Conv2d(32, 64, 3, padding=1, stride=2), nn.ReLU(), nn.Flatten(),
-        nn.Linear(1024, 128), nn.ReLU(), nn.Linear(128, 10))
+        nn.Conv2d(channels, 32, 3, padding=1), nn.ReLU(), nn.Conv2d(32, 64, 3, padding=1, stride=2), nn.ReLU(),
+        nn.Flatten(), nn.Linear(1024, 128), nn.ReLU(), nn.Linear(128, 10))
 
 
 def digits_model(recipe: DigitsRecipe | None = None, *, folder: Path | None = None) -> nn.Sequential:
@@ -103,7 +119,7 @@ def digits_model(recipe: DigitsRecipe | None = None, *, folder: Path | None = No
     # The caller's random state stays as it was, and inference mode would make tensors that cannot be trained.
     with torch.inference_mode(False), torch.enable_grad(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
-        network = digits_network()
+        network = digits_network(recipe.channels)
         try:
             network.load_state_dict(torch.load(path, weights_only=True))
         except (OSError, RuntimeError, UnpicklingError, EOFError, TypeError):
@@ -149,12 +165,15 @@ def _train(network: nn.Sequential, recipe: DigitsRecipe) -> None:
         optimizer = torch.optim.Adam(network.parameters(), lr=recipe.peak_rate)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.peak_rate, total_steps=recipe.epochs * steps)
         network.train()
+        draws = 0
         for _ in range(recipe.epochs):
             order = torch.randperm(len(data.labels), generator=source)
             for step in range(steps):
                 part = order[step * recipe.batch:(step + 1) * recipe.batch]
                 clean = data.images[part]
-                noisy = clean + recipe.sigma * torch.randn(clean.shape, generator=source)
+                noisy = (clean + recipe.sigma * torch.randn(clean.shape, generator=source) if recipe.noise is None else
+                         recipe.noise.noisy(clean, Source.of(recipe.seed << 32 | draws)))
+                draws += 1
                 optimizer.zero_grad()
                 torch.autograd.backward(nn.functional.cross_entropy(network(noisy), data.labels[part]))
                 optimizer.step()

@@ -32,7 +32,8 @@ class Dataset:
     """Labelled inputs.
 
     Attributes:
-        images: float32 (n, *shape), finite, in the units of sigma; an array of floating-point numbers becomes one.
+        images: float32 (n, *shape), finite, in the units of the noise; an array of floating-point numbers becomes one.
+            Whole numbers that name something, such as tokens, are int64; int32 becomes that.
         labels: int64 (n,), 0 for the first class; any integers do.
 
     Raises:
@@ -48,7 +49,8 @@ class Dataset:
         if self.images.ndim < 2 or len(self.images) == 0:
             raise InvalidInputError("images must have shape (n, *shape) with n >= 1, found "
                                     f"{tuple(self.images.shape)}.")
-        if not self.images.is_floating_point():
+        named = self.images.dtype in (torch.int32, torch.int64)
+        if not self.images.is_floating_point() and not named:
             raise InvalidInputError(f"images must be floating point, found {self.images.dtype}. Scale them to the "
                                     "units in which sigma is given, for bytes usually images / 255.")
         if self.labels.shape != self.images.shape[:1]:
@@ -63,7 +65,7 @@ class Dataset:
         bad = (~torch.isfinite(self.images)).flatten(1).any(dim=1)
         if bool(bad.any()):
             raise InvalidInputError(f"image {int(bad.int().argmax())} holds NaN or infinite values.")
-        object.__setattr__(self, "images", self.images.float())
+        object.__setattr__(self, "images", self.images.long() if named else self.images.float())
         object.__setattr__(self, "labels", self.labels.long())
 
 

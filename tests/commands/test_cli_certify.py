@@ -45,7 +45,7 @@ def test_a_module_and_a_file_give_the_same_table(place: Path) -> None:
     model = ("--model", "own_models:build", "--weights", "weights.pt")
     result = run("certify", *model, "--data", "own_models:data", *SMALL)
     assert result.exit_code == 0, result.output
-    assert "own_models:build on own_models:data: 4 inputs, 3 classes, sigma 0.3, n 300" in result.stdout
+    assert "own_models:build on own_models:data: 4 inputs, 3 classes, Gaussian noise, sigma 0.3, n 300" in result.stdout
     folder = place / "runs" / "own_models-build"
     assert {path.name for path in folder.iterdir()} >= {
         "certificates", "certified_accuracy.png", "run.sqlite", "table.tsv"}
@@ -89,7 +89,7 @@ def test_temperature_and_method_are_chosen_or_given(place: Path) -> None:
 def test_the_preset(tmp_path: Path) -> None:
     result = run("certify", "--inputs", 5, "--n", 500, "--output", tmp_path / "digits")
     assert result.exit_code == 0, result.output
-    assert "digits: 5 inputs, 10 classes, sigma 0.25, n 500, alpha 0.001" in result.stdout
+    assert "digits: 5 inputs, 10 classes, Gaussian noise, sigma 0.25, n 500, alpha 0.001" in result.stdout
     assert len(table(tmp_path / "digits")) == 5
     assert "sigma is 0.25 there and 0.5 here" in refused_late("--inputs", 5, "--n", 500, "--sigma", 0.5, "--output",
                                                               tmp_path / "digits")

@@ -215,7 +215,8 @@ def test_a_run_that_asked_something_else_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("build", "text"), [
-    (lambda: Task(Question(0.25), TARGETS), r"asks about Question\(sigma=0.5, .*the task about Question\(sigma=0.25"),
+    (lambda: Task(Question(0.25), TARGETS), r"asks about Question\(noise=Gaussian\(sigma=0.5\), .*the "
+     r"task about Question\(noise=Gaussian\(sigma=0.25"),
     (lambda: Task(Question(SIGMA, "margin"), TARGETS), r"functional=ProbitMargin\(\)"),
     (lambda: Task(Question(SIGMA), FixedSamples(9)), "nothing can be certified with fewer than 10 samples"),
     (lambda: Task(Question(SIGMA), FixedSamples(6, 0.01)), "nothing can be certified with fewer than 7 samples")])

@@ -178,7 +178,8 @@ def test_what_has_no_meaning_is_refused_before_sampling(build, kind: type[RsoptE
 @pytest.mark.parametrize(("labels", "task", "text"), [
     ([0, 0, 1, 3], Task(Question(SIGMA), FixedSamples(10)), "Input 3 has label 3, which is no class: there are 3"),
     ([0, None, 1, 2], Task(Question(SIGMA), FixedSamples(10)), "Input 1 has no label. Give n0"),
-    (ANSWERS, Task(Question(0.25), FixedSamples(10)), "The task has sigma 0.25 and the classifier 0.5."),
+    (ANSWERS, Task(Question(0.25), FixedSamples(10)), "The task has Gaussian noise, sigma 0.25, and the "
+     "classifier has Gaussian noise, sigma 0.5 for input"),
     (ANSWERS, Task(Question(SIGMA), FixedSamples(10), soft=SoftOutputs("maxsoft")), "no simplex map named 'maxsoft'"),
     (ANSWERS, Task(Question(SIGMA), FixedSamples(10), soft=SoftOutputs("sparsemax", 2.0)), "temperature belongs to")])
 def test_inputs_and_tasks_that_do_not_fit(labels, task: Task, text: str, tmp_path: Path) -> None:

@@ -212,7 +212,7 @@ def test_every_field_is_compared(copy: Callable[[str], Path], where: tuple[type[
     ("digital-hedge", "scores", {"method": "fast-betting"}, "method fast-betting is reported, and the proof is of"),
     ("digital-hedge", "scores", {"method": "drawn-votes"}, "its format is 'rsopt score transcript 2'"),
     ("digital-hedge", "scores", {"method": "hoeffding-bonferroni"}, "a proof of look 0 is stored, which is none of a"),
-    ("digital-hedge", "sampling.sigma", 0.75, "samples were drawn at sigma 0.75"),
+    ("digital-hedge", "sampling.sigma", 0.75, "samples were drawn under Gaussian noise, sigma 0.75"),
     ("digital-hedge", "sampling.num_classes", 11, "it has votes for .* classes, and the run for 11"),
     ("digital-hedge", "n0", 49, "its selection is not one look at 49 samples")])
 def test_the_facts_are_compared(copy: Callable[[str], Path], name: str, fact: str, value: object, said: str) -> None:

@@ -24,6 +24,7 @@ from waiting import PATIENCE
 from rsopt.commands.cli import application
 from rsopt.errors import InvalidInputError, StorageError
 from rsopt.methods import CLOPPER_PEARSON, COHEN, OWN
+from rsopt.noise import Gaussian
 from rsopt.question import Question
 from rsopt.runs.certify import certify
 from rsopt.runs.folder import PICTURES, STORE
@@ -132,8 +133,8 @@ def test_what_it_says_is_what_the_table_holds(run: Path, page: str) -> None:
     right = [row.radius() for row in rows if row.label == row.top and row.radius() > 0]
     assert 0 < len(right) < len(rows)
     assert f"{len(right) / len(rows):.1%} certified and right" in said
-    assert f"{sum(right) / len(rows):.4f} mean certified radius" in said
-    assert f"{max(right):.4f} largest radius" in said
+    assert f"{sum(right) / len(rows):.4f} mean certified l2 radius" in said
+    assert f"{max(right):.4f} largest l2 radius" in said
     assert f"{sum(row.n + row.n0 for row in rows):,} samples in all" in said
     assert "Certified run: mine & yours <b>" in said
     assert f"{TITLE}: {len(rows)} inputs under Gaussian noise" in said
@@ -289,7 +290,7 @@ def test_pictures_of_inputs(tmp_path: Path) -> None:
     images = {0: chance.random((1, 6, 8)), 1: torch.tensor(chance.random((3, 4, 4))), 2: chance.random((5, 5)),
               3: chance.random((900, 300)), 4: chance.random(12), 5: np.full((1, 4, 4), np.nan),
               6: chance.random((4, 4, 4)), 7: -3.0 + 2.0 * chance.random((6, 6))}
-    save_pictures(tmp_path, images.items(), SIGMA)
+    save_pictures(tmp_path, images.items(), Gaussian(SIGMA))
     kept = {path.stem: np.asarray(Image.open(path), dtype=float) / 255.0 for path in tmp_path.iterdir()}
     assert sorted(kept) == sorted(name for idx in (0, 1, 2, 3, 7) for name in (f"{idx:06d}", f"{idx:06d}-noisy"))
     assert np.allclose(kept["000000"], images[0][0], atol=0.5 / 255)

@@ -40,7 +40,7 @@ def accuracy_figure(run: Overview) -> bytes:
             axes.fill_between(corners, np.maximum(np.array(heights) - margin.on_distribution, 0.0), heights, step="pre",
                               color=COLOURS[OWN], alpha=0.08, linewidth=0.0)
     what = "certified and right" if run.labelled else "certified"
-    axes.set(xlabel=f"l2 radius, units of the input (noise: sigma = {run.sigma:g})", ylabel=f"share of inputs {what}",
+    axes.set(xlabel=f"{run.noise.radius_name}, {run.noise.unit} ({run.noise.title})", ylabel=f"share of inputs {what}",
              xlim=(0.0, None), ylim=(0.0, 1.02))
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     for radius in run.targets:
@@ -67,7 +67,7 @@ def radius_figure(run: Overview) -> bytes:
             axes.hist(radii, edges, color=COLOURS[OWN], alpha=0.15)
         axes.hist(radii, edges, histtype="step", color=COLOURS[method], linestyle=STYLES[method],
                   linewidth=1.8 if method == OWN else 1.2, label=f"{TITLES[method]} ({len(radii)})")
-    axes.set(xlabel="certified radius", ylabel="inputs", xlim=(0.0, largest))
+    axes.set(xlabel=f"certified {run.noise.radius_name}, {run.noise.unit}", ylabel="inputs", xlim=(0.0, largest))
     _legend(axes)
     return _svg(figure)
 
@@ -95,7 +95,7 @@ def samples_figure(run: Overview) -> bytes:
     axes.set_yscale("log")
     axes.set_ylim(0.5 * min([top, *(float(row.n) for row in run.rows if row.n)]), 1.4 * top)
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-    axes.set(xlabel="certified radius", ylabel="samples per input")
+    axes.set(xlabel=f"certified {run.noise.radius_name}, {run.noise.unit}", ylabel="samples per input")
     _legend(axes)
     return _svg(figure)
 
@@ -109,7 +109,7 @@ def gap_figure(run: Overview) -> bytes:
                  if max(row.radius(), row.radius(method)) > 0.0]
         axes.scatter([ours for ours, _ in pairs], [gap for _, gap in pairs], s=9, color=COLOURS[method], alpha=0.65,
                      linewidths=0.0, label=TITLES[method])
-    axes.set(xlabel="radius by rsopt", ylabel="radius by the baseline, minus ours")
+    axes.set(xlabel=f"{run.noise.radius_name} by rsopt", ylabel="radius by the baseline, minus ours")
     _legend(axes)
     return _svg(figure)
 

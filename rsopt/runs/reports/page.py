@@ -64,8 +64,9 @@ def render(run: Overview, pictures: Path) -> str:
 def _cards(run: Overview) -> str:
     radii = run.radii()
     what = "certified and right" if run.labelled else "certified"
-    cards = [(f"{run.share(0.0):.1%}", what), (f"{sum(radii) / len(run.rows):.4f}", "mean certified radius"),
-             (f"{max(radii, default=0.0):.4f}", "largest radius"),
+    cards = [(f"{run.share(0.0):.1%}", what),
+             (f"{sum(radii) / len(run.rows):.4f}", f"mean certified {run.noise.radius_name}"),
+             (f"{max(radii, default=0.0):.4f}", f"largest {run.noise.radius_name}"),
              (f"{median(row.n for row in run.rows):,.0f}", "samples per input, median"),
              (f"{run.samples:,}", "samples in all"),
              (f"{sum(row.abstain for row in run.rows):,}", "inputs without a radius")]
@@ -80,8 +81,8 @@ def _methods(run: Overview) -> str:
         shares = "".join(f"<td>{share:.1%}</td>" for share in line.shares)
         lines.append(f'<tr{" class=ours" if line.method == OWN else ""}><td>{escape(TITLES[line.method])}</td>{shares}'
                      f"<td>{line.mean_radius:.4f}</td><td>{line.cost}</td></tr>")
-    return (f"<table><tr><th>certified at radius</th>{head}<th>mean radius</th><th>samples for our radius</th></tr>"
-            f"{''.join(lines)}</table>")
+    return (f"<table><tr><th>certified at {escape(run.noise.radius_name)}</th>{head}<th>mean radius</th>"
+            f"<th>samples for our radius</th></tr>{''.join(lines)}</table>")
 
 
 def _duels(run: Overview) -> str:

@@ -72,7 +72,7 @@ def _draw_accuracy(axes: Axes, results: Results) -> None:
         label = f"{TITLES[method]}, mean {summaries[method].mean_radius:.4f}"
         axes.step([*radii, radii[-1]], [*share, 0.0], where="pre", label=label, color=COLOURS[method],
                   linestyle=STYLES[method], linewidth=WIDTHS[method])
-    axes.set(xlabel=f"certified l2 radius (units of the input; noise sigma = {results.sigma:g})",
+    axes.set(xlabel=f"certified {results.noise.radius_name} ({results.noise.unit}; {results.noise.title})",
              ylabel=f"share of inputs certified{' and correct' if results.labelled else ''}", xlim=(0.0, None),
              ylim=(0.0, 1.02))
     axes.set_title("Certified accuracy", loc="left", fontsize=10)

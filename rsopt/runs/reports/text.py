@@ -7,17 +7,17 @@ from shlex import quote
 from typing import Any
 
 from rsopt.methods import SOFT_METHODS
+from rsopt.noise.options import options_of
 from rsopt.runs.decisions import spent
 from rsopt.runs.overview import CONFIDENCE, Overview, confidence
 
 _QUANTITIES = {
-    "margin": "the vote share of the certified class minus that of its strongest rival; the radius is sigma·sqrt(pi/2) "
-              "times the bound",
-    "probit": "Φ⁻¹(share of the certified class) − Φ⁻¹(share of its strongest rival); the radius is sigma/2 times the "
-              "bound",
+    "margin": "the vote share of the certified class minus that of its strongest rival",
+    "probit": "Φ⁻¹(share of the certified class) − Φ⁻¹(share of its strongest rival)",
+    "laplace": "Q(share of the certified class) − Q(share of its strongest rival), Q the quantiles of Laplace noise",
+    "logit": "Q(share of the certified class) − Q(share of its strongest rival), Q the quantiles of logistic noise",
     "taylor-probit": "a Taylor polynomial of Φ⁻¹ at the share of the certified class minus the same at its strongest "
-                     "rival, which where it is positive does not exceed the difference for Φ⁻¹ itself; the radius is "
-                     "sigma/2 times the bound"}
+                     "rival, which where it is positive does not exceed the difference for Φ⁻¹ itself"}
 
 
 def lead(run: Overview) -> str:
@@ -25,8 +25,8 @@ def lead(run: Overview) -> str:
     chosen = ("the certified class is the known label" if run.facts.get("n0") is None else
               f"the certified class was chosen on {run.facts['n0']:,} separate samples")
     what = f"{run.title}: " if run.title else ""
-    return escape(f"{what}{len(run.rows):,} inputs under Gaussian noise, sigma {run.sigma:g}; {chosen}. Every radius "
-                  f"is proven, and false with probability at most alpha = {run.alpha:g}.")
+    return escape(f"{what}{len(run.rows):,} inputs under {run.noise.title}; {chosen}. Every radius is "
+                  f"proven, and false with probability at most alpha = {run.alpha:g}.")
 
 
 def warnings(run: Overview) -> str:
@@ -94,10 +94,9 @@ def guarantees(run: Overview) -> str:
     label_mode = run.facts.get("n0") is None
     items = [
         f"<b>Every radius.</b> With probability at least {1.0 - run.alpha:.6g} over the noise that was drawn, no "
-        "change of the input by less than the radius, in the l2 norm and the units of the input, makes the smoothed "
-        "classifier leave the certified class. The smoothed classifier answers the class that the model answers most "
-        "often when Gaussian noise of this sigma is added to the input; a radius says nothing about the model without "
-        "noise.",
+        f"{escape(run.noise.within)} makes the smoothed classifier leave the certified class. The smoothed classifier "
+        f"answers the class that the model answers most often when {escape(run.noise.action)}; a radius says nothing "
+        "about the model without noise.",
         "<b>The class.</b> " + (
             "The class is the known label, fixed before any sample was drawn. Where the radius is 0, the label was not "
             "certified; that does not say which class is." if label_mode else
@@ -133,7 +132,7 @@ def checks(run: Overview) -> str:
     commands = [(f"rsopt verify {name}", "double precision, rounded to the safe side"),
                 (f"rsopt verify {name} --arithmetic arb", "ball arithmetic: nothing rests on rounding"),
                 (f"rsopt bound COUNT... --top CLASS --alpha {'LOOK_ALPHA' if run.adaptive else f'{run.alpha:g}'} "
-                 f"--sigma {run.sigma:g}", "one row, again"),
+                 f"{options_of(run.noise)}", "one row, again"),
                 (f"rsopt export {name} table.parquet --format parquet", "the whole table")]
     width = max(len(command) for command, _ in commands)
     lines = "\n".join(f"{command:<{width}}   # {what}" for command, what in commands)
@@ -159,8 +158,8 @@ def sessions(run: Overview) -> str:
 
 
 def _quantity(run: Overview) -> str:
-    text = _QUANTITIES.get(run.question.functional.name, run.question.functional.name)
-    order = run.facts.get("order")
+    functional, order = run.question.functional, run.facts.get("order")
+    text = f"{_QUANTITIES.get(functional.name, functional.name)}; the radius is {run.noise.rule(functional)}"
     return escape(text if order is None else f"{text} (order {order})")
 
 

@@ -1,0 +1,168 @@
+"""Every noise from the command line to a report in its norm; stores and logs know theirs."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command_line import refused, run
+
+import rsopt
+from rsopt.noise import Ablation, Deletion, Flips, Laplace, Logistic, Noise, Uniform
+from rsopt.runs.folder import STORE
+from rsopt.runs.overview import Overview
+from rsopt.runs.rows import stored_rows
+from rsopt.runs.store import Store, _digest
+
+MODULE = '''
+import numpy as np
+import torch
+from torch import nn
+
+def flat():
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Flatten(), nn.Linear(9, 3))
+    with torch.no_grad():
+        net[1].weight.mul_(4.0)
+    return net
+
+def masked():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Flatten(), nn.Linear(18, 3))
+
+class Tokens(nn.Module):
+    """Counts tokens 1 to 4: padding, 0, counts for nothing."""
+    def forward(self, x):
+        counts = torch.stack([(x == token).sum(dim=1) for token in range(1, 5)], dim=1).float()
+        return counts @ torch.tensor([[1.0, 0.0, 0.2], [0.0, 1.0, 0.1], [0.1, 0.3, 1.0], [0.2, 0.2, 0.2]])
+
+def images():
+    drawn = torch.rand((3, 1, 3, 3), generator=torch.Generator().manual_seed(1))
+    return drawn, torch.tensor([0, 1, 2])
+
+def bits():
+    return (images()[0] > 0.5).float(), torch.tensor([0, 1, 2])
+
+def texts():
+    texts = [[1, 1, 1, 2, 1, 1, 3, 1], [2, 2, 2, 2, 2, 1, 0, 0], [3, 3, 3, 3, 3, 1, 2, 0]]
+    return torch.tensor(texts), torch.tensor([0, 1, 2])
+'''
+SMALL = ("--n", 200, "--n0", 40, "--alpha", 0.01, "--chunk", 50)
+CASES: list[tuple[tuple[object, ...], str, str, Noise, str]] = [
+    (("--noise", "laplace", "--scale", 0.2), "flat", "images", Laplace(0.2), "laplace"),
+    (("--noise", "logistic", "--scale", 0.2), "flat", "images", Logistic(0.2), "logit"),
+    (("--noise", "uniform", "--scale", 0.5), "flat", "images", Uniform(0.5), "margin"),
+    (("--noise", "ablation", "--keep", 4), "masked", "images", Ablation(4, 9), "margin"),
+    (("--noise", "deletion", "--probability", 0.6), "Tokens", "texts", Deletion(0.6), "margin"),
+    (("--noise", "flips", "--add", 0.1, "--remove", 0.2), "flat", "bits", Flips(0.1, 0.2), "margin")]
+
+
+@pytest.fixture
+def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "noise_models.py").write_text(MODULE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return tmp_path
+
+
+@pytest.mark.parametrize(("options", "model", "data", "noise", "functional"), CASES)
+def test_a_run_under_each_noise(options: tuple[object, ...], model: str, data: str, noise: Noise, functional: str,
+                                models: Path) -> None:
+    command = ("certify", "--model", f"noise_models:{model}", "--data", f"noise_models:{data}", *SMALL, *options)
+    result = run(*command, "--output", "run")
+    assert result.exit_code == 0, result.output
+    said = " ".join(result.stdout.split())
+    assert f"{noise.title}, n 200" in said
+    assert f"by {noise.radius_name}" in said
+    with Store.read(models / "run" / STORE) as store:
+        rows, facts = stored_rows(store), store.facts
+    assert Overview.read(models / "run").question.noise == noise
+    assert facts["functional"] == functional
+    assert "sigma" not in facts
+    for row in rows:
+        bound = rsopt.lower_bound(row.counts, row.top, functional=functional, alpha=0.01)
+        assert row.radius() == bound.radius(noise)
+        for method, baseline in (("cohen", rsopt.baselines.cohen),
+                                 ("two-way-clopper-pearson", rsopt.baselines.two_way_clopper_pearson)):
+            assert row.radius(method) == baseline(row.counts, row.top, functional=functional, alpha=0.01).radius(noise)
+    assert run("verify", "run").exit_code == 0
+    assert run("report", "run").exit_code == 0
+    page = (models / "run" / "report.html").read_text(encoding="utf-8")
+    assert f"mean certified {noise.radius_name}" in page
+    assert "Gaussian" not in page
+    again = run(*command, "--output", "again", "--workers", 2)
+    assert again.exit_code == 0, again.output
+    with Store.read(models / "again" / STORE) as store:
+        assert [row.counts for row in stored_rows(store)] == [row.counts for row in rows]
+
+
+def test_a_store_of_another_noise_is_refused(models: Path) -> None:
+    command = ("certify", "--model", "noise_models:flat", "--data", "noise_models:images", *SMALL, "--output", "run")
+    assert run(*command, "--noise", "laplace", "--scale", 0.2).exit_code == 0
+    for options in (("--noise", "laplace", "--scale", 0.3), ("--noise", "logistic", "--scale", 0.2), ("--sigma", 0.2)):
+        text = run(*command, *options).stderr
+        assert 'noise is {"name": "laplace", "scale": 0.2} there and' in text, text
+
+
+def test_a_radius_of_another_noise_does_not_verify(models: Path) -> None:
+    command = ("certify", "--model", "noise_models:flat", "--data", "noise_models:images", *SMALL, "--output", "run")
+    assert run(*command, "--noise", "uniform", "--scale", 0.5).exit_code == 0
+    path = models / "run" / STORE
+    with sqlite3.connect(path) as database:
+        names = [line[1] for line in database.execute("PRAGMA table_info(bounds)")][:-1]
+        for values in database.execute(f"SELECT {', '.join(names)} FROM bounds WHERE method = 'rsopt'").fetchall():
+            row = dict(zip(names, values, strict=True))
+            row["radius"] = rsopt.radius.smoothed_margin_radius(row["lower"], 0.5)
+            database.execute("UPDATE bounds SET radius = ?, digest = ? WHERE idx = ? AND method = 'rsopt'",
+                             (row["radius"], _digest("bounds", tuple(row.values())), row["idx"]))
+    (models / "run" / "table.tsv").unlink()
+    result = run("verify", "run")
+    assert result.exit_code == 2
+    assert "is reported, and the bound gives" in result.output
+
+
+def test_bounds_plans_and_logs_know_a_noise(models: Path) -> None:
+    found = json.loads(run("bound", 90, 6, 4, "--noise", "laplace", "--scale", 0.5, "--json").stdout)
+    bound = rsopt.lower_bound([90, 6, 4], 0, functional="laplace")
+    assert (found["lower"], found["radius"], found["norm"]) == (bound.lower, bound.radius(Laplace(0.5)), "l1")
+    assert found["noise"] == {"name": "laplace", "scale": 0.5}
+    assert "3.000000 (edit, probability 0.9)" in run("bound", 90, 6, 4, "--noise", "deletion", "--probability",
+                                                     0.9).stdout
+    plan = json.loads(run("plan", "--counts", "95,3,2", "--radius", 0.5, "--noise", "uniform", "--scale", 1,
+                          "--json").stdout)
+    assert plan["noise"] == {"name": "uniform", "half_width": 1.0}
+    assert plan["n"] == rsopt.plan([95, 3, 2], 0.5, Uniform(1.0), top=0).n
+    (models / "log.csv").write_text("label,c0,c1,c2\n0,90,6,4\n")
+    assert run("recertify", "log.csv", "--noise", "laplace", "--scale", 0.5, "--jobs", 1).exit_code == 0
+    table = (models / "log.csv.rsopt" / "table.tsv").read_text()
+    assert repr(bound.radius(Laplace(0.5))) in table
+
+
+@pytest.mark.parametrize(("command", "text"), [
+    (("bound", 90, 6, "--noise", "laplace"), "The noise 'laplace' needs scale. Give --scale."),
+    (("bound", 90, 6, "--noise", "laplace", "--scale", 1, "--sigma", 1), "--sigma has no meaning for the noise"),
+    (("bound", 90, 6, "--noise", "laplace", "--scale", 1, "--functional", "probit"), "has no radius by bounds on"),
+    (("bound", 90, 6, "--noise", "laplac", "--scale", 1), "There is no noise named 'laplac'. Did you mean 'laplace'?"),
+    (("recertify", "log.csv"), "Say under which noise the votes were cast"),
+    (("certify", "--noise", "deletion", "--probability", 0.5), "Deletion is for sequences of tokens"),
+    (("certify", "--noise", "laplace", "--scale", 0.5, "--scores", "softmax"), "Bounds on scores give radii under"),
+    (("certify", "--noise", "ablation", "--keep", 65), "keep=65 positions of 64 cannot be shown")])
+def test_what_has_no_meaning_is_refused(command: tuple[object, ...], text: str, models: Path) -> None:
+    (models / "log.csv").write_text("label,c0,c1\n0,9,1\n")
+    assert text in refused(*command)
+
+
+def test_tokens_reach_the_model_as_whole_numbers(models: Path) -> None:
+    import noise_models
+
+    classifier = rsopt.smoothing.SmoothedClassifier(noise_models.Tokens(), Deletion(0.5), 3, progress=False)
+    text = noise_models.texts()[0][0]
+    found = classifier.certify(text, n=200, n0=20, alpha=0.01, seed=0)
+    assert found.radius == found.bound.radius(Deletion(0.5))
+    assert found.noise == Deletion(0.5)
+    assert found.bound.functional.name == "margin"
+    with pytest.raises(rsopt.RsoptError, match="Deletion is for sequences of tokens"):
+        classifier.certify(np.zeros((2, 2), dtype=np.int64), n=200, n0=20, alpha=0.01, seed=0)
