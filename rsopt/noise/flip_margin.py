@@ -65,7 +65,7 @@ class FlipMargin(Functional):
 
     def value(self, q1: Array, q2: Array) -> Array:
         """As in `Functional`."""
-        return np.min(self._each(q1, q2), axis=0)
+        return np.asarray(np.min(self._each(q1, q2), axis=0))
 
     def gradient(self, q1: Array, q2: Array) -> tuple[Array, Array]:
         """As in `Functional`: of the smallest of the differences, on the piece that holds the point."""
