@@ -133,8 +133,9 @@ class Ablation(CoupledNoise):
         shown = torch.zeros((rows, math.prod(places)), dtype=torch.bool, device=batch.device).scatter_(1, chosen, True)
         mask = shown.reshape(rows, 1, *places)
         if self.null is not None:
-            return batch.where(mask.reshape(rows, *places) if batch.ndim == 2 else mask,
-                               torch.tensor(self.null, dtype=batch.dtype, device=batch.device))
+            # A number, not a tensor: a device need not wait for the host.
+            hidden = ~(mask.reshape(rows, *places) if batch.ndim == 2 else mask)
+            return batch.masked_fill(hidden, self.null if batch.is_floating_point() else int(self.null))
         channels = batch[:, None] if batch.ndim == 2 else batch
         return torch.cat([channels * mask, mask.to(batch.dtype)], dim=1)
 
