@@ -14,6 +14,7 @@ import numpy as np
 from rsopt.arguments import checked_seed
 from rsopt.errors import InvalidInputError, ModelError, UnknownNameError
 from rsopt.runs.inputs import Inputs
+from rsopt.runs.model_failures import told_of_input
 from rsopt.runs.store import facts_of
 from rsopt.scores.lower_bound_scores import score_methods
 
@@ -136,8 +137,10 @@ def selection_rows(classifier: SmoothedClassifier, images: Iterable[tuple[int, T
     with classifier.sampler(seed) as sampler:
         for idx, image in images:
             try:
-                yield np.concatenate([block.rows for block in sampler.iter_scores(image, idx, n0, simplex,
-                                                                                  stream=Stream.SELECTION)])
+                with told_of_input(idx):
+                    rows = np.concatenate([block.rows for block in sampler.iter_scores(image, idx, n0, simplex,
+                                                                                       stream=Stream.SELECTION)])
+                yield rows
             except (ModelError, InvalidInputError):
                 if stop_on_failure:
                     raise

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from linear_model import ANSWERS, POINTS, Linear, classifier, inputs
+from linear_model import ANSWERS, POINTS, Linear, Odd, classifier, inputs
 from small_run import CHUNK, LABELS, SIGMA, TASK, KeyedExecutor, chunk_votes, facts, left_behind, work
 
 import rsopt
@@ -29,6 +29,7 @@ from rsopt.runs.store import Store
 from rsopt.runs.task import Task
 from rsopt.runs.verification import check_text
 from rsopt.runs.work import InputFailed
+from rsopt.runs.workers.executors import ALONE, Workers
 from rsopt.sequential.policy import FixedSamples, LookResult, PlannedLook
 from rsopt.smoothing import SmoothedClassifier, Softmax, Stream
 
@@ -273,3 +274,16 @@ def test_a_folder_with_proofs_of_other_inputs_is_refused_before_sampling(tmp_pat
     with pytest.raises(InvalidInputError, match=r"000009\.json is of none of these inputs"):
         certify(classifier(), inputs(), Task(Question(SIGMA), FixedSamples(100, 0.01), n0=20), seed=3, output=tmp_path)
     assert not (tmp_path / STORE).exists()
+
+
+@pytest.mark.parametrize("workers", [ALONE, Workers(2)])
+def test_whatever_a_model_raises_is_a_row_or_ends_the_run_in_our_words(workers: Workers, tmp_path: Path) -> None:
+    points = torch.tensor([[0.0, 1.0], [9.0, 9.0], [1.0, 0.0]])
+    task = Task(Question(0.1), FixedSamples(100, 0.05), n0=20)
+    model = SmoothedClassifier(Odd(), 0.1, 3, chunk=20, progress=False)
+    data = Inputs(points, [0, 1, 2], [0, 1, 2])
+    rows = certify(model, data, task, seed=0, output=tmp_path / "on", stop_on_failure=False, workers=workers)
+    assert [bool(row.error) for row in rows] == [False, True, False]
+    assert rows[1].error.startswith("Input 1: the model raised KeyError: 'an odd input'. The model was called for")
+    with pytest.raises(ModelError, match="Input 1: the model raised KeyError"):
+        certify(model, data, task, seed=0, output=tmp_path / "stop", workers=workers)

@@ -32,3 +32,16 @@ def classifier(chunk: int = 64) -> SmoothedClassifier:
 
 def inputs(labels: Sequence[int | None] = ANSWERS, chosen: Sequence[int] = range(4)) -> Inputs:
     return Inputs(POINTS, labels, list(chosen))
+
+
+class Odd(nn.Module):
+    """Raises for some inputs what no library of ours knows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inside = nn.Linear(2, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if bool((x.mean(dim=1) > 5.0).any()):
+            raise KeyError("an odd input")
+        return self.inside(x)

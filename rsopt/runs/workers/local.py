@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING
 
 from rsopt.errors import InvalidInputError, ModelError
+from rsopt.runs.model_failures import told_of_input
 from rsopt.runs.proving import prove
 from rsopt.runs.records import pack_scores, pack_votes
 from rsopt.runs.work import ChunkDone, Done, InputFailed, ProofRequest, Request, SampleRequest
@@ -82,10 +83,16 @@ def drawn(sampler: Sampler, request: SampleRequest, image: ArrayLike | Tensor,
           simplex: SimplexMap | None = None) -> Generator[ChunkDone, None, None]:
     """The chunks of a request in their order, by an open sampler: votes, or score rows with a `simplex` map.
 
-    Errors as in `Sampler.iter_counts` and `Sampler.iter_scores`.
+    Errors as in `Sampler.iter_counts` and `Sampler.iter_scores`; what the model itself raises is a ModelError.
     """
     started = time.perf_counter()
-    for chunk, rows, payload in _payloads(sampler, request, image, simplex):
+    chunks = _payloads(sampler, request, image, simplex)
+    while True:
+        with told_of_input(request.idx):
+            found = next(chunks, None)
+        if found is None:
+            return
+        chunk, rows, payload = found
         now = time.perf_counter()
         yield ChunkDone(request.idx, request.stream, chunk, rows, payload, now - started)
         started = now
