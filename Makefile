@@ -45,7 +45,8 @@ docs: $(VENV)/.docs gallery
 gallery: build/gallery/.drawn
 
 GALLERY := $(addprefix examples/, ablate_taylor_order.py compare_intervals.py ablate_sigma_alpha_n.py \
-  ablate_temperature.py ablate_simplex_map.py ablate_samples_soft.py power_envelope.py sequential_limit.py)
+  ablate_temperature.py ablate_simplex_map.py ablate_samples_soft.py power_envelope.py sequential_limit.py \
+  l1_digits.py sparse_flips.py)
 
 build/gallery/.drawn: $(VENV)/.docs $(GALLERY)
 	mkdir -p build/gallery
@@ -57,6 +58,8 @@ build/gallery/.drawn: $(VENV)/.docs $(GALLERY)
 	$(BIN)/python examples/ablate_samples_soft.py --inputs 10 --output build/gallery
 	$(BIN)/python examples/power_envelope.py --output build/gallery
 	$(BIN)/python examples/sequential_limit.py --output build/gallery
+	$(BIN)/python examples/l1_digits.py --output build/gallery
+	$(BIN)/python examples/sparse_flips.py --output build/gallery
 	touch $@
 
 clean:

@@ -58,6 +58,15 @@ def test_few_inputs_are_no_failure(name: str, options: tuple[str, ...], tmp_path
     assert list(tmp_path.glob("*.png"))
 
 
+@pytest.mark.parametrize(("name", "options", "printed", "picture"), [
+    ("l1_digits.py", ("--inputs", "4", "--n", "500"), "uniform   two-way Clopper–Pearson", "l1.png"),
+    ("sparse_flips.py", ("--inputs", "20", "--n", "1000"), "total variation alone", "flips.png")])
+def test_the_examples_of_noise(name: str, options: tuple[str, ...], printed: str, picture: str, tmp_path: Path) -> None:
+    assert printed in run(name, *options, "--output", str(tmp_path))
+    with Image.open(tmp_path / picture) as drawn:
+        assert drawn.width > 1000
+
+
 def test_no_bound_passes_the_envelope_of_a_few_samples(tmp_path: Path) -> None:
     text = run("power_envelope.py", "--n", "20", "--levels", "20", "--output", str(tmp_path))
     assert "no bound passes the envelope at any level" in text
