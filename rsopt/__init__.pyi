@@ -16,6 +16,7 @@ from .functionals import ProbitMargin as ProbitMargin
 from .functionals import TaylorProbitMargin as TaylorProbitMargin
 from .nested import NestedRadius as NestedRadius
 from .nested import largest_certified as largest_certified
+from .p_value import PValue as PValue
 from .problem import LowerBoundProblem as LowerBoundProblem
 from .question import Question as Question
 from .registry import get_solver as get_solver
@@ -34,6 +35,8 @@ from .solver import Budget as Budget
 from .statistics import ClopperPearson as ClopperPearson
 from .statistics import PlugIn as PlugIn
 from .statistics import Studentized as Studentized
+from .step_down import Simultaneous as Simultaneous
+from .step_down import simultaneous as simultaneous
 from .testing.comparison import compare as compare
 from .worst_case import WorstCaseProblem as WorstCaseProblem
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from rsopt.arguments import Real, Whole, as_real, checked_seed
+from rsopt.arguments import Real, Whole, as_real, checked_seed, iterated
 from rsopt.bound import Bound
 from rsopt.certificate import Certificate
 from rsopt.counts import Counts, checked_alpha
@@ -20,6 +21,7 @@ from rsopt.functional import Functional
 from rsopt.functionals import FUNCTIONALS, FunctionalLike, as_functional
 from rsopt.inversion import Inversion, invert
 from rsopt.obligations import check_monotone, obligation
+from rsopt.p_value import PValue, proven_p_value
 from rsopt.registry import as_solver
 from rsopt.solver import Budget, SolverLike
 from rsopt.solving.result import checked_budget
@@ -103,6 +105,24 @@ class LowerBoundProblem:
         if number is None:
             raise InvalidInputError(f"A level must be a number; found {shown(level)}.")
         return WorstCaseProblem(self.family, number)
+
+    def p_value(self, level: Real) -> PValue:
+        """The exact p-value of "g(p) <= level" on this statistic, Pi(level): proven from above, attained from below.
+
+        It grows with the level, and the bound is the largest level at which it is at most alpha. alpha itself enters
+        through the statistic alone, which must be fixed before the votes are seen.
+
+        Raises:
+            InvalidInputError: a level that no q of the domain has.
+        """
+        number = as_real(level)
+        if number is None or math.isnan(number):
+            raise InvalidInputError(f"A level must be a number; found {shown(level)}.")
+        return proven_p_value(self.family, number)
+
+    def curve(self, levels: Iterable[Real]) -> tuple[PValue, ...]:
+        """The p-values of several levels, for a plot of Pi(L); errors as in `p_value`."""
+        return tuple(self.p_value(level) for level in iterated(levels, "levels"))
 
     def plug_in(self) -> float:
         """g at the observed shares, the counts clamped to [1/2, n - 1/2] so that it is finite."""

@@ -34,12 +34,13 @@ solver
 registry
 search
 worst_case
+p_value
 inversion
 bound
 obligations
 problem
 taylor_route
-bounding baselines nested
+bounding baselines nested step_down
 methods
 question
 intervals

@@ -1,0 +1,90 @@
+"""Many statements from the same draws, all right at once: pixels, nodes, points."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from rsopt.arguments import Real, Whole, as_real, iterated
+from rsopt.counts import Counts, VotesLike
+from rsopt.errors import InvalidInputError, shown
+from rsopt.functionals import FunctionalLike
+from rsopt.problem import LowerBoundProblem
+from rsopt.statistics import StatisticLike
+
+
+@dataclass(frozen=True, eq=False)
+class Simultaneous:
+    """Which of m statements "g(p) > level" hold, all at once except with probability alpha.
+
+    Attributes:
+        p_values: proven, of "g(p) <= level" for each, shape (m,).
+        adjusted: by Holm's step-down, shape (m,): a statement is certified at every alpha from its adjusted p-value on.
+        certified: whether the adjusted p-value is at most alpha, shape (m,).
+        level: what every functional is to exceed.
+        alpha: probability that any certified statement is false.
+    """
+
+    p_values: npt.NDArray[np.float64]
+    adjusted: npt.NDArray[np.float64]
+    certified: npt.NDArray[np.bool_]
+    level: float
+    alpha: float
+
+
+def simultaneous(counts: Sequence[VotesLike] | npt.NDArray[np.integer], tops: Sequence[Whole], level: Real = 0.0, *,
+                 alpha: Real = 1e-3, functional: FunctionalLike = "probit", statistic: StatisticLike = "studentized"
+                 ) -> Simultaneous:
+    """Certifies many positions of one input from the same noisy draws, with one error for all (theorem N5).
+
+    At level 0 a certified position keeps its class under the noise itself; for a radius r take the level that certifies
+    r, `Question(noise).level(r)`. Holm's step-down needs no independence, so that the votes of all positions may come
+    from the same draws. Positions with equal votes are proven once.
+
+    Args:
+        counts: votes, shape (m, K), one row a position.
+        tops: the certified classes, shape (m,), fixed without these votes.
+        level: as above.
+        alpha: probability that any certified statement is false.
+        functional, statistic: as in `rsopt.lower_bound`.
+
+    Raises:
+        InvalidInputError: no rows, rows without meaning (the text names the row), other numbers of rows and classes, or
+            a level or alpha without meaning.
+        UnknownNameError: an unknown functional or statistic.
+    """
+    rows, classes = list(iterated(counts, "counts")), list(iterated(tops, "tops"))
+    number = as_real(level)
+    if not rows or len(rows) != len(classes):
+        raise InvalidInputError(f"counts and tops must have a row for each of the positions, at least one; found "
+                                f"{len(rows)} and {len(classes)}.")
+    if number is None or number != number:
+        raise InvalidInputError(f"level must be a number; found {shown(level)}.")
+    known: dict[tuple[int, int, int, bool], float] = {}
+    p_values = np.empty(len(rows))
+    error = 0.0
+    for k, (row, top) in enumerate(zip(rows, classes, strict=True)):
+        try:
+            observed = Counts(row, top)
+        except InvalidInputError as reason:
+            raise InvalidInputError(f"Row {k}: {reason}") from reason
+        key = (observed.n, observed.x1, observed.x2, observed.two_classes)
+        if key not in known:
+            problem = LowerBoundProblem(observed, functional, statistic, alpha)
+            error = problem.alpha
+            known[key] = problem.p_value(number).at_most
+        p_values[k] = known[key]
+    adjusted = holm(p_values)
+    return Simultaneous(p_values, adjusted, adjusted <= error, number, error)
+
+
+def holm(p_values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Adjusted p-values by the step-down of Holm (1979), shape as given; never below the p-values themselves."""
+    order = np.argsort(p_values, kind="stable")
+    steps = np.maximum.accumulate(p_values[order] * np.arange(p_values.size, 0, -1))
+    adjusted = np.empty(p_values.size)
+    adjusted[order] = np.minimum(steps, 1.0)
+    return adjusted
