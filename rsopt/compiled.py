@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
+from numba.core import event
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -51,6 +53,26 @@ def compiled(function: F, *, error_model: str = "numpy") -> F:
 def raising(function: F) -> F:
     """`compiled`, with division by 0 an error."""
     return compiled(function, error_model="python")
+
+
+class _Told(event.Listener):
+    """Says on a terminal, once a process, that kernels are being compiled: it takes long, and happens once."""
+
+    def __init__(self) -> None:
+        self.told = False
+
+    def on_start(self, event: Any) -> None:
+        """A function is compiled that was not kept."""
+        ours = event.data["dispatcher"].py_func.__module__.partition(".")[0] == "rsopt"
+        if ours and not self.told and sys.stderr is not None and sys.stderr.isatty():
+            self.told = True
+            print("rsopt compiles its kernels: once after an installation, for up to a minute.", file=sys.stderr)
+
+    def on_end(self, event: Any) -> None:
+        """Nothing is said at the end."""
+
+
+event.register("numba:compile", _Told())
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -9,11 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numba.core import caching
+from numba.core import caching, event
 from places import ROOT
 
 from rsopt import compiled as module
-from rsopt.compiled import compiled, raising
+from rsopt.compiled import _Told, compiled, raising
+from rsopt.kernels.normal import ndtr
 
 CALLEE = "from rsopt.compiled import compiled\n\n@compiled\ndef slope(x):\n    return {factor} * x\n"
 CALLER = ("from callee import slope\nfrom rsopt.compiled import compiled\n\n"
@@ -79,3 +81,24 @@ def test_division_by_zero_as_it_was_asked_for() -> None:
     assert inverse(0.0) == np.inf
     with pytest.raises(ZeroDivisionError):
         checked_inverse(0.0)
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_hears_once_that_kernels_are_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    listener, terminal = _Told(), Terminal()
+    ours, other = (event.Event("numba:compile", event.EventStatus.START, {"dispatcher": function}) for function in (
+        ndtr, compiled(lambda x: x)))
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    listener.on_start(ours)
+    assert sys.stderr.getvalue() == ""
+    monkeypatch.setattr(sys, "stderr", terminal)
+    listener.on_start(other)
+    assert terminal.getvalue() == ""
+    for _ in range(2):
+        listener.on_start(ours)
+        listener.on_end(ours)
+    assert terminal.getvalue() == "rsopt compiles its kernels: once after an installation, for up to a minute.\n"

@@ -43,6 +43,8 @@ def test_the_two_sides_meet_and_agree_with_the_bound(functional: str, votes: tup
             assert found.at_least <= 0.001
         elif level > bound.lower_at_most:
             assert found.at_most >= 0.001
+    if bound.lower > asked.functional.range[0]:
+        assert asked.p_value(bound.lower).at_most <= 0.001
     curve = asked.curve(np.linspace(-0.9, 0.9, 13))
     assert all(one.at_least <= two.at_most * (1.0 + 1e-9) for one, two in itertools.pairwise(curve))
 

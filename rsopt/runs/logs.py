@@ -131,6 +131,9 @@ def read_log(path: Path, *, top: str | None, cohen: CohenLog | None) -> list[Log
 def _table(path: Path, text: str) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """The columns, and the cells of each line below with its number; empty lines are left out."""
     head, _, _ = text.partition("\n")
+    if head.lstrip().startswith(("[", "{", "- ", "---")):
+        raise InvalidInputError(f"{path} looks like JSON or YAML, and a log is a table: a header and a line an input, "
+                                "separated by commas or tabs.")
     reader = csv.reader(io.StringIO(text), delimiter="\t" if "\t" in head else ",", strict=True)
     # The counts of many classes are one cell.
     limit = csv.field_size_limit(_LARGEST_CELL)

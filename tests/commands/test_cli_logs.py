@@ -129,6 +129,8 @@ def test_cohens_log_end_to_end(tmp_path: Path) -> None:
     ("label,c0,c1\n0,5,1\n0,5\n", "line 3: it has 2 cells, and the header has 3."),
     ("label,c0,c1\n0,5,1,7\n", "line 2: it has 4 cells, and the header has 3."),
     ("label,c0,c0\n0,5,1\n", "has more than one column 'c0'."),
+    ('[\n  {\n    "label": 0,\n    "counts": [90, 6, 4]\n  }\n]\n', "looks like JSON or YAML, and a log is a table"),
+    ("- label: 0\n  counts: [90, 6, 4]\n", "looks like JSON or YAML, and a log is a table"),
     ("0,label,c0,c1\n7,0,5,1\n", "has two columns of counts for one class: '0' and 'c0'."),
     ("0,5,1\n0,6,1\n", "has no header: its first line is '0,5,1'."),
     ('label,c0,c1\n0,"5,1\n', "line 2: unexpected end of data."),

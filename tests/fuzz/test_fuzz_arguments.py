@@ -57,6 +57,9 @@ CALLS: Mapping[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "largest_certified": (rsopt.largest_certified, {
         "counts": [90, 6, 4], "top": 0, "radii": [1], "functional_of": noise.Flips(0.1, 0.4).margin_within,
         "statistic": "clopper-pearson", "alpha": 1e-3}),
+    "simultaneous": (rsopt.simultaneous, {
+        "counts": [[90, 6, 4], [60, 30, 10]], "tops": [0, 0], "level": 0.0, "alpha": 1e-3, "functional": "probit",
+        "statistic": "studentized"}),
     "lower_bound_scores": (rsopt.lower_bound_scores, {
         "scores": ROWS, "top": 0, "functional": "probit", "method": "digital-hedge", "alpha": 0.01, "groups": None,
         "selection": None, "seed": 0}),
@@ -78,6 +81,10 @@ CALLS: Mapping[str, tuple[Callable[..., Any], dict[str, Any]]] = {
         "domain": rsopt.Simplex()}),
     "worst_case": (rsopt.LowerBoundProblem(rsopt.Counts([90, 6, 4], 0), "probit", "studentized", 0.01).worst_case,
                    {"level": 1.0}),
+    "p_value": (rsopt.LowerBoundProblem(rsopt.Counts([90, 6, 4], 0), "probit", "studentized", 0.01).p_value,
+                {"level": 1.0}),
+    "curve": (rsopt.LowerBoundProblem(rsopt.Counts([90, 6, 4], 0), "probit", "studentized", 0.01).curve,
+              {"levels": [0.0, 1.0]}),
     "solve": (rsopt.LowerBoundProblem(rsopt.Counts([90, 6, 4], 0), "probit", "studentized", 0.01).solve,
               {"solver": "scipy", "budget": rsopt.Budget(), "seed": 0}),
     "get_solver": (rsopt.get_solver, {"name": "scipy", "grid": 48}),
