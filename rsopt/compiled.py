@@ -28,8 +28,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _KERNELS = Path(__file__).parent / "kernels"
 
-# numba types neither its settings nor functions that are decorated without a signature.
+# numba types neither its settings nor its events nor functions that are decorated without a signature.
 _njit: Any = numba.njit
+_register: Any = event.register
 _settings: Any = numba.config
 
 
@@ -72,7 +73,7 @@ class _Told(event.Listener):
         """Nothing is said at the end."""
 
 
-event.register("numba:compile", _Told())
+_register("numba:compile", _Told())
 
 
 @cache
