@@ -209,3 +209,11 @@ def test_a_run_keeps_the_chunk_it_was_begun_with(first: tuple[object, ...], chun
     if not again:
         assert f"sampling.chunk is {chunk} there and 77 here." in refused_late(
             *model[1:], "--output", "kept", "--chunk", 77)
+
+
+@pytest.mark.parametrize("text", ["2e2", "nan", ""])
+def test_a_number_of_samples_in_another_spelling_is_refused(text: str) -> None:
+    result = run("certify", "--preset", "digits", "--n", text)
+    assert result.exit_code == 2
+    assert "Invalid value for '--n'" in result.stderr
+    assert "Traceback" not in result.output

@@ -211,6 +211,7 @@ def test_exports_never_cost_the_run_or_another(tmp_path: Path) -> None:
     before = store.read_bytes()
     for kind in ("tsv", "cohen", "parquet"):
         assert "would overwrite" in refused("export", tmp_path / "run", store, "--format", kind)
+    assert "is a database" in refused("bound", 90, 6, 4, "--output", store)
     assert "would overwrite" in refused("export", store, f"{tmp_path}/run/../run/{STORE}")
     assert "would overwrite" in refused("report", tmp_path / "run", "--output", store)
     work(tmp_path / "second")

@@ -226,6 +226,17 @@ def test_pyomo_uses_an_executable_that_is_on_the_path(tmp_path: Path, monkeypatc
     assert inside.tail_attained == pytest.approx(case.bracket.at_least, rel=1e-6)
 
 
+@pytest.mark.parametrize("votes", [(45, 3, 2), (30, 15, 5)])
+def test_botorch_stops_early_at_fifty_votes(votes: tuple[int, ...]) -> None:
+    """It once used all of its 60 seconds there, and ended 1.9% below what the default solver leads to."""
+    problem = rsopt.LowerBoundProblem(rsopt.Counts(votes, 0), "margin", "studentized", 1e-3)
+    default = problem.solve()
+    found = problem.worst_case(default.lower_at_most).solve("botorch")
+    assert found.stop is Stop.CONVERGED
+    assert found.tail_attained == pytest.approx(1e-3, rel=1e-3)
+    assert problem.solve("botorch").lower == pytest.approx(default.lower, abs=1e-5)
+
+
 def test_an_executable_that_is_not_there_is_refused() -> None:
     with pytest.raises(InvalidInputError, match=r"No executable '/opt/ipotp' was found. Give the path of an IPOPT"):
         rsopt.get_solver("pyomo", executable="/opt/ipotp")
