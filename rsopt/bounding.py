@@ -44,9 +44,8 @@ def lower_bound(counts: Counts | VotesLike, top: Whole | None = None, *, functio
         RefusedError: the solver cannot take this problem.
         SolverFailedError: the solver raised or returned no answer.
     """
-    chosen = as_functional(functional, order)
+    chosen, limits = as_functional(functional, order), Budget() if budget is None else budget
     if isinstance(chosen, TaylorProbitMargin) and chosen.as_published:
-        return published_bound(as_counts(counts, top), chosen, as_statistic(statistic), alpha, solver,
-                               Budget() if budget is None else budget)
+        return published_bound(as_counts(counts, top), chosen, as_statistic(statistic), alpha, solver, limits)
     problem = LowerBoundProblem(as_counts(counts, top), chosen, as_statistic(statistic), alpha)
-    return problem.solve(solver, Budget() if budget is None else budget)
+    return problem.solve(solver, limits)

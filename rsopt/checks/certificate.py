@@ -193,13 +193,13 @@ def _check_ranges(c: Certificate) -> None:
 
 
 def _arithmetic(name: str, certificate: Certificate) -> Arithmetic[Any]:
-    if isinstance(name, str) and name == "double":
+    if not isinstance(name, str) or name not in ("arb", "double"):
+        raise InvalidInputError(f"There is no arithmetic named {shown(name)}. Known: arb, double.")
+    if name == "double":
         # Compiled code is loaded when it is needed.
         from rsopt.checks.double import Double
 
         return Double(certificate)
-    if not isinstance(name, str) or name != "arb":
-        raise InvalidInputError(f"There is no arithmetic named {shown(name)}. Known: arb, double.")
     try:
         import flint as flint
     except ImportError as error:

@@ -10,22 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rsopt.commands.options import (
-    Add,
-    Alpha,
-    Deleted,
-    Functional,
-    Json,
-    Keep,
-    NoiseName,
-    Order,
-    Positions,
-    Remove,
-    Scale,
-    Sigma,
-    Solver,
-    Statistic,
-)
+from rsopt.commands import options
 from rsopt.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -46,20 +31,20 @@ def bound(
     counts: Annotated[list[str], typer.Argument(help="Votes per class; the first is the certified class unless --top "
                                                      "says otherwise.", metavar="COUNT...")],
     top: Annotated[int | None, typer.Option(help="Number of the certified class among the counts, from 0.")] = None,
-    functional: Functional = None,
-    order: Order = None,
-    statistic: Statistic = STATISTIC,
-    alpha: Alpha = 1e-3,
-    solver: Solver = SOLVER,
-    sigma: Sigma = None,
-    noise: NoiseName = None,
-    scale: Scale = None,
-    keep: Keep = None,
-    positions: Positions = None,
-    probability: Deleted = None,
-    add: Add = None,
-    remove: Remove = None,
-    json_: Json = False,
+    functional: options.Functional = None,
+    order: options.Order = None,
+    statistic: options.Statistic = STATISTIC,
+    alpha: options.Alpha = 1e-3,
+    solver: options.Solver = SOLVER,
+    sigma: options.Sigma = None,
+    noise: options.NoiseName = None,
+    scale: options.Scale = None,
+    keep: options.Keep = None,
+    positions: options.Positions = None,
+    probability: options.Deleted = None,
+    add: options.Add = None,
+    remove: options.Remove = None,
+    json_: options.Json = False,
     output: Annotated[Path | None, typer.Option(help="Save the certificate to this file.")] = None,
     anytime: Annotated[bool, typer.Option("--anytime", help="A bound that is valid however often you look at the "
                                                             "growing counts: draw more whenever it falls short, all "

@@ -7,21 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rsopt.commands.options import (
-    SIGMA,
-    Add,
-    Alpha,
-    Functional,
-    Json,
-    Keep,
-    NoiseName,
-    Order,
-    Positions,
-    Remove,
-    Scale,
-    Sigma,
-    Statistic,
-)
+from rsopt.commands import options
 
 if TYPE_CHECKING:
     from rsopt.sequential.planning import Need, Plan
@@ -33,20 +19,20 @@ def plan(
                                                                       "otherwise.")],
     radius: Annotated[float, typer.Option(help="Target radius, in the norm and units of the noise; 0 asks for any.")],
     top: Annotated[int, typer.Option(help="Number of the class to be certified, from 0.")] = 0,
-    sigma: Sigma = None,
-    noise: NoiseName = None,
-    scale: Scale = None,
-    keep: Keep = None,
-    positions: Positions = None,
-    add: Add = None,
-    remove: Remove = None,
-    alpha: Alpha = 1e-3,
-    functional: Functional = None,
-    order: Order = None,
-    statistic: Statistic = "studentized",
+    sigma: options.Sigma = None,
+    noise: options.NoiseName = None,
+    scale: options.Scale = None,
+    keep: options.Keep = None,
+    positions: options.Positions = None,
+    add: options.Add = None,
+    remove: options.Remove = None,
+    alpha: options.Alpha = 1e-3,
+    functional: options.Functional = None,
+    order: options.Order = None,
+    statistic: options.Statistic = "studentized",
     probability: Annotated[float, typer.Option(help="Chance that the radius is reached.")] = 0.9,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the draws that the chances are judged by.")] = 0,
-    json_: Json = False,
+    json_: options.Json = False,
 ) -> None:
     """Plan how many samples a radius takes, for this bound and for the baselines.
 
@@ -59,8 +45,8 @@ def plan(
 
     asked = noise_of_options(noise, {"sigma": sigma, "scale": scale, "keep": keep, "positions": positions,
                                      "add": add, "remove": remove})
-    found = planned(counts_in(counts), radius, asked or SIGMA, alpha, top=top, functional=functional, order=order,
-                    statistic=statistic, probability=probability, seed=seed)
+    found = planned(counts_in(counts), radius, asked or options.SIGMA, alpha, top=top, functional=functional,
+                    order=order, statistic=statistic, probability=probability, seed=seed)
     if json_:
         print(json.dumps(found.to_dict()))
     else:

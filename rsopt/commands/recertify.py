@@ -8,43 +8,29 @@ from typing import Annotated
 
 import typer
 
-from rsopt.commands.options import (
-    Add,
-    Alpha,
-    Deleted,
-    Functional,
-    Keep,
-    NoiseName,
-    Order,
-    Positions,
-    Remove,
-    Scale,
-    Sigma,
-    Solver,
-    Statistic,
-)
+from rsopt.commands import options
 
 
 def recertify(
     log: Annotated[Path, typer.Argument(metavar="LOG_OR_CSV", help="Count vectors with a header (c0, c1, …), or a log "
                                                                    "in Cohen's format.")],
-    sigma: Sigma = None,
-    noise: NoiseName = None,
-    scale: Scale = None,
-    keep: Keep = None,
-    positions: Positions = None,
-    probability: Deleted = None,
-    add: Add = None,
-    remove: Remove = None,
+    sigma: options.Sigma = None,
+    noise: options.NoiseName = None,
+    scale: options.Scale = None,
+    keep: options.Keep = None,
+    positions: options.Positions = None,
+    probability: options.Deleted = None,
+    add: options.Add = None,
+    remove: options.Remove = None,
     n: Annotated[int | None, typer.Option(help="Samples per input of a log in Cohen's format.")] = None,
     log_alpha: Annotated[float, typer.Option(help="Alpha at which a log in Cohen's format was made.")] = 1e-3,
     top: Annotated[str | None, typer.Option(help="Column with the certified class; by default 'top' or 'label'. It "
                                                  "must not have been chosen on these counts.")] = None,
-    functional: Functional = None,
-    order: Order = None,
-    statistic: Statistic = "studentized",
-    alpha: Alpha = 1e-3,
-    solver: Solver = "scipy",
+    functional: options.Functional = None,
+    order: options.Order = None,
+    statistic: options.Statistic = "studentized",
+    alpha: options.Alpha = 1e-3,
+    solver: options.Solver = "scipy",
     jobs: Annotated[int, typer.Option(min=1, help="Processes to use.")] = os.cpu_count() or 1,
     output: Annotated[Path | None, typer.Option(help="Folder for the table, the certificates and the plot; by default "
                                                      "the log's whole name with .rsopt.")] = None,

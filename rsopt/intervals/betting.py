@@ -73,7 +73,7 @@ def digital_hedge(pairs: list[PairRecord]) -> Verdict:
     nulls = null_grid(prediction, plan.sloped, plan.n, plan.log_level)
     far = prediction.centre + DISTANT * prediction.scale
     distant = {i for i in order[CLOSEST:] if predictions[i].centre >= far}
-    every, some = np.arange(nulls.size), every_other(nulls.size)
+    every, some = np.arange(nulls.size), sparse_nulls(nulls.size)
     binding, reach = order[0], nulls.size
     needed = []
     for i in order:
@@ -95,7 +95,7 @@ def digital_hedge(pairs: list[PairRecord]) -> Verdict:
     return Verdict(float(nulls[reach - 1]), binding, nulls[:reach], played, last, steps, prediction)
 
 
-def every_other(size: int) -> np.ndarray:
+def sparse_nulls(size: int) -> np.ndarray:
     """The nulls of a grid of `size` that distant pairs are asked about: every EVERY-th and the last."""
     return np.union1d(np.arange(EVERY - 1, size, EVERY), [size - 1])
 

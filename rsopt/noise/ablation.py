@@ -13,6 +13,7 @@ from rsopt.arguments import as_real, as_whole
 from rsopt.errors import InvalidInputError, shown
 from rsopt.functional import Functional
 from rsopt.noise.coupling import CoupledNoise
+from rsopt.noise.rounding import rounded_up
 from rsopt.noise.source import Source
 
 if TYPE_CHECKING:
@@ -149,6 +150,4 @@ class Ablation(CoupledNoise):
 
 @lru_cache(maxsize=4096)
 def _seen(d: int, keep: int, r: int) -> float:
-    exact = 1 - Fraction(math.comb(d - r, keep), math.comb(d, keep))
-    nearest = float(exact)
-    return nearest if Fraction(nearest) >= exact else math.nextafter(nearest, math.inf)
+    return rounded_up(1 - Fraction(math.comb(d - r, keep), math.comb(d, keep)))

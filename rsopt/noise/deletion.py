@@ -10,12 +10,10 @@ from rsopt.arguments import as_real, as_whole
 from rsopt.errors import InvalidInputError, shown
 from rsopt.functional import Functional
 from rsopt.noise.coupling import CoupledNoise
-from rsopt.noise.source import Source
+from rsopt.noise.source import Source, threshold
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-_WORDS = 1 << 63
 
 
 @dataclass(frozen=True)
@@ -107,7 +105,6 @@ class Deletion(CoupledNoise):
     def noisy(self, batch: Tensor, source: Source) -> Tensor:
         """As in `Noise`: what is left of each row (rows, length), padded at its end to the length it had."""
         # Deleted a little more often than stated where the probability is no multiple of 2^-63.
-        below = min(math.ceil(self.probability * _WORDS), _WORDS - 1)
-        left = (source.words(tuple(batch.shape)) >= below) & (batch != self.null)
+        left = (source.words(tuple(batch.shape)) >= threshold(self.probability)) & (batch != self.null)
         order = (~left).byte().argsort(dim=1, stable=True)
         return batch.gather(1, order).where(left.gather(1, order), batch.new_tensor(self.null))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -14,12 +13,12 @@ from rsopt.functional import Functional
 from rsopt.noise.coupling import CoupledNoise
 from rsopt.noise.flip_margin import FlipMargin
 from rsopt.noise.regions import total_variation
-from rsopt.noise.source import Source
+from rsopt.noise.rounding import rounded_up
+from rsopt.noise.source import WORDS, Source, threshold
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-_WORDS = 1 << 63
 _LARGEST = 64
 
 
@@ -92,7 +91,7 @@ class Flips(CoupledNoise):
     @property
     def exact(self) -> tuple[Fraction, Fraction]:
         """`add` and `remove` as they are drawn: the next multiples of 2^-63."""
-        drawn = [Fraction(_threshold(value), _WORDS) for value in (self.add, self.remove)]
+        drawn = [Fraction(threshold(value), WORDS) for value in (self.add, self.remove)]
         return drawn[0], drawn[1]
 
     def difference(self, r: int) -> float:
@@ -133,16 +132,10 @@ class Flips(CoupledNoise):
     def noisy(self, batch: Tensor, source: Source) -> Tensor:
         """As in `Noise`: the rows with some bits flipped."""
         words, zero = source.words(tuple(batch.shape)), batch == 0
-        flipped = (zero & (words < _threshold(self.add))) | (~zero & (words < _threshold(self.remove)))
+        flipped = (zero & (words < threshold(self.add))) | (~zero & (words < threshold(self.remove)))
         return (zero == flipped).to(batch.dtype)
-
-
-def _threshold(probability: float) -> int:
-    return math.ceil(Fraction(probability) * _WORDS)
 
 
 @lru_cache(maxsize=1024)
 def _furthest(add: Fraction, remove: Fraction, r: int) -> float:
-    exact = max(total_variation(add, remove, a, r - a) for a in range(r + 1))
-    nearest = float(exact)
-    return nearest if Fraction(nearest) >= exact else math.nextafter(nearest, math.inf)
+    return rounded_up(max(total_variation(add, remove, a, r - a) for a in range(r + 1)))

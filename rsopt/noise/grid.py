@@ -164,7 +164,6 @@ class GridNoise:
             block[undecided] = np.searchsorted(self.thresholds, words, side="right") - self.reach
         return values.reshape(shape)
 
-
     def copies(self, point: NDArray[np.int32], key: int, rows: int) -> NDArray[np.float32]:
         """Noisy copies of an input, float32 (rows, *shape): a function of the arguments alone.
 

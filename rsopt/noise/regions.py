@@ -12,6 +12,8 @@ from itertools import accumulate
 import numpy as np
 import numpy.typing as npt
 
+from rsopt.noise.rounding import rounded_down, rounded_up
+
 Array = npt.NDArray[np.float64]
 
 # What an interpolation between two points may be off by, relatively: six roundings are below eight units of 2^-53.
@@ -103,8 +105,10 @@ def envelope(add: Fraction, remove: Fraction, additions: int, deletions: int) ->
     # A region that x cannot reach costs no p: lo leaves it out, and hi begins with it.
     rising = _corners(tuple(region for region in found if region[0]))
     falling = _corners(found[::-1])
-    return Envelope(np.array([_up(p) for p, _ in rising]), np.array([_down(value) for _, value in rising]),
-                    np.array([_down(p) for p, _ in falling]), np.array([_up(value) for _, value in falling]))
+    return Envelope(lo_at=np.array([rounded_up(p) for p, _ in rising]),
+                    lo=np.array([rounded_down(value) for _, value in rising]),
+                    hi_at=np.array([rounded_down(p) for p, _ in falling]),
+                    hi=np.array([rounded_up(value) for _, value in falling]))
 
 
 def _corners(found: Regions) -> list[tuple[Fraction, Fraction]]:
@@ -116,13 +120,3 @@ def total_variation(add: Fraction, remove: Fraction, additions: int, deletions: 
     """Total variation between the laws of the two inputs; arguments as in `regions`."""
     return sum((max(before - after, Fraction(0)) for before, after in regions(add, remove, additions, deletions)),
                Fraction(0))
-
-
-def _up(exact: Fraction) -> float:
-    nearest = float(exact)
-    return nearest if Fraction(nearest) >= exact else math.nextafter(nearest, math.inf)
-
-
-def _down(exact: Fraction) -> float:
-    nearest = float(exact)
-    return nearest if Fraction(nearest) <= exact else math.nextafter(nearest, -math.inf)

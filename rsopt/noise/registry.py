@@ -25,7 +25,7 @@ from rsopt.radius import checked_sigma
 GROUP = "rsopt.noise"
 
 _OWN: tuple[type[Noise], ...] = (Gaussian, Laplace, Logistic, Uniform, Ablation, Deletion, Flips, Transformed,
-                                  Coupled)
+                                Coupled)
 _BUILT_IN = {noise.name: noise for noise in _OWN}
 
 

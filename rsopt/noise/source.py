@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -13,7 +15,15 @@ from rsopt.noise import laws
 if TYPE_CHECKING:
     from torch import Generator, Tensor, device
 
+WORDS = 1 << 63
+"""How many words there are: `Source.words` draws them uniformly from 0 on."""
+
 _OWN_GENERATORS = ("cuda", "xpu", "mps")
+
+
+def threshold(probability: float) -> int:
+    """The number below which a word lies with this probability, below 1: the next multiple of 2^-63, upwards."""
+    return math.ceil(Fraction(probability) * WORDS)
 
 
 def draws_itself(place: device) -> bool:

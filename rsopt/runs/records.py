@@ -108,7 +108,7 @@ class BoundRow:
         alpha: probability that the bound is wrong.
         lower: the bound; -inf for none.
         lower_at_most: a value that the exact bound cannot exceed; `lower` itself for closed forms.
-        radius: certified l2 radius, units of the input; 0 for an abstention.
+        radius: certified radius, in the norm and units of the noise; 0 for an abstention.
     """
 
     TABLE: ClassVar[str] = "bounds"

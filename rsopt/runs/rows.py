@@ -70,7 +70,7 @@ class Row:
     reported: ReportedLook | None = None
 
     def radius(self, method: str = OWN) -> float:
-        """Certified l2 radius by a method, in the units of the input; 0 for an abstention or a failure."""
+        """Certified radius by a method, in the norm and units of the noise; 0 for an abstention or a failure."""
         return self.bounds[method].radius if method in self.bounds else 0.0
 
     def correct(self, method: str = OWN) -> bool:

@@ -28,8 +28,8 @@ class Task:
 
     Raises:
         InvalidInputError: n0 below 1, a functional, statistic or noise without a name of its own, scores under another
-            noise than Gaussian, a policy that asks about
-            something else or at another error, or one that stops before anything can be certified.
+            noise than Gaussian, a policy that asks about something else or at another error, or one that stops before
+            anything can be certified.
     """
 
     question: Question

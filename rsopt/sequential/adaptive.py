@@ -70,9 +70,7 @@ class TargetRadii:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "give_up", checked_alpha(self.give_up))
-        looks = checked_instance(self.looks, Looks, "looks")
-        asked = checked_instance(self.question, Question, "question")
-        object.__setattr__(self, "question", asked.spent_by(looks.alpha))
+        object.__setattr__(self, "question", _asked(self.question, self.looks))
         try:
             radii = tuple(self.radii)
         except TypeError:
@@ -160,9 +158,7 @@ class Precision:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "upper_alpha", checked_alpha(self.upper_alpha))
-        looks = checked_instance(self.looks, Looks, "looks")
-        asked = checked_instance(self.question, Question, "question")
-        object.__setattr__(self, "question", asked.spent_by(looks.alpha))
+        object.__setattr__(self, "question", _asked(self.question, self.looks))
         share = as_real(self.share)
         if share is None or not 0.0 < share < math.inf:
             raise InvalidInputError(f"The precision must be a positive share of the bound, for example 0.05; found "
@@ -270,6 +266,16 @@ def _together(counts: Counts, drawn: Counts) -> Counts:
     if len(drawn.votes) != len(counts.votes):
         raise InvalidInputError(f"Votes of {len(drawn.votes)} classes were drawn after votes of {len(counts.votes)}.")
     return Counts([before + more for before, more in zip(counts.votes, drawn.votes, strict=True)], counts.top)
+
+
+def _asked(question: Question, looks: Looks) -> Question:
+    """The question at the error that the looks share out.
+
+    Raises:
+        InvalidInputError: one of the two is none, or the question is asked at another error.
+    """
+    alpha = checked_instance(looks, Looks, "looks").alpha
+    return checked_instance(question, Question, "question").spent_by(alpha)
 
 
 def _plan(looks: Looks, functional: Functional, level: float) -> tuple[PlannedLook, ...]:

@@ -112,16 +112,15 @@ class SmoothedClassifier:
 
     def under(self, noise: Noise) -> SmoothedClassifier:
         """The same model under another noise; itself under its own."""
-        if noise == self.noise:
-            return self
-        return SmoothedClassifier(self.model, noise, self.num_classes, self.chunk, self.batch, self.device,
-                                  self.input_dtype, self.autocast, self.compile_backend, self.progress)
+        return self if noise == self.noise else self._but(noise, self.device)
 
     def on(self, device: torch.device | str) -> SmoothedClassifier:
         """The same classifier, its model called on another device if the model itself lies nowhere."""
-        return SmoothedClassifier(self.model, self.noise, self.num_classes, self.chunk, self.batch,
-                                  None if self.device is None else device, self.input_dtype, self.autocast,
-                                  self.compile_backend, self.progress)
+        return self._but(self.noise, None if self.device is None else device)
+
+    def _but(self, noise: Noise, device: torch.device | str | None) -> SmoothedClassifier:
+        return SmoothedClassifier(self.model, noise, self.num_classes, self.chunk, self.batch, device, self.input_dtype,
+                                  self.autocast, self.compile_backend, self.progress)
 
     def sampler(self, seed: Whole) -> Sampler:
         """Samples chunk by chunk, for runs that are stored, resumed or distributed; a context manager.

@@ -30,6 +30,7 @@ from rsopt.errors import RefusedError
 from rsopt.registry import as_solver
 from rsopt.solver import Budget, Claim, Result, Solver, SolverLike, Stop
 from rsopt.solving.forms import BlackBox, SmoothOracle, TermList
+from rsopt.testing.rules import demand
 from rsopt.testing.zoo import ZooProblem, core
 
 # What may pass between the budget's end and the return: interpreting a model, one step of a compiled library.
@@ -216,5 +217,4 @@ def _output() -> Iterator[list[str]]:
 
 
 def _demand(kept: bool, solver: Solver, rule: str, found: str) -> None:
-    if not kept:
-        raise AssertionError(f"{solver!r} breaks the rule of conformance that a solver {rule}. Found: {found}")
+    demand(kept, solver, "solver", rule, found)

@@ -18,6 +18,7 @@ from rsopt.functionals import FunctionalLike, as_functional
 from rsopt.obligations import check_monotone
 from rsopt.statistics import ClopperPearson, Studentized
 from rsopt.testing.coverage import largest_error
+from rsopt.testing.rules import demand
 
 _VOTES, _ALPHA = 6, 0.1
 
@@ -88,5 +89,4 @@ def _check_radius(functional: Functional) -> None:
 
 
 def _demand(holds: bool, functional: Functional, rule: str, found: str) -> None:
-    if not holds:
-        raise AssertionError(f"{functional!r} breaks a rule: a functional {rule}. Found: {found}")
+    demand(holds, functional, "functional", rule, found)

@@ -18,6 +18,7 @@ from rsopt.errors import RsoptError
 from rsopt.functionals import FunctionalLike, as_functional
 from rsopt.statistics import Statistic, StatisticLike, as_statistic
 from rsopt.testing.coverage import largest_error
+from rsopt.testing.rules import demand
 
 _VOTES, _ALPHA = 7, 0.1
 
@@ -66,5 +67,4 @@ def check_statistic(statistic: StatisticLike, functional: FunctionalLike = "marg
 
 
 def _demand(holds: bool, statistic: Statistic, rule: str, found: str) -> None:
-    if not holds:
-        raise AssertionError(f"{statistic!r} breaks a rule: a statistic {rule}. Found: {found}")
+    demand(holds, statistic, "statistic", rule, found)

@@ -12,7 +12,7 @@ from rsopt.checks.transcript import check_transcript
 from rsopt.checks.transcript_run import Run
 from rsopt.errors import CertificateError
 from rsopt.intervals import betting
-from rsopt.intervals.betting import Verdict, every_other
+from rsopt.intervals.betting import Verdict, sparse_nulls
 from rsopt.intervals.nulls import null_grid
 from rsopt.proof_file import hashed
 from rsopt.scores.evidence import Evidence
@@ -38,7 +38,7 @@ def lifted(evidence: Evidence, functional: str, method: str, by: int) -> Transcr
     last = np.full(blocks.size, null)
     if verdict.prediction is not None:
         whole = null_grid(verdict.prediction, plan.sloped, plan.n, plan.log_level)
-        some = every_other(whole.size)
+        some = sparse_nulls(whole.size)
         last[verdict.steps != 1] = whole[some[np.searchsorted(some, nulls.size - 1)]]
     raised = dataclasses.replace(evidence, verdict=Verdict(null, verdict.binding, nulls, blocks, last, verdict.steps,
                                                            verdict.prediction))
