@@ -17,7 +17,7 @@ from waiting import PATIENCE, wait_until
 from rsopt.errors import MissingDependencyError, WorkerError
 from rsopt.runs.compare import compare_runs
 from rsopt.runs.overview import Overview
-from rsopt.runs.workers.cluster import connected
+from rsopt.runs.workers.cluster import ATTEMPTS, connected
 
 BIN = Path(sys.executable).parent
 TOKEN = "0123456789abcdef" * 4
@@ -31,12 +31,14 @@ def free_port() -> int:
 
 
 def environment() -> dict[str, str]:
-    """One thread a worker, a token, as newer Ray asks for, and more patience than Ray has on a crowded machine."""
+    """One thread a worker, a token, as newer Ray asks for, and more patience to reach it than Ray has.
+
+    GRPC must not meddle with forks: on a crowded machine the process of a client's session died of that as it started.
+    """
     return {**os.environ, "OMP_NUM_THREADS": "1", "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN,
             "RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-            "RAY_CLIENT_SERVER_CHECK_CHANNEL_TIMEOUT_S": f"{PATIENCE:.0f}",
-            "RAY_CLIENT_INITIAL_CONNECTION_TIMEOUT_S": f"{PATIENCE:.0f}",
-            "RAY_CLIENT_MAX_CONNECTION_TIMEOUT_S": f"{PATIENCE:.0f}"}
+            "RAY_CLIENT_INITIAL_CONNECTION_TIMEOUT_S": "20", "RAY_CLIENT_MAX_CONNECTION_TIMEOUT_S": "60",
+            "GRPC_ENABLE_FORK_SUPPORT": "0"}
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +120,39 @@ def test_a_cluster_that_does_not_answer(error: BaseException, monkeypatch: pytes
     with pytest.raises(WorkerError, match=r"cannot be reached: [^.]*[^.]\. Check the address.*RAY_AUTH_MODE"), \
             connected("ray"):
         pass
+
+
+def test_a_session_that_dies_as_it_starts_is_asked_for_again(monkeypatch: pytest.MonkeyPatch,
+                                                             caplog: pytest.LogCaptureFixture) -> None:
+    class Busy:
+        failures = 0
+        asked = 0
+
+        @staticmethod
+        def is_initialized() -> bool:
+            return False
+
+        @classmethod
+        def init(cls, address: str, **options: object) -> None:
+            cls.asked += 1
+            if cls.asked <= cls.failures:
+                raise ConnectionAbortedError("Initialization failure from server:\nStarting Ray client server failed.")
+
+        @staticmethod
+        def shutdown() -> None:
+            pass
+
+    monkeypatch.setattr("rsopt.runs.workers.cluster.ray_module", lambda: Busy)
+    Busy.failures = ATTEMPTS - 1
+    with connected("ray://127.0.0.1:10001"):
+        assert Busy.asked == ATTEMPTS
+    assert caplog.messages == ["The cluster at ray://127.0.0.1:10001 answered and could not start a session; trying "
+                               "again."] * Busy.failures
+    Busy.asked, Busy.failures = 0, ATTEMPTS
+    with pytest.raises(WorkerError, match="cannot be reached: Initialization failure from server"), \
+            connected("ray://127.0.0.1:10001"):
+        pass
+    assert Busy.asked == ATTEMPTS
 
 
 def test_the_client_is_a_package_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,9 @@ from rsopt.runs.workers.worker import Conditions, Place, Recipe, Worker, portabl
 
 SCHEME = "ray"
 
+# A client server starts a process for each connection, and on a busy machine that process may die as it starts.
+ATTEMPTS = 4
+
 
 def ray_module() -> ModuleType:
     """The package ray.
@@ -70,8 +73,14 @@ def connected(address: str) -> Iterator[None]:
 def _connect(ray: ModuleType, address: str) -> None:
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address != SCHEME:
-        ray.init(address, **quiet)
-        return
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                ray.init(address, **quiet)
+                return
+            except ConnectionAbortedError:
+                if attempt == ATTEMPTS:
+                    raise
+                LOG.warning("The cluster at %s answered and could not start a session; trying again.", address)
     try:
         # Not "auto", which also joins what any other process has started for itself alone, and dies with it.
         ray.init(include_dashboard=False, **quiet)
