@@ -12,6 +12,7 @@ from scipy import special
 from rsopt.errors import RsoptError, SolverFailedError
 from rsopt.family import TestFamily
 from rsopt.prover import Mesh, Proof, ProofStatus, prove_level
+from rsopt.search import Search
 from rsopt.solver import Budget, Solver
 from rsopt.witness import Witness, descend
 from rsopt.worst_case import WorstCaseProblem
@@ -24,7 +25,7 @@ GAP = 0.0025
 SMALLEST_GAP = 2e-6
 
 # Most tail evaluations of a repeated proof; fewer for large n, where each costs more.
-REPEAT = 600
+REPEAT = 700
 
 # Above this multiple of alpha the level is too high for certain and the solver may stop (Lemma 1). More than 1, so
 # that the last levels, where the tail is close to alpha, are searched in full and the next step is well aimed.
@@ -33,8 +34,9 @@ EARLY = 2.0
 MOST_LEVELS = 25
 MOST_ATTEMPTS = 60
 
-# The search ends where its next step, or what is left between its brackets, is this share of the width.
-CLOSE = 5e-4
+# The search ends where its next step, or what is left between its brackets, is this share of the width. The step is
+# taken all the same, and the descent to a witness does the rest.
+CLOSE = 5e-3
 
 # A worst case within this many standard scores of alpha is a good start for the witness.
 NEAR = 0.02
@@ -206,8 +208,7 @@ class _Inverting:
             # No q of the domain has this level: the tail over the empty set is 0.
             return (start if start is not None else np.array([1.0, 0.0, 0.0])), 0.0
         try:
-            result = worst.solve(self.solver, self.budget, stop_at=EARLY * self.family.alpha, start=start,
-                                 rng=self.rng)
+            result = Search(worst, self.solver, self.budget, EARLY * self.family.alpha, start, self.rng, True).run()
         except SolverFailedError as error:
             if self.throw:
                 raise

@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from rsopt.errors import InvalidInputError, RefusedError, RsoptError, SolverFailedError
 from rsopt.prover import HEADROOM, ProofStatus, prove_level
-from rsopt.registry import as_solver, get_solver, solver_names
-from rsopt.solver import Budget, Claim, Proposal, Result, Solver, SolverLike, Stop
+from rsopt.registry import get_solver, solver_names
+from rsopt.solver import Budget, Claim, Proposal, Result, Solver, Stop
 from rsopt.solving.curve import compile_kernels
 from rsopt.solving.forms import Form
 from rsopt.solving.guard import guarded
@@ -33,7 +33,7 @@ class Search:
     """One call of `WorstCaseProblem.solve`; see there for the fields."""
 
     problem: Posed
-    solver: SolverLike
+    solver: Solver
     budget: Budget
     stop_at: float | None
     start: Array | None
@@ -42,7 +42,7 @@ class Search:
 
     def run(self) -> Result:
         """Search and report."""
-        solver = as_solver(self.solver)
+        solver = self.solver
         compile_kernels()
         began = time.perf_counter()
         meter = Meter(self.problem.curve, self.budget, self.stop_at)

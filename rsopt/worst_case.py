@@ -14,6 +14,7 @@ from rsopt.domain import Domain
 from rsopt.errors import RefusedError
 from rsopt.family import TestFamily
 from rsopt.functional import Functional
+from rsopt.registry import as_solver
 from rsopt.search import Search
 from rsopt.solver import Budget, Result, SolverLike
 from rsopt.solving import exports
@@ -129,7 +130,7 @@ class WorstCaseProblem:
             SolverFailedError: it raised, or returned no answer (only with `throw`).
             InvalidInputError: a solver or budget that is none, or a `start` that is no distribution.
         """
-        return Search(self, solver, checked_budget(budget), stop_at, start, rng or np.random.default_rng(0),
+        return Search(self, as_solver(solver), checked_budget(budget), stop_at, start, rng or np.random.default_rng(0),
                       throw).run()
 
     def to_terms(self) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from rsopt.errors import UnknownNameError
 from rsopt.solver import Budget, Claim, Proposal, Stop
 from rsopt.solving.forms import BlackBox, Form, SmoothOracle
 from rsopt.solving.log_program import LogProgram
-from rsopt.solving.starts import bracket, peaks, starting_points, survey
+from rsopt.solving.starts import SMOOTH, bracket, promising, starting_points, survey
 
 Array = npt.NDArray[np.float64]
 
@@ -34,9 +34,10 @@ class SciPy:
             "differential-evolution", "dual-annealing", "direct" or "shgo" on the curve's coordinate;
             "slsqp" on (log q1, log q2, log q3) with gradients.
         grid: number of points of the first walk along the curve (brent-grid).
-        zoom: further points around each of the highest local maxima (brent-grid).
-        basins: how many local maxima are refined, the highest first (brent-grid, slsqp).
-        tolerance: relative accuracy of the coordinate, or of log P_q(W), in a refinement.
+        zoom: further points around each of the highest local maxima, where n is above 200 (brent-grid).
+        basins: how many local maxima are refined at most, the highest first (brent-grid, slsqp).
+        tolerance: accuracy of the coordinate in a refinement, as a share of its bracket (brent-grid); a
+            thousandth of it is the relative accuracy asked of differential-evolution and direct.
 
     Raises:
         UnknownNameError: a method that is not in the list.
@@ -44,9 +45,9 @@ class SciPy:
 
     method: str = "brent-grid"
     grid: int = 48
-    zoom: int = 64
+    zoom: int = 24
     basins: int = 3
-    tolerance: float = 1e-5
+    tolerance: float = 1e-2
     proves: ClassVar[Claim] = Claim.LOCAL
 
     def __post_init__(self) -> None:
@@ -71,8 +72,9 @@ class SciPy:
         if self.method != "brent-grid":
             return self._box(form, start, rng)
         curve, meter = form.curve, form.meter
-        s, values = survey(curve, meter, start, self.grid, self.zoom, self.basins)
-        for peak in peaks(values)[: self.basins]:
+        zoom = self.zoom if curve.tail_set.n > SMOOTH else 0
+        s, values = survey(curve, meter, start, self.grid, zoom, self.basins)
+        for peak in promising(values)[: self.basins]:
             low, high = bracket(s, peak)
             optimize.minimize_scalar(lambda v: min(-float(meter.log_tails(v)[0]), _WORST), bounds=(low, high),
                                      method="bounded", options={"xatol": self.tolerance * (high - low)})
@@ -89,11 +91,11 @@ class SciPy:
         box = [(0.0, 1.0)]
         first = None if start is None else [form.coordinate(start)]
         if self.method == "differential-evolution":
-            found = optimize.differential_evolution(cost, box, rng=rng, tol=self.tolerance, x0=first, popsize=30)
+            found = optimize.differential_evolution(cost, box, rng=rng, tol=1e-3 * self.tolerance, x0=first, popsize=30)
         elif self.method == "dual-annealing":
             found = optimize.dual_annealing(cost, box, rng=rng, x0=first, maxiter=200)
         elif self.method == "direct":
-            found = optimize.direct(cost, box, eps=self.tolerance, maxfun=1000, vol_tol=1e-12)
+            found = optimize.direct(cost, box, eps=1e-3 * self.tolerance, maxfun=1000, vol_tol=1e-12)
         else:
             # The default sampling misses maxima inside the curve; Sobol points do not.
             found = optimize.shgo(cost, box, n=64, iters=2, sampling_method="sobol")

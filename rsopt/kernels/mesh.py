@@ -38,7 +38,7 @@ CORNER, CONVEX = 0, 1
 _RTOL = 1e-7
 _LEFT_OUT = math.log(5e-5)  # of alpha, on each side of the window of a proof's tail; added, so it costs slack only
 _DEEPEST = 50.0  # deeper tails would allow pieces whose factors only logarithms can hold, which no checker should need
-_SHARE = 0.8  # of the slack at a node that a piece may use up: less means more nodes, more means more failures
+_SHARE = 0.92  # of the slack at a node that a piece may use up: less means more nodes, more means more failures
 _LEAST_SHARE = 1e-4
 _FIRST_STEP = 1e-3  # of q2: the first convex piece that is tried
 
@@ -214,7 +214,7 @@ def _doubled(cuts: np.ndarray, kinds: np.ndarray) -> tuple[np.ndarray, np.ndarra
 def _longest_corner(tails: Staircase, curve: Curve, log_alpha: float, at_start: bool) -> tuple[float, int]:
     """Length in q2 of the longest corner piece from one end that the corner bound proves; 0 if there is none.
 
-    Found by bisection on a logarithmic scale; above the length of the curve if one piece covers it all.
+    Found to a tenth, by bisection on a logarithmic scale; above the length of the curve if one piece covers it all.
     """
     start, end, n = curve.start, curve.end, tails.n
     span = end - start
@@ -228,6 +228,8 @@ def _longest_corner(tails: Staircase, curve: Curve, log_alpha: float, at_start: 
     low = bottom
     high = top
     for attempt in range(16):
+        if high - low < 0.1:
+            break
         middle = bottom if attempt == 0 else 0.5 * (low + high)
         length = math.exp(middle)
         used += 1
@@ -255,12 +257,12 @@ def _next(curve: Curve, here: Node, last: float, step: float, target: float, n: 
         there = _node(curve, min(here.q2 + step, last))
         r = _factors(curve, here, there)
         loss = _loss(here, r, n) if r.r1 < np.inf else np.inf
-        if loss <= target and (there.q2 == last or loss >= 0.5 * target or attempt > 6):
+        if loss <= target and (there.q2 == last or loss >= 0.85 * target or attempt > 6):
             break
         if loss == np.inf:
             step *= 0.5
         else:
-            step = (there.q2 - here.q2) * min(max(math.sqrt(0.85 * target / max(loss, 1e-300)), 0.05), 8.0)
+            step = (there.q2 - here.q2) * min(max(math.sqrt(0.95 * target / max(loss, 1e-300)), 0.05), 8.0)
         if here.q2 + step <= here.q2:
             break
     return there, r, loss

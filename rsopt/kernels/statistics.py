@@ -37,36 +37,50 @@ def pseudo_count(f: Link, z: float) -> float:
     return 1.125 * c if f.kind == LAPLACE or f.kind == LOGIT else c
 
 
+class _Cell(NamedTuple):
+    """What one cell contributes to T_raw: its share p (with pseudo-counts), f(p) and f'(p)."""
+
+    p: float
+    value: float
+    slope: float
+
+
 @compiled
-def raw_statistic(n: int, statistic: int, f: Link, z: float, x1: int,
-                  x2: int) -> float:
-    """T_raw(x1, x2): the statistic before its monotone hull is taken (docs/theory/bound.md)."""
+def _cell(n: int, statistic: int, f: Link, z: float, x: int) -> _Cell:
     if statistic == PLUG_IN:
-        if endless(f) and x1 == 0:
-            return -np.inf
-        if endless(f) and x2 == 0:
-            return np.inf
-        return link_value(f, x1 / n) - link_value(f, x2 / n)
+        return _Cell(x / n, -np.inf if endless(f) and x == 0 else link_value(f, x / n), 0.0)
     c = pseudo_count(f, z)
-    total = n + 3.0 * c
-    p1 = (x1 + c) / total
-    p2 = (x2 + c) / total
+    p = (x + c) / (n + 3.0 * c)
+    if f.kind == IDENTITY:
+        return _Cell(p, p, 1.0)
+    if f.kind == PROBIT:
+        value = ndtri(p)
+        return _Cell(p, value, 1.0 / density(value))
+    if f.kind == LAPLACE or f.kind == LOGIT:
+        return _Cell(p, link_value(f, p), link_slope(f, p))
+    value, slope = _polynomial(f.coefficients, p)
+    return _Cell(p, value, slope)
+
+
+@compiled
+def _of_cells(n: int, statistic: int, f: Link, z: float, first: _Cell, second: _Cell) -> float:
+    """T_raw from its two cells: many outcomes share one of them."""
+    if statistic == PLUG_IN:
+        return first.value if first.value == -np.inf else first.value - second.value
+    total = n + 3.0 * pseudo_count(f, z)
+    p1, p2 = first.p, second.p
     if f.kind == IDENTITY:
         d = p1 - p2
         return d - z * math.sqrt((p1 + p2 - d * d) / total)
-    if f.kind == PROBIT:
-        f1 = ndtri(p1)
-        f2 = ndtri(p2)
-        a = 1.0 / density(f1)
-        b = 1.0 / density(f2)
-    elif f.kind == LAPLACE or f.kind == LOGIT:
-        f1, a = link_value(f, p1), link_slope(f, p1)
-        f2, b = link_value(f, p2), link_slope(f, p2)
-    else:
-        f1, a = _polynomial(f.coefficients, p1)
-        f2, b = _polynomial(f.coefficients, p2)
+    a, b = first.slope, second.slope
     variance = a * a * p1 * (1.0 - p1) + b * b * p2 * (1.0 - p2) + 2.0 * a * b * p1 * p2
-    return f1 - f2 - z * math.sqrt(variance / total)
+    return first.value - second.value - z * math.sqrt(variance / total)
+
+
+@compiled
+def raw_statistic(n: int, statistic: int, f: Link, z: float, x1: int, x2: int) -> float:
+    """T_raw(x1, x2): the statistic before its monotone hull is taken (docs/theory/bound.md)."""
+    return _of_cells(n, statistic, f, z, _cell(n, statistic, f, z, x1), _cell(n, statistic, f, z, x2))
 
 
 @compiled
@@ -91,42 +105,55 @@ def _polynomial(coefficients: np.ndarray, q: float) -> tuple[float, float]:
 
 
 @compiled
-def _inside(rule: Rule, x1: int, x2: int) -> bool:
-    n, statistic, f, z, threshold = rule
-    return raw_statistic(n, statistic, f, z, x1, x2) >= threshold
+def stair(stairs: np.ndarray, rule: Rule, x2: int) -> int:
+    """s(x2), the least x1 with (x1, x2) in W; n - x2 + 1 or more where the row is empty."""
+    if stairs[x2] == 0:
+        fill(stairs, rule, x2, x2)
+    return stairs[x2] - 1
 
 
 @compiled
-def stair(stairs: np.ndarray, rule: Rule, x2: int) -> int:
-    """s(x2), the least x1 with (x1, x2) in W; n - x2 + 1 or more where the row is empty."""
-    known = stairs[x2]
-    if known > 0:
-        return known - 1
-    n = rule.n
-    low = -1  # outside, or below the row
-    high = n - x2 + 1  # inside, or past the row
-    if x2 < n and stairs[x2 + 1] > 0:
-        # The row above bounds this one; go down from it by about as much as the last step went.
-        above = stairs[x2 + 1] - 1
-        step = 1
-        if x2 + 2 <= n and stairs[x2 + 2] > 0:
-            step = max(min(stairs[x2 + 2] - stairs[x2 + 1], n), 1)
-        if above < n - x2:  # the row above is not empty, so its stair is inside, and so is this cell
-            high = above
-            probe = high - step
-            while probe >= 0 and _inside(rule, probe, x2):
-                high = probe
+def fill(stairs: np.ndarray, rule: Rule, low: int, high: int) -> None:
+    """Every row from `high` down to `low` that nobody has asked for yet.
+
+    The row above bounds a row, and its last step is a good guess: look there, and from there in growing steps.
+    """
+    n, statistic, f, z, threshold = rule
+    # Neighbouring rows ask for the same few x1: their cells are kept, each at the place of its last two bits.
+    kept, cells = np.full(4, -1), np.empty((4, 3))
+    for x2 in range(high, low - 1, -1):
+        if stairs[x2] > 0:
+            continue
+        second = _cell(n, statistic, f, z, x2)
+        outside = -1  # or below the row
+        inside = n - x2 + 1  # or past the row
+        step = 0
+        probe = inside
+        if x2 < n and 0 < stairs[x2 + 1] <= n - x2:  # the row above is not empty: its stair, in this row, is inside
+            inside = stairs[x2 + 1] - 1
+            step = 1
+            drop = stairs[x2 + 2] - stairs[x2 + 1] if x2 + 2 <= n and stairs[x2 + 2] > 0 else 1
+            probe = inside - max(min(drop, n), 1)
+        tries = 0
+        while inside - outside > 1:
+            if step == 0 or not outside < probe < inside:
+                probe = (outside + inside) // 2
+            place = probe & 3
+            if kept[place] != probe:
+                kept[place] = probe
+                first = _cell(n, statistic, f, z, probe)
+                cells[place, 0], cells[place, 1], cells[place, 2] = first.p, first.value, first.slope
+            first = _Cell(cells[place, 0], cells[place, 1], cells[place, 2])
+            tries += 1
+            if tries > 2:
                 step *= 2
-                probe = high - step
-            low = max(probe, -1)
-    while high - low > 1:
-        middle = (low + high) // 2
-        if _inside(rule, middle, x2):
-            high = middle
-        else:
-            low = middle
-    stairs[x2] = high + 1
-    return high
+            if _of_cells(n, statistic, f, z, first, second) >= threshold:
+                inside = probe
+                probe -= step
+            else:
+                outside = probe
+                probe += step
+        stairs[x2] = inside + 1
 
 
 @compiled

@@ -23,7 +23,7 @@ import numpy as np
 
 from rsopt.compiled import compiled
 from rsopt.kernels.binomial import log_pmf, upper_tail
-from rsopt.kernels.statistics import Rule, stair
+from rsopt.kernels.statistics import Rule, fill, stair
 
 # Numbers are brought back into [1/_BIG, _BIG] once a block. With q1/(q1 + q3) and q2 at least _TINY, or 0, one row
 # multiplies a weight by less than 1e70 and an inner tail by less than 1e100, so that products stay finite.
@@ -150,13 +150,13 @@ def _above(high: int, last: int, p2: float, v: float, r: float, rc: float, n: in
 def _walk(p2: float, v: float, r: float, rc: float, n: int, stairs: np.ndarray, rule: Rule, d1: int, d2: int,
           high: int, rtol: float, log_floor: float) -> float:
     """log of the sum over the rows high, high - 1, …, with a bound on what is left out below."""
-    _fill(stairs, rule, high + d2, high + d2)
+    fill(stairs, rule, high + d2, high + d2)
     s = max(stairs[high + d2] - 1 - d1, 0)
     scale, inner = upper_tail(s, n - high, r, rc, 0.01 * rtol)
     # Two exponents move when the numbers leave their range: of the row's weight (log_w) and its inner tail (scale).
     log_w = log_pmf(high, n, p2, v)
     # No row below can have an inner tail above that of row 0.
-    _fill(stairs, rule, d2, d2)
+    fill(stairs, rule, d2, d2)
     s0 = max(stairs[d2] - 1 - d1, 0)
     scale0, inner0 = 0.0, 1.0
     if s0 > (n + 1) * r and rc > 0.0 and r > 0.0:
@@ -180,7 +180,7 @@ def _walk(p2: float, v: float, r: float, rc: float, n: int, stairs: np.ndarray, 
                 total += bound
                 break
         stop = max(x2 - _BLOCK, 0)
-        _fill(stairs, rule, stop + d2, x2 - 1 + d2)
+        fill(stairs, rule, stop + d2, x2 - 1 + d2)
         while below > _BIG or inner > _BIG:
             inner /= _BIG
             below /= _BIG
@@ -266,10 +266,3 @@ def _degenerate_rows(stairs: np.ndarray, x2: int, stop: int, n: int, rc: float, 
         if s == 0 or (rc <= 0.0 and s <= n - x2):
             total += factor * w
     return x2, w, total
-
-
-@compiled
-def _fill(stairs: np.ndarray, rule: Rule, low: int, high: int) -> None:
-    for x2 in range(high, low - 1, -1):
-        if stairs[x2] == 0:
-            stair(stairs, rule, x2)

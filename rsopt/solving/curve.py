@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,7 @@ Array = npt.NDArray[np.float64]
 
 # Relative size of what a tail sum may leave out while searching; a reported value is computed afresh to full
 # accuracy.
-SEARCH_RTOL = 1e-12
+SEARCH_RTOL = 1e-9
 
 
 @cache
@@ -115,10 +115,7 @@ class LevelCurve(ABC):
         The optimum often lies where a cell has probability of order 1/n. On an endless curve the far end needs no
         refinement, since s is logarithmic there already.
         """
-        half = size // 2
-        near = 0.5 * np.geomspace(0.05 / self.tail_set.n, 1.0, half)
-        far = np.linspace(0.5, 1.0, half + 1)[1:] if self.endless else 1.0 - np.append(near[-2::-1], 0.0)
-        return self.extent * np.concatenate([[0.0], near, far])
+        return self.extent * _unit_grid(size, self.tail_set.n, self.endless)
 
     def from_unit(self, t: npt.ArrayLike) -> Array:
         """s from a coordinate t in [0, 1] in which both ends are stretched by a cube; same shape."""
@@ -150,6 +147,17 @@ class LevelCurve(ABC):
             return q2
         # f(q2) = f(q1) - L, so the inverse of h is h itself with the level negated.
         return min(max(q2, float(self.functional.curve(-self.level, np.array(least)))), self.segment[1])
+
+
+@lru_cache(maxsize=64)
+def _unit_grid(size: int, n: int, endless: bool) -> Array:
+    """About `size` numbers from 0 to 1 (see `LevelCurve.grid`)."""
+    half = size // 2
+    near = 0.5 * np.geomspace(0.05 / n, 1.0, half)
+    far = np.linspace(0.5, 1.0, half + 1)[1:] if endless else 1.0 - np.append(near[-2::-1], 0.0)
+    grid: Array = np.concatenate([[0.0], near, far])
+    grid.setflags(write=False)
+    return grid
 
 
 @dataclass(frozen=True, eq=False)

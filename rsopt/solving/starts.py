@@ -7,6 +7,8 @@ misses the others, and a smaller supremum errs in the unsafe direction until the
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
@@ -18,6 +20,10 @@ Array = npt.NDArray[np.float64]
 # Up to this n a walk alone finds the highest basin (all of 260 random problems), and what is left is the solver's work.
 # Beyond, local solvers end on a lower ripple in about 1% of the problems, by up to 3% of the tail.
 SMOOTH = 200
+
+# A local maximum of the walk is looked at closer where its parabola's top, raised by this much, reaches the best point:
+# log P_q(W) is smooth up to ripples a tenth of this size.
+WITHIN = 0.01
 
 
 def survey(curve: LevelCurve, meter: Meter, start: Array | None, walk: int, closer: int, basins: int
@@ -42,7 +48,9 @@ def survey(curve: LevelCurve, meter: Meter, start: Array | None, walk: int, clos
     if start is not None:
         s = np.unique(np.append(s, curve.coordinate(start)))
     values = meter.log_tails(s)
-    fresh = np.concatenate([np.linspace(*bracket(s, peak), closer + 2)[1:-1] for peak in peaks(values)[:basins]])
+    if not closer:
+        return s, values
+    fresh = np.concatenate([np.linspace(*bracket(s, peak), closer + 2)[1:-1] for peak in promising(values)[:basins]])
     s, order = np.unique(np.concatenate([s, fresh]), return_index=True)
     return s, np.concatenate([values, meter.log_tails(fresh)])[order]
 
@@ -54,6 +62,26 @@ def peaks(values: Array) -> npt.NDArray[np.intp]:
     if found.size == 0:
         found = np.array([values.argmax()])
     return found[np.argsort(-values[found], kind="stable")]
+
+
+def promising(values: Array) -> npt.NDArray[np.intp]:
+    """Those of the `peaks` that may hide the global maximum, the highest first; at least one."""
+    found = peaks(values)
+    best = float(values[found[0]])
+    return np.array([peak for peak in found if _top(values, int(peak)) + WITHIN >= best], dtype=np.intp)
+
+
+def _top(values: Array, peak: int) -> float:
+    """How high log P_q(W) may rise near a peak of the walk: twice as far above it as the parabola of three points."""
+    at = min(max(peak, 1), values.size - 2)
+    left, middle, right = values[at - 1: at + 2].tolist()
+    highest = float(values[peak])
+    bend = 2.0 * middle - left - right
+    # No parabola says anything beside a log 0, or where three points lie on no hill.
+    if not 0.0 < bend < math.inf:
+        return math.inf
+    rise = middle + 0.125 * (right - left) ** 2 / bend - highest
+    return highest + 2.0 * max(rise, 0.0)
 
 
 def bracket(s: Array, index: int) -> tuple[float, float]:
