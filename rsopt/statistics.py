@@ -244,9 +244,7 @@ class ClopperPearson:
         """W = {x : T(x) >= T(x_obs)}; T is monotone by construction, so its stairs are found by bisection."""
         n = counts.n
         half = checked_alpha(alpha, self.largest_alpha) / 2.0
-        x = np.arange(n + 1.0)
-        lower = clopper_pearson_lower(x, n, half)
-        upper = clopper_pearson_upper(x, n, half)
+        lower, upper = _limits(n, half)
         observed = float(functional.value(lower[counts.x1], upper[counts.x2]))
         if math.isnan(observed):
             raise InvalidInputError(f"The functional {functional.name!r} is NaN at ({lower[counts.x1]}, "
@@ -254,8 +252,8 @@ class ClopperPearson:
         if observed == -math.inf:
             return TailSet.everything(n)
         threshold = observed - tie_tolerance(observed)
-        low = np.full(n + 1, -1)
-        high = (n - x + 1).astype(np.int64)
+        x = np.arange(n + 1)
+        low, high = np.full(n + 1, -1), n - x + 1
         while np.any(active := high - low > 1):
             middle = np.where(active, (low + high) // 2, 0)
             inside = functional.value(lower[middle], upper) >= threshold
@@ -269,6 +267,16 @@ class ClopperPearson:
         lower = clopper_pearson_lower(counts.x1, counts.n, alpha / 2.0)
         upper = clopper_pearson_upper(counts.x2, counts.n, alpha / 2.0)
         return float(functional.value(lower, upper))
+
+
+@lru_cache(maxsize=4)
+def _limits(n: int, level: float) -> tuple[Array, Array]:
+    """The lower and the upper limits of every count, shape (n + 1,) each: many inputs share n and alpha."""
+    x = np.arange(n + 1.0)
+    limits = clopper_pearson_lower(x, n, level), clopper_pearson_upper(x, n, level)
+    for each in limits:
+        each.setflags(write=False)
+    return limits
 
 
 def clopper_pearson_lower(x: npt.ArrayLike, n: int, level: float) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import importlib
 import sys
 from collections.abc import Callable, Sequence
@@ -67,6 +68,9 @@ def told_in_one_line(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def main() -> None:
     """Entry point of the command ``rsopt``."""
+    # Loading libraries makes many objects and no garbage, and at Python's own thresholds a short command spends much of
+    # its time on looking for some.
+    gc.set_threshold(100_000, 20, 50)
     prepare()
     application(sys.argv[1:])()
 

@@ -29,5 +29,12 @@ def curve_log_tails(f: Link, level: float, low: float, high: float, s: np.ndarra
     values = np.empty(s.size)
     for i in range(s.size):
         q1, q2, q3 = curve_point(f, level, low, high, s[i])
-        values[i] = log_tail(q1, q2, q3, tails, rtol)
+        values[i] = log_tail(q1, q2, q3, tails, rtol, -np.inf)
     return values
+
+
+@compiled
+def log_tail_on(f: Link, level: float, q2: float, tails: Staircase, rtol: float) -> float:
+    """log P_q(W) at the point of the curve with this q2."""
+    q1 = curve_q1(f, level, q2)
+    return log_tail(q1, q2, rest(q1, q2), tails, rtol, -np.inf)

@@ -20,6 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rsopt.compiled import compiled
+from rsopt.kernels.curve import log_tail_on
 from rsopt.kernels.links import (
     EPS,
     IDENTITY,
@@ -30,10 +31,13 @@ from rsopt.kernels.links import (
     link_slope,
     rest,
 )
-from rsopt.kernels.tail import Staircase, log_tail, log_tail_above
+from rsopt.kernels.tail import Staircase, log_tail
 
 PROVED, WITNESS, EXHAUSTED = 0, 1, 2
 CORNER, CONVEX = 0, 1
+
+# As plain numbers they would be types of their own, for each of which a function were compiled.
+_AT_START, _AT_END = np.int64(0), np.int64(1)
 
 _RTOL = 1e-7
 _LEFT_OUT = math.log(5e-5)  # of alpha, on each side of the window of a proof's tail; added, so it costs slack only
@@ -103,17 +107,17 @@ def prove(tails: Staircase, curve: Curve, log_alpha: float, limit: int) -> Outco
         limit: most tail evaluations to spend.
     """
     start, end = curve.start, curve.end
-    left, used = _longest_corner(tails, curve, log_alpha, True)
+    left, used = _longest_corner(tails, curve, log_alpha, _AT_START)
     if left >= end - start:
-        return Outcome(PROVED, np.array([start, end]), np.array([CORNER], np.int8), used)
-    right, more = _longest_corner(tails, curve, log_alpha, False)
+        return _by_corners(start, end, end, used)
+    right, more = _longest_corner(tails, curve, log_alpha, _AT_END)
     used += more
     if left <= 0.0 or right <= 0.0:
         q2 = start if left <= 0.0 else end
-        return _ended(_log_tail_at(tails, curve, q2) >= log_alpha, q2, used)
+        return _ended(log_tail_on(curve.f, curve.level, q2, tails, _RTOL), log_alpha, q2, used)
     first, last = start + left, end - right
     if first >= last:
-        return Outcome(PROVED, np.array([start, min(first, end), end]), np.array([CORNER, CORNER], np.int8), used)
+        return _by_corners(start, min(first, end), end, used)
     return _march(tails, curve, first, last, log_alpha, limit, used)
 
 
@@ -126,7 +130,7 @@ def _march(tails: Staircase, curve: Curve, first: float, last: float, log_alpha:
     ahead. If it does, go ahead; if not, ask for less, or move this node back where the piece behind it is the cause.
     """
     n = tails.n
-    cuts, kinds, pieces = np.empty(256), np.empty(256, np.int8), 1
+    cuts, kinds, pieces = np.empty(257), np.empty(256, np.int8), 1
     cuts[0], cuts[1], kinds[0] = curve.start, first, CORNER
     here = before = _node(curve, first)
     behind = Factors(1.0, 1.0, 1.0)  # of the piece behind this node
@@ -139,14 +143,14 @@ def _march(tails: Staircase, curve: Curve, first: float, last: float, log_alpha:
     tries = 0
     while True:
         if used > limit:
-            return _ended(False, here.q2, used)
+            return _ended(-np.inf, log_alpha, here.q2, used)
         slack = log_alpha - estimate
         if slack <= 0.0 or doubtful:
             # The estimate includes rounding and the factors' shift: ask for the tail itself before going on.
-            plain = _log_tail_at(tails, curve, here.q2)
+            plain = log_tail_on(curve.f, curve.level, here.q2, tails, _RTOL)
             used += 1
             if plain >= log_alpha or log_alpha - plain <= 4.0 * rounding_slack(n):
-                return _ended(plain >= log_alpha, here.q2, used)
+                return _ended(plain, log_alpha, here.q2, used)
             slack = log_alpha - plain - rounding_slack(n)
             doubtful = False
         slack = min(slack, _DEEPEST)
@@ -155,7 +159,7 @@ def _march(tails: Staircase, curve: Curve, first: float, last: float, log_alpha:
         if here.q2 < last:
             there, ahead, loss = _next(curve, here, last, step, share * slack, n)
             if there.q2 <= here.q2 or loss == np.inf:
-                return _ended(False, here.q2, used)
+                return _ended(-np.inf, log_alpha, here.q2, used)
 
         both = Factors(max(behind.r1, ahead.r1), max(behind.r2, ahead.r2), max(behind.r3, ahead.r3))
         covered = _covered(here, both, tails, log_alpha)
@@ -181,7 +185,7 @@ def _march(tails: Staircase, curve: Curve, first: float, last: float, log_alpha:
             break
 
         if pieces + 3 > kinds.size:
-            cuts, kinds = _doubled(cuts, kinds)
+            cuts, kinds = _resized(cuts, kinds, pieces, 2 * kinds.size)
         kinds[pieces] = CONVEX
         pieces += 1
         cuts[pieces] = there.q2
@@ -193,25 +197,40 @@ def _march(tails: Staircase, curve: Curve, first: float, last: float, log_alpha:
     kinds[pieces] = CORNER
     pieces += 1
     cuts[pieces] = curve.end
-    return Outcome(PROVED, cuts[: pieces + 1].copy(), kinds[:pieces].copy(), used)
+    cuts, kinds = _resized(cuts, kinds, pieces, pieces)
+    return Outcome(PROVED, cuts, kinds, used)
 
 
 @compiled
-def _ended(reached: bool, q2: float, used: int) -> Outcome:
-    """The outcome without a proof: a witness at q2 if the tail reaches alpha there."""
-    return Outcome(WITNESS if reached else EXHAUSTED, np.array([q2]), np.empty(0, np.int8), used)
+def _by_corners(start: float, middle: float, end: float, used: int) -> Outcome:
+    """The outcome of corner pieces from start to middle and from there to the end; one where the middle is the end."""
+    pieces = 1 if middle == end else 2
+    cuts, kinds = np.empty(pieces + 1), np.empty(pieces, np.int8)
+    cuts[0], cuts[1], cuts[pieces] = start, middle, end
+    kinds[0] = kinds[pieces - 1] = CORNER
+    return Outcome(PROVED, cuts, kinds, used)
 
 
 @compiled
-def _doubled(cuts: np.ndarray, kinds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Both arrays with twice the room."""
-    more, more_kinds = np.empty(2 * cuts.size), np.empty(2 * kinds.size, np.int8)
-    more[: cuts.size], more_kinds[: kinds.size] = cuts, kinds
+def _ended(tail: float, log_alpha: float, q2: float, used: int) -> Outcome:
+    """The outcome without a proof: a witness at q2 if the tail there reaches alpha."""
+    cuts = np.empty(1)
+    cuts[0] = q2
+    return Outcome(WITNESS if tail >= log_alpha else EXHAUSTED, cuts, np.empty(0, np.int8), used)
+
+
+@compiled
+def _resized(cuts: np.ndarray, kinds: np.ndarray, pieces: int, room: int) -> tuple[np.ndarray, np.ndarray]:
+    """The cuts and kinds of so many pieces in arrays with room for `room` of them."""
+    more, more_kinds = np.empty(room + 1), np.empty(room, np.int8)
+    more[0] = cuts[0]
+    for i in range(pieces):
+        more[i + 1], more_kinds[i] = cuts[i + 1], kinds[i]
     return more, more_kinds
 
 
 @compiled
-def _longest_corner(tails: Staircase, curve: Curve, log_alpha: float, at_start: bool) -> tuple[float, int]:
+def _longest_corner(tails: Staircase, curve: Curve, log_alpha: float, side: int) -> tuple[float, int]:
     """Length in q2 of the longest corner piece from one end that the corner bound proves; 0 if there is none.
 
     Found to a tenth, by bisection on a logarithmic scale; above the length of the curve if one piece covers it all.
@@ -233,7 +252,7 @@ def _longest_corner(tails: Staircase, curve: Curve, log_alpha: float, at_start: 
         middle = bottom if attempt == 0 else 0.5 * (low + high)
         length = math.exp(middle)
         used += 1
-        if at_start:
+        if side == _AT_START:
             value = _corner(_node(curve, start + length), start, tails, log_alpha)
         else:
             value = _corner(tip, end - length, tails, log_alpha)
@@ -346,11 +365,4 @@ def _corner(b: Node, a2: float, tails: Staircase, log_alpha: float) -> float:
 @compiled
 def _log_tail_above(q1: float, q2: float, q3: float, tails: Staircase, log_alpha: float) -> float:
     """log P_q(W), an upper bound whatever rounding did."""
-    return log_tail_above(q1, q2, q3, tails, _RTOL, log_alpha + _LEFT_OUT) + rounding_slack(tails.n)
-
-
-@compiled
-def _log_tail_at(tails: Staircase, curve: Curve, q2: float) -> float:
-    """log P_q(W) on the curve at q2, as computed."""
-    q1 = curve_q1(curve.f, curve.level, q2)
-    return log_tail(q1, q2, rest(q1, q2), tails, _RTOL)
+    return log_tail(q1, q2, q3, tails, _RTOL, log_alpha + _LEFT_OUT) + rounding_slack(tails.n)

@@ -84,11 +84,11 @@ def doubtful_level(n: int, f: Link, z: float) -> float:
     worst = -np.inf
     # Boxes of (p1, p2), subdivided where they are widest in log-odds; an explicit stack holds them.
     stack = np.empty((4096, 4))
-    stack[0] = (floor, 1.0 - 2.0 * floor, floor, 1.0 - 2.0 * floor)
+    _put(stack, 0, floor, 1.0 - 2.0 * floor, floor, 1.0 - 2.0 * floor)
     size = 1
     while size > 0:
         size -= 1
-        a1, b1, a2, b2 = stack[size]
+        a1, b1, a2, b2 = stack[size, 0], stack[size, 1], stack[size, 2], stack[size, 3]
         if a1 + a2 > 1.0 - floor + 1e-12:
             continue
         b1 = min(b1, 1.0 - floor - a2 + 1e-12)
@@ -118,14 +118,20 @@ def doubtful_level(n: int, f: Link, z: float) -> float:
             continue
         if width1 >= width2:
             middle = _middle(a1, b1)
-            stack[size] = (a1, middle, a2, b2)
-            stack[size + 1] = (middle, b1, a2, b2)
+            _put(stack, size, a1, middle, a2, b2)
+            _put(stack, size + 1, middle, b1, a2, b2)
         else:
             middle = _middle(a2, b2)
-            stack[size] = (a1, b1, a2, middle)
-            stack[size + 1] = (a1, b1, middle, b2)
+            _put(stack, size, a1, b1, a2, middle)
+            _put(stack, size + 1, a1, b1, middle, b2)
         size += 2
     return worst
+
+
+@compiled
+def _put(stack: np.ndarray, at: int, a1: float, b1: float, a2: float, b2: float) -> None:
+    """A box on the stack, number by number: whole rows would be compiled for half as long as all the rest."""
+    stack[at, 0], stack[at, 1], stack[at, 2], stack[at, 3] = a1, b1, a2, b2
 
 
 @compiled

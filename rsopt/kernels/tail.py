@@ -32,6 +32,9 @@ _LOG_BIG = math.log(_BIG)
 _TINY = 1e-60
 _BLOCK = 32
 
+# A constant written as 0 would be a type of its own, for which everything below were compiled a second time.
+_NONE = np.int64(0)
+
 
 class Staircase(NamedTuple):
     """W for compiled code: n draws, the stairs known so far (`rsopt.kernels.statistics`), their rule, the last row."""
@@ -43,15 +46,17 @@ class Staircase(NamedTuple):
 
 
 @compiled
-def log_tail(q1: float, q2: float, q3: float, tails: Staircase, rtol: float) -> float:
+def log_tail(q1: float, q2: float, q3: float, tails: Staircase, rtol: float, log_floor: float) -> float:
     """log P_q(X in W); q is normalised by its sum.
 
     Args:
         q1, q2, q3: cell probabilities, non-negative, sum positive.
         tails: W.
         rtol: relative size of what the window may leave out (it is added as an upper bound).
+        log_floor: the window may also leave out exp(log_floor), absolutely, on each side (added likewise). Below the
+            floor the value is an upper bound only, which is all that a proof needs of small tails. -inf for none.
     """
-    return _log_tail(q1, q2, q3, tails.n, tails, 0, 0, rtol, -np.inf)
+    return _log_tail(q1, q2, q3, tails.n, tails, _NONE, _NONE, rtol, log_floor)
 
 
 @compiled
@@ -64,15 +69,6 @@ def log_tails(q: np.ndarray, n: int, tails: Staircase, d1: int, d2: int, rtol: f
     for i in range(q.shape[0]):
         values[i] = _log_tail(q[i, 0], q[i, 1], q[i, 2], n, tails, d1, d2, rtol, -np.inf)
     return values
-
-
-@compiled
-def log_tail_above(q1: float, q2: float, q3: float, tails: Staircase, rtol: float, log_floor: float) -> float:
-    """As `log_tail`, but the window may also leave out exp(log_floor), absolutely, on each side (added as a bound).
-
-    Below the floor the value is an upper bound only, which is all that a proof needs of small tails.
-    """
-    return _log_tail(q1, q2, q3, tails.n, tails, 0, 0, rtol, log_floor)
 
 
 @compiled

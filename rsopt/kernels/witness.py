@@ -11,18 +11,12 @@ import math
 import numpy as np
 
 from rsopt.compiled import compiled
-from rsopt.kernels.links import Link, curve_q1, curve_start, level_to_end, rest
-from rsopt.kernels.tail import Staircase, log_tail
+from rsopt.kernels.curve import log_tail_on
+from rsopt.kernels.links import Link, curve_q1, curve_start, level_to_end
+from rsopt.kernels.tail import Staircase
 
 _GOLDEN = 0.3819660112501051
 _RTOL = 1e-10
-
-
-@compiled
-def _log_tail_at(tails: Staircase, f: Link,
-                 level: float, q2: float) -> float:
-    q1 = curve_q1(f, level, q2)
-    return log_tail(q1, q2, rest(q1, q2), tails, _RTOL)
 
 
 @compiled
@@ -109,7 +103,7 @@ def _floor_q2(f: Link, level: float, least_q1: float) -> float:
 def _tail_of(tails: Staircase, f: Link, level: float,
              u: float, least_q1: float) -> float:
     low, high = _ends(f, level, least_q1)
-    return _log_tail_at(tails, f, level, _q2_at(u, low, high))
+    return log_tail_on(f, level, _q2_at(u, low, high), tails, _RTOL)
 
 
 @compiled
