@@ -33,6 +33,19 @@ def as_whole(value: object) -> int | None:
     return int(value) if isinstance(value, int | np.integer) and not isinstance(value, bool) else None
 
 
+def checked_whole(name: str, value: object, least: int | None = None) -> int:
+    """`value` as an int, also from NumPy.
+
+    Raises:
+        InvalidInputError: it is no whole number, or below `least`; the text calls it by `name`.
+    """
+    number = as_whole(value)
+    if number is None or (least is not None and number < least):
+        raise InvalidInputError(f"{name} must be an integer{'' if least is None else f' of at least {least}'}, got "
+                                f"{shown(value)}.")
+    return number
+
+
 def as_name(value: object) -> str:
     """`value` where it is text; for everything else a text that names nothing, so that tables of names can be asked."""
     return value if isinstance(value, str) else ""

@@ -15,7 +15,7 @@ coefficients. So the proof costs one tail evaluation a node.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -37,7 +37,8 @@ PROVED, WITNESS, EXHAUSTED = 0, 1, 2
 CORNER, CONVEX = 0, 1
 
 # As plain numbers they would be types of their own, for each of which a function were compiled.
-_AT_START, _AT_END = np.int64(0), np.int64(1)
+_AT_START: Any = np.int64(0)
+_AT_END: Any = np.int64(1)
 
 _RTOL = 1e-7
 _LEFT_OUT = math.log(5e-5)  # of alpha, on each side of the window of a proof's tail; added, so it costs slack only

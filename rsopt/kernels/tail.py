@@ -17,7 +17,7 @@ tail by more than rounding.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -33,7 +33,7 @@ _TINY = 1e-60
 _BLOCK = 32
 
 # A constant written as 0 would be a type of its own, for which everything below were compiled a second time.
-_NONE = np.int64(0)
+_NONE: Any = np.int64(0)
 
 
 class Staircase(NamedTuple):

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import binomtest
 from torch import nn
 
-from rsopt.arguments import Real, Whole, as_whole
+from rsopt.arguments import Real, Whole, checked_whole
 from rsopt.bounding import lower_bound
 from rsopt.counts import checked_alpha
 from rsopt.errors import InvalidInputError, shown
@@ -94,10 +94,11 @@ class SmoothedClassifier:
         for name, dtype in (("input_dtype", input_dtype), ("autocast", autocast)):
             if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
                 raise InvalidInputError(f"{name} must be a floating-point dtype, got {shown(dtype)}.")
-        values = {"model": model, "noise": as_noise(noise, sigma), "num_classes": _whole("num_classes", num_classes, 2),
-                  "chunk": _whole("chunk", chunk, 1), "batch": _whole("batch", batch, 1), "device": device,
-                  "input_dtype": input_dtype, "autocast": autocast, "compile_backend": compile_backend,
-                  "progress": progress, "_checked": set(), "_compiled": []}
+        values = {"model": model, "noise": as_noise(noise, sigma),
+                  "num_classes": checked_whole("num_classes", num_classes, 2),
+                  "chunk": checked_whole("chunk", chunk, 1), "batch": checked_whole("batch", batch, 1),
+                  "device": device, "input_dtype": input_dtype, "autocast": autocast,
+                  "compile_backend": compile_backend, "progress": progress, "_checked": set(), "_compiled": []}
         for name, value in values.items():
             object.__setattr__(self, name, value)
 
@@ -112,7 +113,8 @@ class SmoothedClassifier:
 
     def under(self, noise: Noise) -> SmoothedClassifier:
         """The same model under another noise; itself under its own."""
-        return self if noise == self.noise else self._but(noise, self.device)
+        law = as_noise(noise)
+        return self if law == self.noise else self._but(law, self.device)
 
     def on(self, device: torch.device | str) -> SmoothedClassifier:
         """The same classifier, its model called on another device if the model itself lies nowhere."""
@@ -131,7 +133,7 @@ class SmoothedClassifier:
         Raises:
             InvalidInputError: a negative seed, or a model that lies on several devices.
         """
-        seed = _whole("seed", seed, 0)
+        seed = checked_whole("seed", seed, 0)
         device = model_device(self.model, self.device)
         dtype = self.input_dtype or input_dtype(self.model)
         provenance = record(seed=seed, law=self.noise, chunk=self.chunk,
@@ -162,7 +164,7 @@ class SmoothedClassifier:
             InvalidInputError: x is not finite, or an argument outside its range.
             ModelError: the model returned NaN or a wrong shape, or mixes the rows of a batch.
         """
-        samples, number = checked_draws("n", n), _whole("index", index, 0)
+        samples, number = checked_draws("n", n), checked_whole("index", index, 0)
         with self.sampler(seed) as sampler:
             return self._counts(sampler, x, samples, number, stream)
 
@@ -225,7 +227,7 @@ class SmoothedClassifier:
             raise InvalidInputError("Give either n0 (the class is chosen on n0 separate samples) or label (the class "
                                     f"is known), got n0={n0}, label={label}.")
         top = None if label is None else self._class(label)
-        selecting, number = None if n0 is None else checked_draws("n0", n0), _whole("index", index, 0)
+        selecting, number = None if n0 is None else checked_draws("n0", n0), checked_whole("index", index, 0)
         start = time.perf_counter()
         with self.sampler(seed) as sampler:
             selection = None if selecting is None else self._counts(sampler, x, selecting, number, Stream.SELECTION)
@@ -256,7 +258,7 @@ class SmoothedClassifier:
             InvalidInputError: x is not finite, or an argument outside its range.
             ModelError: the model returned NaN, a wrong shape or rows off the simplex, or mixes the rows of a batch.
         """
-        chosen, samples, number = simplex_map(simplex), _whole("n", n, 1), _whole("index", index, 0)
+        chosen, samples, number = simplex_map(simplex), checked_draws("n", n), checked_whole("index", index, 0)
         with self.sampler(seed) as sampler, progress_bar(f"input {number}", samples, self.progress) as advance:
             blocks = sampler.iter_scores(x, number, samples, chosen, stream=stream)
             with closing(blocks):
@@ -282,7 +284,7 @@ class SmoothedClassifier:
         return total
 
     def _class(self, label: Whole) -> int:
-        top = _whole("label", label, None)
+        top = checked_whole("label", label)
         if not 0 <= top < self.num_classes:
             raise InvalidInputError(f"label={top} is no class: there are {self.num_classes}, numbered from 0.")
         return top
@@ -293,12 +295,3 @@ def _shape(x: torch.Tensor | ArrayLike) -> tuple[int, ...]:
         return tuple(np.shape(x))
     except ValueError as error:
         raise InvalidInputError(f"The input is no array of numbers of one shape: {error}") from error
-
-
-def _whole(name: str, value: object, least: int | None) -> int:
-    """`value` as an int, also from NumPy; an error below `least`."""
-    number = as_whole(value)
-    if number is None or (least is not None and number < least):
-        raise InvalidInputError(f"{name} must be an integer{'' if least is None else f' of at least {least}'}, got "
-                                f"{shown(value)}.")
-    return number

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import math
 import os
 import sys
 from collections.abc import Iterator
@@ -15,9 +16,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from rsopt.errors import InvalidInputError, MissingDependencyError
+from rsopt.arguments import as_real, checked_instance, checked_whole
+from rsopt.errors import InvalidInputError, MissingDependencyError, shown
 from rsopt.files import replaced
-from rsopt.noise import Noise, Source
+from rsopt.noise import Noise, Source, as_noise
 from rsopt.noise.gaussian import plain_sigma
 from rsopt.smoothing.loading import Dataset
 
@@ -39,7 +41,7 @@ class DigitsRecipe:
         noise: other noise than Gaussian, to train under instead.
 
     Raises:
-        InvalidInputError: sigma negative or not finite, or no epochs.
+        InvalidInputError: a field that is none of these, or outside its range.
     """
 
     sigma: float = 0.25
@@ -56,10 +58,16 @@ class DigitsRecipe:
         return cls(noise=noise) if sigma is None else cls(sigma=sigma)
 
     def __post_init__(self) -> None:
-        if not (np.isfinite(self.sigma) and self.sigma >= 0.0):
-            raise InvalidInputError(f"sigma must be finite and not negative, got {self.sigma}.")
-        if self.epochs < 1:
-            raise InvalidInputError(f"epochs must be at least 1, got {self.epochs}.")
+        sigma, rate = as_real(self.sigma), as_real(self.peak_rate)
+        if sigma is None or not 0.0 <= sigma < math.inf:
+            raise InvalidInputError(f"sigma must be finite and not negative, got {shown(self.sigma)}.")
+        if rate is None or not 0.0 < rate < math.inf:
+            raise InvalidInputError(f"peak_rate must be positive and finite, got {shown(self.peak_rate)}.")
+        values = {"noise": None if self.noise is None else as_noise(self.noise),
+                  "sigma": sigma, "peak_rate": rate, "epochs": checked_whole("epochs", self.epochs, 1),
+                  "batch": checked_whole("batch", self.batch, 1), "seed": checked_whole("seed", self.seed, 0)}
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
 
     @property
     def channels(self) -> int:
@@ -82,8 +90,10 @@ def digits_data(train: bool = False) -> Dataset:
         train: the training part instead of the test part.
 
     Raises:
+        InvalidInputError: `train` is neither True nor False.
         MissingDependencyError: scikit-learn is not installed.
     """
+    checked_instance(train, bool, "train")
     try:
         from sklearn.datasets import load_digits
     except ImportError as error:

@@ -8,7 +8,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from rsopt.errors import InvalidInputError
+from rsopt.arguments import as_whole
+from rsopt.errors import InvalidInputError, shown
 
 __all__ = ["CHUNK_LIMIT", "INDEX_LIMIT", "Stream", "device_key", "host_key"]
 
@@ -39,10 +40,13 @@ def _seed_words(seed: int) -> tuple[int, int]:
 
 
 def _position(stream: Stream, index: int, chunk: int) -> int:
+    if not isinstance(stream, Stream):
+        raise InvalidInputError(f"stream must be a rsopt.smoothing.Stream; found {shown(stream)}.")
     for name, value, limit in (("index", index, INDEX_LIMIT), ("chunk", chunk, CHUNK_LIMIT)):
-        if not 0 <= operator.index(value) < limit:
-            raise InvalidInputError(f"{name} must lie in [0, {limit}), got {value}.")
-    return (int(stream) << 62) | (operator.index(index) << 30) | operator.index(chunk)
+        number = as_whole(value)
+        if number is None or not 0 <= number < limit:
+            raise InvalidInputError(f"{name} must lie in [0, {limit}), got {shown(value)}.")
+    return (int(stream) << 62) | (int(index) << 30) | int(chunk)
 
 
 def _seed(seed: int) -> tuple[int, int]:

@@ -15,7 +15,8 @@ import torch
 from torch import nn
 from torch.export import ExportedProgram
 
-from rsopt.errors import InvalidInputError, RsoptError, StorageError
+from rsopt.arguments import as_name, checked_instance
+from rsopt.errors import InvalidInputError, RsoptError, StorageError, shown
 
 __all__ = ["Dataset", "as_made", "load_data", "load_model", "load_named", "load_weights"]
 
@@ -75,9 +76,9 @@ def load_named(name: str) -> object:
     Raises:
         InvalidInputError: not of that form, no such module, or no such attribute.
     """
-    module_name, colon, attribute = name.partition(":")
+    module_name, colon, attribute = as_name(name).partition(":")
     if not (colon and module_name and attribute):
-        raise InvalidInputError(f"{name!r} does not name an object. Write module:callable, for example "
+        raise InvalidInputError(f"{shown(name)} does not name an object. Write module:callable, for example "
                                 "mymodels:resnet.")
     here = os.getcwd()
     added = here not in sys.path
@@ -113,7 +114,7 @@ def load_model(name: str, *, weights: Path | None = None, device: torch.device |
         device: where to put it; None leaves it where it is.
 
     Raises:
-        InvalidInputError: no such object, not a model, or weights that do not fit.
+        InvalidInputError: no such object, not a model, weights that do not fit, or no such device.
         StorageError: the weights file cannot be read.
     """
     found = load_named(name)
@@ -125,7 +126,13 @@ def load_model(name: str, *, weights: Path | None = None, device: torch.device |
         raise InvalidInputError(f"{name!r} gives a {type(found).__name__}, not a torch.nn.Module.")
     if weights is not None:
         load_weights(found, weights)
-    return found if device is None else found.to(device)
+    if device is None:
+        return found
+    try:
+        return found.to(torch.device(device))
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InvalidInputError(f"The model cannot be put on the device {shown(device)}: "
+                                f"{str(error).splitlines()[0]}") from error
 
 
 def as_made(name: str) -> str:
@@ -147,6 +154,7 @@ def load_weights(model: nn.Module, path: Path) -> None:
         StorageError: the file cannot be read, or holds more than tensors.
         InvalidInputError: there is no state dict, or it does not fit the model.
     """
+    checked_instance(model, nn.Module, "model")
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
@@ -207,7 +215,7 @@ def load_data(name: str) -> Dataset:
         InvalidInputError: no such object, arrays that are missing or have no meaning.
         StorageError: the file cannot be read.
     """
-    if name.endswith(".npz"):
+    if as_name(name).endswith(".npz"):
         return _from_file(Path(name))
     found = load_named(name)
     if callable(found) and not isinstance(found, Dataset):

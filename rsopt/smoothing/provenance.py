@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from rsopt.arguments import checked_instance
 from rsopt.noise import Noise
 from rsopt.noise.gaussian import plain_sigma
 
@@ -98,7 +99,12 @@ def _plain(dtype: torch.dtype) -> str:
 
 
 def fingerprint(model: nn.Module) -> str:
-    """SHA-256 over the submodules' class names and every parameter and buffer (name, dtype, shape, bytes)."""
+    """SHA-256 over the submodules' class names and every parameter and buffer (name, dtype, shape, bytes).
+
+    Raises:
+        InvalidInputError: it is no `nn.Module`.
+    """
+    checked_instance(model, nn.Module, "model")
     digest = hashlib.sha256()
     for name, module in model.named_modules():
         digest.update(f"{name}:{type(module).__qualname__}\n".encode())

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import nn
 
+from rsopt.arguments import checked_whole
 from rsopt.errors import InvalidInputError, ModelError
 from rsopt.noise import Noise
 from rsopt.smoothing.evaluation import (
@@ -24,10 +25,10 @@ from rsopt.smoothing.evaluation import (
     unusable_text,
 )
 from rsopt.smoothing.independence import check_rows_independent
-from rsopt.smoothing.keys import Stream
+from rsopt.smoothing.keys import CHUNK_LIMIT, Stream
 from rsopt.smoothing.noise import NoisyCopies
 from rsopt.smoothing.provenance import Provenance
-from rsopt.smoothing.simplex import SimplexMap
+from rsopt.smoothing.simplex import SimplexMap, simplex_map
 
 __all__ = ["ChunkCounts", "Sampler", "ScoreBlock"]
 
@@ -98,7 +99,7 @@ class Sampler:
 
     def chunks_of(self, n: int) -> int:
         """How many chunks n samples take."""
-        return -(-n // self.provenance.chunk)
+        return -(-checked_whole("n", n) // self.provenance.chunk)
 
     def chunk_counts(self, x: torch.Tensor | ArrayLike, index: int, chunk: int, *,
                      stream: Stream = Stream.ESTIMATION, rows: int | None = None) -> NDArray[np.int64]:
@@ -116,10 +117,11 @@ class Sampler:
             ModelError: the model returned NaN or a wrong shape, or mixes the rows of a batch.
         """
         size = self.provenance.chunk
-        rows = size if rows is None else rows
+        rows = size if rows is None else checked_whole("rows", rows)
         if not 1 <= rows <= size:
             raise InvalidInputError(f"rows must lie in [1, {size}], got {rows}.")
-        (done,) = self.iter_counts(x, index, chunk * size + rows, stream=stream, first_chunk=chunk)
+        number = checked_whole("chunk", chunk)
+        (done,) = self.iter_counts(x, index, number * size + rows, stream=stream, first_chunk=number)
         return done.counts
 
     def iter_counts(self, x: torch.Tensor | ArrayLike, index: int, n: int, *,
@@ -173,6 +175,7 @@ class Sampler:
             InvalidInputError: x is not finite, or an argument outside its range.
             ModelError: NaN, a wrong shape, a row further than 1e-3 from the simplex, or rows that mix.
         """
+        simplex = simplex_map(simplex)
         noise = self._noise(self.prepared(x, index), index, stream)
         for window in self._windows(n, first_chunk):
             scores = self._scores(noise, window)
@@ -230,7 +233,9 @@ class Sampler:
     def _windows(self, n: int, first_chunk: int) -> Iterator[list[tuple[int, int]]]:
         # (number, rows) of the chunks in flight together: between two windows the host waits for the device.
         last, size = self.chunks_of(n), self.provenance.chunk
-        if n < 1 or not 0 <= first_chunk <= last:
+        if last > CHUNK_LIMIT:
+            raise InvalidInputError(f"n must be at most {CHUNK_LIMIT * size:,}, got n={n}.")
+        if n < 1 or not 0 <= checked_whole("first_chunk", first_chunk) <= last:
             raise InvalidInputError(f"n must be positive and first_chunk within its {last} chunks, "
                                     f"got n={n}, first_chunk={first_chunk}.")
         for start in range(first_chunk, last, self.in_flight):

@@ -8,7 +8,8 @@ from typing import Protocol, runtime_checkable
 
 import torch
 
-from rsopt.errors import InvalidInputError, UnknownNameError
+from rsopt.arguments import as_name, as_real
+from rsopt.errors import InvalidInputError, UnknownNameError, shown
 
 __all__ = ["Hardmax", "Identity", "SimplexMap", "Softmax", "Sparsemax", "simplex_map", "simplex_map_names"]
 
@@ -53,8 +54,10 @@ class Softmax:
     temperature: float = 1.0
 
     def __post_init__(self) -> None:
-        if not (self.temperature > 0 and math.isfinite(self.temperature)):
-            raise InvalidInputError(f"temperature must be positive and finite, got {self.temperature}.")
+        temperature = as_real(self.temperature)
+        if temperature is None or not 0.0 < temperature < math.inf:
+            raise InvalidInputError(f"temperature must be positive and finite, got {shown(self.temperature)}.")
+        object.__setattr__(self, "temperature", temperature)
 
     @property
     def lipschitz(self) -> float:
@@ -121,8 +124,8 @@ def simplex_map(name: str | SimplexMap, temperature: float | None = None) -> Sim
         UnknownNameError: nobody registered the name.
         InvalidInputError: a temperature for a map that has none, or one that is not positive.
     """
-    if temperature is not None and name != "softmax":
-        raise InvalidInputError(f"temperature belongs to the simplex map 'softmax', not to {name!r}.")
+    if temperature is not None and as_name(name) != "softmax":
+        raise InvalidInputError(f"temperature belongs to the simplex map 'softmax', not to {shown(name)}.")
     if isinstance(name, str):
         if name == "softmax":
             return Softmax() if temperature is None else Softmax(temperature)
@@ -133,4 +136,7 @@ def simplex_map(name: str | SimplexMap, temperature: float | None = None) -> Sim
         if name == "identity":
             return Identity()
         raise UnknownNameError.of("simplex map", name, simplex_map_names())
+    if not isinstance(name, SimplexMap):
+        raise InvalidInputError(f"{shown(name)} is no simplex map: it needs lipschitz and to be called with scores "
+                                f"(rows, classes); by name there are {', '.join(simplex_map_names())}.")
     return name

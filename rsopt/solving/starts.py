@@ -74,7 +74,7 @@ def promising(values: Array) -> npt.NDArray[np.intp]:
 def _top(values: Array, peak: int) -> float:
     """How high log P_q(W) may rise near a peak of the walk: twice as far above it as the parabola of three points."""
     at = min(max(peak, 1), values.size - 2)
-    left, middle, right = values[at - 1: at + 2].tolist()
+    left, middle, right = (float(value) for value in values[at - 1: at + 2])
     highest = float(values[peak])
     bend = 2.0 * middle - left - right
     # No parabola says anything beside a log 0, or where three points lie on no hill.

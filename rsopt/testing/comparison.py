@@ -19,6 +19,7 @@ from rsopt.files import replaced, write_parquet
 from rsopt.problem import LowerBoundProblem
 from rsopt.registry import as_solver
 from rsopt.solver import Budget, Result, Solver, SolverLike
+from rsopt.staircase import ACCURATE
 from rsopt.testing.comparison_rows import ComparisonRow, SolverSummary
 from rsopt.testing.plot import save_gaps
 from rsopt.testing.zoo import ZooProblem
@@ -142,7 +143,7 @@ def _inner(case: ZooProblem, found: Result) -> dict[str, str | int | float]:
     raw = own = math.nan
     own_point = found.point if found.proposal is None else found.proposal
     if found.proposal is not None:
-        log_raw = float(curve.log_tails([curve.coordinate(found.proposal)])[0])
+        log_raw = float(curve.log_tails([curve.coordinate(found.proposal)], ACCURATE)[0])
         raw = gap(math.exp(min(log_raw, 0.0)))
         own = math.nan if found.proposed_log_tail is None else abs(found.proposed_log_tail - log_raw)
     return {

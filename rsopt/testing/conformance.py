@@ -26,7 +26,8 @@ from typing import Any
 
 import numpy as np
 
-from rsopt.errors import RefusedError
+from rsopt.arguments import as_real, checked_instance, iterated
+from rsopt.errors import InvalidInputError, RefusedError, shown
 from rsopt.registry import as_solver
 from rsopt.solver import Budget, Claim, Result, Solver, SolverLike, Stop
 from rsopt.solving.forms import BlackBox, SmoothOracle, TermList
@@ -73,11 +74,19 @@ def check_solver(solver: SolverLike, problems: Sequence[ZooProblem] | None = Non
 
     Raises:
         AssertionError: a breach; the text says which rule, which problem, and what was found.
+        InvalidInputError: an argument that has no meaning.
     """
-    chosen = as_solver(solver)
+    chosen, budget = as_solver(solver), Budget(seconds)
+    for name, value in (("tolerance", tolerance), ("share", share)):
+        number = as_real(value)
+        if number is None or not 0.0 <= number <= 1.0:
+            raise InvalidInputError(f"{name} must be a number from 0 to 1; found {shown(value)}.")
+    cases = core() if problems is None else tuple(checked_instance(each, ZooProblem, "each of the problems")
+                                                  for each in iterated(problems, "problems"))
+    if not cases:
+        raise InvalidInputError("There are no problems to check the solver on.")
     _check_protocol(chosen)
-    cases = core() if problems is None else tuple(problems)
-    outcomes = [_check_problem(chosen, case, Budget(seconds)) for case in cases]
+    outcomes = [_check_problem(chosen, case, budget) for case in cases]
     taken = [(case, outcome) for case, outcome in zip(cases, outcomes, strict=True) if not outcome.refused]
     _demand(bool(taken), chosen, "takes some of the problems", "; ".join(outcome.refused for outcome in outcomes))
     solved = sum(outcome.gap <= tolerance for _, outcome in taken)

@@ -22,10 +22,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from rsopt.errors import InvalidInputError
+from rsopt.arguments import checked_instance, checked_whole
+from rsopt.errors import InvalidInputError, shown
 from rsopt.functional import Functional
 from rsopt.functionals import as_functional
-from rsopt.noise import Additive, CoupledNoise, Noise, Source, Transformed, noise_names
+from rsopt.noise import Additive, CoupledNoise, Noise, Source, Transformed, as_noise, noise_names
 from rsopt.noise.registry import noise_class, noise_from_content
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ Neighbour = Callable[["Tensor", int], "Tensor"]
 
 ERROR = 1e-9
 """Probability with which a statement about draws fails by chance. Keys are fixed: what passes once passes always."""
+MOST_ROWS = 10_000_000
 _LEVELS = (-1.0, 0.0, 1e-12, 0.01, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99, 1.0 - 1e-12)
 _SHIFTS = (1e-3, 0.05, 0.2, 0.5, 0.9)
 _DISTANCES = (1, 2, 3)
@@ -64,7 +66,17 @@ def check_noise(noise: Noise, x: Tensor, *, neighbour: Neighbour | None = None, 
 
     Raises:
         AssertionError: a breach; the text says which rule and what was found.
+        InvalidInputError: a noise, an x or a number of rows that is none.
     """
+    import torch
+
+    noise = as_noise(noise)
+    checked_instance(x, torch.Tensor, "x")
+    if neighbour is not None and not callable(neighbour):
+        raise InvalidInputError(f"neighbour must be a function (x, r) -> input; found {shown(neighbour)}.")
+    rows = checked_whole("rows", rows, 2)
+    if rows > MOST_ROWS:
+        raise InvalidInputError(f"rows must be at most {MOST_ROWS:,}, which are drawn at once; found {rows}.")
     try:
         fitted = noise.fitted(tuple(x.shape))
         fitted.check_input(x)

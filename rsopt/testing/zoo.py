@@ -13,6 +13,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from rsopt.arguments import checked_whole
 from rsopt.counts import Counts
 from rsopt.domain import Simplex
 from rsopt.functional import Functional
@@ -82,8 +83,13 @@ class ZooProblem:
 
 
 def zoo(least_n: int = 1, most_n: int = 10_000_000) -> tuple[ZooProblem, ...]:
-    """All problems of the zoo with least_n <= n <= most_n, small ones first."""
-    return tuple(_made(*row) for row in _ROWS if least_n <= row[0] <= most_n)
+    """All problems of the zoo with least_n <= n <= most_n, small ones first.
+
+    Raises:
+        InvalidInputError: a limit that is no whole number.
+    """
+    least, most = checked_whole("least_n", least_n), checked_whole("most_n", most_n)
+    return tuple(_made(*row) for row in _ROWS if least <= row[0] <= most)
 
 
 def core() -> tuple[ZooProblem, ...]:

@@ -114,7 +114,7 @@ def test_the_cache_folder_follows_the_environment(monkeypatch, tmp_path):
 @pytest.mark.parametrize(("fields", "text"), [
     ({"sigma": -0.1}, "sigma must be finite and not negative, got -0.1."),
     ({"sigma": float("nan")}, "sigma must be finite and not negative, got nan."),
-    ({"epochs": 0}, "epochs must be at least 1, got 0.")])
+    ({"epochs": 0}, "epochs must be an integer of at least 1, got 0.")])
 def test_bad_recipes_are_refused(fields, text):
     with pytest.raises(InvalidInputError) as error:
         DigitsRecipe(**fields)

@@ -124,7 +124,7 @@ def _places(content: Any) -> Iterator[tuple[Any, Any]]:
         yield from _places(value)
 
 
-def outcome(call: Callable[[], Any], allowed: type[BaseException]) -> Any:
+def outcome(call: Callable[[], Any], allowed: type[BaseException] | tuple[type[BaseException], ...]) -> Any:
     """What the call returns, or None where it ends in an error of ours; any other error is a finding and is raised.
 
     What a model itself raises comes through to whoever wrote it, with a note on what the model was called with.
@@ -133,7 +133,7 @@ def outcome(call: Callable[[], Any], allowed: type[BaseException]) -> Any:
         return call()
     except allowed:
         return None
-    except RuntimeError as error:
+    except Exception as error:
         if not any("The model was called for input" in note for note in getattr(error, "__notes__", ())):
             raise
         return None

@@ -7,12 +7,13 @@ import math
 import torch
 from torch import fx, nn
 
-from rsopt.errors import InvalidInputError, RefusedError
+from rsopt.arguments import as_whole, checked_instance
+from rsopt.errors import InvalidInputError, RefusedError, shown
 from rsopt.smoothing.evaluation import eval_mode, forward_mode, input_dtype, model_device
 from rsopt.smoothing.lipschitz.layer_bounds import layer_bound
 from rsopt.smoothing.lipschitz.operation_bounds import operation_bound, refuse_shared
 from rsopt.smoothing.lipschitz.spectral import up
-from rsopt.smoothing.simplex import SimplexMap
+from rsopt.smoothing.simplex import SimplexMap, simplex_map
 
 _ALLOCATING = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 """Layers whose output surely shares no memory with their input."""
@@ -40,6 +41,10 @@ def lipschitz_constant(network: nn.Module, input_shape: tuple[int, ...], *,
             simplex map that is not Lipschitz; the text names it.
         InvalidInputError: weights that are not finite, or an input shape the network does not take.
     """
+    checked_instance(network, nn.Module, "network")
+    if not isinstance(input_shape, tuple | list) or any(not (as_whole(size) or 0) > 0 for size in input_shape):
+        raise InvalidInputError(f"input_shape must be a row of positive whole numbers; found {shown(input_shape)}.")
+    simplex = None if simplex is None else simplex_map(simplex)
     if simplex is not None and not math.isfinite(simplex.lipschitz):
         raise RefusedError(f"{type(simplex).__name__} is not Lipschitz: behind it a network's own constant says "
                            "nothing. Use softmax or sparsemax scores, or the constant of Gaussian smoothing.")
