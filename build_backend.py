@@ -147,7 +147,7 @@ def _record(files: dict[str, bytes], own: str) -> bytes:
 
 
 def first_results() -> None:
-    """What a first `rsopt bound`, `rsopt certify` and `rsopt verify` compute: every kernel with every type of argument."""
+    """What a first `rsopt bound`, `rsopt certify` and `rsopt verify` compute, with every type of argument."""
     import numpy as np
 
     import rsopt

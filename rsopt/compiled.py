@@ -102,7 +102,7 @@ class _Ahead:
 class _AheadFiles(_CacheFiles):
     """Names and contents of files as numba's own, in other places."""
 
-    _locator_classes = [_Ahead]
+    _locator_classes = (_Ahead,)
 
 
 class _AheadFirst(_Cache):
