@@ -2,7 +2,7 @@
 
 A wheel is built by setuptools, then unpacked; a first bound, its check and the like are computed from it; and what
 numba kept of that goes into the wheel, as `rsopt/ahead`, where `rsopt.compiled` looks first. Such a wheel is for one
-version of Python and one platform. `-C compile-ahead=no` leaves the wheel as it was: for any Python and any machine.
+version of Python and one platform, with any processor: bounds are no slower for it, and the same to the last bit. `-C compile-ahead=no` leaves the wheel as it was: for any Python and any machine.
 Where compiling ahead fails, it is left so too, with a warning.
 """
 
@@ -93,7 +93,8 @@ def _compiled_ahead(wheel: Path, folder: Path) -> dict[str, bytes]:
     built, moved = folder / "built", folder / "moved"
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(built)
-    _run(built, folder / "kept")
+    # Code for this machine's own processor may not run on another one, nor find Intel's vector functions there.
+    _run(built, folder / "kept", NUMBA_CPU_NAME="generic", NUMBA_CPU_FEATURES="", NUMBA_DISABLE_INTEL_SVML="1")
     built.rename(moved)
     _run(moved, folder / "kept-again")
     if again := sorted(path.name for path in (folder / "kept-again").rglob("*.nbc")):
@@ -105,10 +106,11 @@ def _compiled_ahead(wheel: Path, folder: Path) -> dict[str, bytes]:
     return brought
 
 
-def _run(tree: Path, kept: Path) -> None:
-    """Runs the package in a tree, as `_first_results` does, in a process of its own."""
+def _run(tree: Path, kept: Path, **settings: str) -> None:
+    """Computes `first_results` with the package in a tree, in a process of its own with these settings of numba's."""
     path = os.pathsep.join(filter(None, [str(tree), os.environ.get("PYTHONPATH")]))
-    environment = {**os.environ, "PYTHONPATH": path, "NUMBA_CACHE_DIR": str(kept)}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("NUMBA_")}
+    environment |= {"PYTHONPATH": path, "NUMBA_CACHE_DIR": str(kept), **settings}
     # -P: the folder of this file holds the sources, which are not what is to run.
     subprocess.run([sys.executable, "-P", __file__, str(tree)], check=True, env=environment, cwd=tree)
 

@@ -9,8 +9,9 @@ where there is none either, functions are compiled in each process.
 
 A wheel may bring what was compiled when it was built (see `build_backend.py`), in the folder `ahead`. It is looked at
 first, and taken under the same condition: that not a byte of the sources differs from those that it was made from.
-numba adds its own: that its version, the version of Python, the processor and the types are the same. What is not
-taken is compiled and kept as ever.
+numba adds its own: that its version, the version of Python and the types are the same. And it must have been compiled for
+the general processor of this kind of machine, so that it runs on every one. What is not taken is compiled, for the
+processor that is there, and kept as ever.
 """
 
 from __future__ import annotations
@@ -41,6 +42,9 @@ _register: Any = event.register
 _settings: Any = numba.config
 _Cache: Any = caching.FunctionCache
 _CacheFiles: Any = caching.CompileResultCacheImpl
+
+# numba's name and features of a processor that has what all processors of its architecture have, and no more.
+_ANY_PROCESSOR = ("generic", "")
 
 
 def compiled(function: F, *, error_model: str = "numpy") -> F:
@@ -99,13 +103,13 @@ class _Ahead:
         return str(self._line)
 
 
-class _AheadFiles(_CacheFiles):
+class _AheadFiles(_CacheFiles):  # type: ignore[misc]
     """Names and contents of files as numba's own, in other places."""
 
     _locator_classes = (_Ahead,)
 
 
-class _AheadFirst(_Cache):
+class _AheadFirst(_Cache):  # type: ignore[misc]
     """Takes what a wheel brought, and else what is kept; keeps what was in neither."""
 
     _impl_class = _AheadFiles
@@ -124,6 +128,11 @@ class _AheadFirst(_Cache):
         """What was compiled of the function for these types, or None."""
         brought = super().load_overload(sig, target_context)
         return self._kept.load_overload(sig, target_context) if brought is None else brought
+
+    def _index_key(self, sig: Any, codegen: Any) -> Any:
+        """What an entry of a wheel's index must be for: these types and this code, on any processor."""
+        types, (machine, *_), code = super()._index_key(sig, codegen)
+        return types, (machine, *_ANY_PROCESSOR), code
 
     def save_overload(self, sig: Any, data: Any) -> None:
         """Keeps what was compiled."""
