@@ -9,8 +9,8 @@ where there is none either, functions are compiled in each process.
 
 A wheel may bring what was compiled when it was built (see `build_backend.py`), in the folder `ahead`. It is looked at
 first, and taken under the same condition: that not a byte of the sources differs from those that it was made from.
-numba adds its own: that its version, the version of Python and the types are the same. And it must have been compiled for
-the general processor of this kind of machine, so that it runs on every one. What is not taken is compiled, for the
+numba adds its own: that its version, the version of Python and the types are the same. And it must have been compiled
+for the general processor of this kind of machine, so that it runs on every one. What is not taken is compiled, for the
 processor that is there, and kept as ever.
 """
 

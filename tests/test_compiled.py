@@ -78,7 +78,7 @@ def test_what_a_wheel_brought_is_taken_on_every_machine_and_only_while_it_is_rig
     package.parent.mkdir()
     built.rename(package)
     brought = files(package)
-    assert len(brought) == 2
+    assert len(brought) == 4
 
     assert twice(package, "kept")[:2] == (6.0, 0)
     assert twice(package, "kept", "nowhere") == (6.0, 0, "None")
