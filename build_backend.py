@@ -2,7 +2,7 @@
 
 A wheel is built by setuptools, then unpacked; a first bound, its check and the like are computed from it; and what
 numba kept of that goes into the wheel, as `rsopt/ahead`, where `rsopt.compiled` looks first. Such a wheel is for one
-version of Python and one platform, with any processor: bounds are no slower for it, and the same to the last bit.
+version of Python and one platform, with any processor of its architecture.
 `--config-settings compile-ahead=no` leaves the wheel as it was: for any Python and any machine. Where compiling ahead
 fails, it is left so too, with a warning.
 """
