@@ -31,10 +31,10 @@ bench_%: $(VENV)/.test
 	PYTHONPATH=tests/support $(BIN)/python tests/benchmarks/$@.py $(ARGUMENTS)
 
 lint: $(VENV)/.test
-	$(BIN)/python -m ruff check rsopt solvers tests examples
+	$(BIN)/python -m ruff check rsopt solvers tests examples build_backend.py
 	# mypy follows files, not the mapping of solvers/ to rsopt.solvers: check the tree as it is installed.
 	rm -rf build/types
-	$(PIP) --no-deps --target build/types .
+	$(PIP) --no-deps --target build/types --config-settings compile-ahead=no .
 	cd build/types && $(abspath $(BIN))/python -m mypy --config-file $(CURDIR)/pyproject.toml -p rsopt
 
 docs: $(VENV)/.docs gallery

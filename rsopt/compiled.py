@@ -6,6 +6,12 @@ the proofs that were compiled with it: bounds proven of something else. Here eve
 a file of that folder or of the kernels has changed. And where neither the installation nor the home folder can be
 written, numba raises "no locator available"; here a private folder among the temporary files takes their place, and
 where there is none either, functions are compiled in each process.
+
+A wheel may bring what was compiled when it was built (see `build_backend.py`), in the folder `ahead`. It is looked at
+first, and taken under the same condition: that not a byte of the sources differs from those that it was made from.
+numba adds its own: that its version, the version of Python and the types are the same. And it must have been compiled
+for the general processor of this kind of machine, so that it runs on every one. What is not taken is compiled, for the
+processor that is there, and kept as ever.
 """
 
 from __future__ import annotations
@@ -22,16 +28,23 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
-from numba.core import event
+from numba.core import caching, event
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_KERNELS = Path(__file__).parent / "kernels"
+_PACKAGE = Path(__file__).parent
+_KERNELS = _PACKAGE / "kernels"
+_AHEAD = _PACKAGE / "ahead"
 
 # numba types neither its settings nor its events nor functions that are decorated without a signature.
 _njit: Any = numba.njit
 _register: Any = event.register
 _settings: Any = numba.config
+_Cache: Any = caching.FunctionCache
+_CacheFiles: Any = caching.CompileResultCacheImpl
+
+# numba's name and features of a processor that has what all processors of its architecture have, and no more.
+_ANY_PROCESSOR = ("generic", "")
 
 
 def compiled(function: F, *, error_model: str = "numpy") -> F:
@@ -47,6 +60,9 @@ def compiled(function: F, *, error_model: str = "numpy") -> F:
             made.enable_caching()
             made._cache._cache_file._source_stamp = _digest(Path(function.__code__.co_filename).parent)
             break
+    if _Ahead(function).folder.is_dir():
+        with suppress(RuntimeError):  # locators of somebody's own, by NUMBA_CACHE_LOCATOR_CLASSES, are all there are
+            made._cache = _AheadFirst(function, made._cache)
     result: F = made
     return result
 
@@ -54,6 +70,77 @@ def compiled(function: F, *, error_model: str = "numpy") -> F:
 def raising(function: F) -> F:
     """`compiled`, with division by 0 an error."""
     return compiled(function, error_model="python")
+
+
+class _Ahead:
+    """Where a wheel brings what was compiled of a function, in the words of numba's locators; nothing is written there.
+
+    Attributes:
+        folder: in `ahead` as the function's file is in the package; one that does not exist for files of others.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._line = function.__code__.co_firstlineno
+        self._sources = Path(function.__code__.co_filename).parent
+        ours = self._sources.is_relative_to(_PACKAGE)
+        self.folder = _AHEAD / (self._sources.relative_to(_PACKAGE) if ours else "none")
+
+    @classmethod
+    def from_function(cls, function: Callable[..., Any], file: str) -> _Ahead:
+        """The place of a function."""
+        return cls(function)
+
+    def get_cache_path(self) -> str:
+        """The folder."""
+        return str(self.folder)
+
+    def get_source_stamp(self) -> str:
+        """What the sources must be for anything in the folder to be taken."""
+        return _digest(self._sources)
+
+    def get_disambiguator(self) -> str:
+        """The line, which tells functions of one name apart, as with numba's own."""
+        return str(self._line)
+
+
+class _AheadFiles(_CacheFiles):  # type: ignore[misc]
+    """Names and contents of files as numba's own, in other places."""
+
+    _locator_classes = (_Ahead,)
+
+
+class _AheadFirst(_Cache):  # type: ignore[misc]
+    """Takes what a wheel brought, and else what is kept; keeps what was in neither."""
+
+    _impl_class = _AheadFiles
+
+    def __init__(self, function: Callable[..., Any], kept: Any) -> None:
+        super().__init__(function)
+        self._kept = kept
+
+    @property
+    def cache_path(self) -> str | None:
+        """Where things are kept."""
+        path: str | None = self._kept.cache_path
+        return path
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """What was compiled of the function for these types, or None."""
+        brought = super().load_overload(sig, target_context)
+        return self._kept.load_overload(sig, target_context) if brought is None else brought
+
+    def _index_key(self, sig: Any, codegen: Any) -> Any:
+        """What an entry of a wheel's index must be for: these types and this code, on any processor."""
+        types, (machine, *_), code = super()._index_key(sig, codegen)
+        return types, (machine, *_ANY_PROCESSOR), code
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Keeps what was compiled."""
+        self._kept.save_overload(sig, data)
+
+    def flush(self) -> None:
+        """Forgets what is kept."""
+        self._kept.flush()
 
 
 class _Told(event.Listener):
@@ -78,9 +165,9 @@ _register("numba:compile", _Told())
 
 @cache
 def _digest(folder: Path) -> str:
-    """Of the sources of a folder and of the kernels."""
+    """Of the sources of a folder, of the kernels and of this file, wherever they lie."""
     content = hashlib.sha256()
-    for path in sorted({*folder.glob("*.py"), *_KERNELS.glob("*.py")}):
+    for path in sorted({*folder.glob("*.py"), *_KERNELS.glob("*.py"), Path(__file__)}):
         content.update(path.name.encode() + path.read_bytes())
     return content.hexdigest()
 

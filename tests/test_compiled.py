@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -32,6 +33,60 @@ def test_a_callee_that_changed_changes_its_callers(tmp_path: Path) -> None:
                                 check=True, capture_output=True, text=True)
         assert float(answer.stdout) == 2.0 * factor
     assert list((tmp_path / "kept").rglob("*.nbc"))
+
+
+BROUGHT = """
+import sys
+from pathlib import Path
+from numba.core import caching
+from rsopt import compiled as module
+package = Path(sys.argv[1])
+module._PACKAGE, module._AHEAD = package, package / "ahead"
+if "nowhere" in sys.argv:
+    caching.CacheImpl._locator_classes = []
+    module._private_folders = tuple
+import caller
+answer, facts = caller.twice(1.0), caller.twice.stats
+print(answer, sum(facts.cache_misses.values()), facts.cache_path)
+"""
+
+
+def test_what_a_wheel_brought_is_taken_on_every_machine_and_only_while_it_is_right(tmp_path: Path) -> None:
+    """A package of two files and what was compiled of them elsewhere."""
+    def twice(package: Path, kept: str, *more: str, **environment: str) -> tuple[float, int, str]:
+        run = subprocess.run([sys.executable, "-c", BROUGHT, str(package), *more], cwd=ROOT, check=True, text=True,
+                             env={**os.environ, **environment, "NUMBA_CACHE_DIR": str(tmp_path / kept),
+                                  "PYTHONPATH": str(package / "sources")}, capture_output=True)
+        answer, misses, path = run.stdout.split()
+        return float(answer), int(misses), path
+
+    def files(folder: Path) -> dict[Path, bytes]:
+        return {path: path.read_bytes() for path in folder.rglob("*.nb[ci]")}
+
+    built, package = tmp_path / "built", tmp_path / "elsewhere" / "installed"
+    (built / "sources").mkdir(parents=True)
+    (built / "sources" / "caller.py").write_text(CALLER)
+    (built / "sources" / "callee.py").write_text(CALLEE.format(factor=3.0))
+    # What was compiled for one processor is for nobody else: it might not run there.
+    *made, path = twice(built, "own")
+    assert made == [6.0, 1]
+    shutil.copytree(path, built / "ahead" / "sources")
+    *made, path = twice(built, "general", NUMBA_CPU_NAME="generic", NUMBA_CPU_FEATURES="")
+    assert made == [6.0, 1]
+    shutil.rmtree(built / "ahead")
+    shutil.copytree(path, built / "ahead" / "sources")
+    package.parent.mkdir()
+    built.rename(package)
+    brought = files(package)
+    assert len(brought) == 4
+
+    assert twice(package, "kept")[:2] == (6.0, 0)
+    assert twice(package, "kept", "nowhere") == (6.0, 0, "None")
+    assert files(tmp_path / "kept") == {}
+    # Another callee, in a file of the same length.
+    (package / "sources" / "callee.py").write_text(CALLEE.format(factor=5.0))
+    assert twice(package, "kept", "nowhere") == (10.0, 1, "None")
+    assert files(package) == brought
 
 
 def test_without_any_place_to_keep_it_a_function_is_compiled_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
