@@ -1,5 +1,7 @@
 from . import baselines as baselines
 from .bound import Bound as Bound
+from .bound_table import BoundTable as BoundTable
+from .bound_table import lower_bounds as lower_bounds
 from .bounding import lower_bound as lower_bound
 from .certificate import Certificate as Certificate
 from .checks.certificate import check_certificate as check_certificate

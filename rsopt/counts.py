@@ -90,6 +90,11 @@ class Counts:
         """Whether no third class exists, so that q3 = 0."""
         return len(self.votes) == 2
 
+    @property
+    def reduced(self) -> tuple[int, int, int, bool]:
+        """All that a bound depends on: (n, x1, x2, whether there are but two classes)."""
+        return self.n, self.x1, self.x2, self.two_classes
+
 
 def counts_in(text: str) -> list[int]:
     """The counts in a line of text: "9000 600 400", "9000,600,400" or "[9000, 600, 400]".

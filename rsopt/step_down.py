@@ -71,7 +71,7 @@ def simultaneous(counts: Sequence[VotesLike] | npt.NDArray[np.integer], tops: Se
             observed = Counts(row, top)
         except InvalidInputError as reason:
             raise InvalidInputError(f"Row {k}: {reason}") from reason
-        key = (observed.n, observed.x1, observed.x2, observed.two_classes)
+        key = observed.reduced
         if key not in known:
             problem = LowerBoundProblem(observed, functional, statistic, alpha)
             error = problem.alpha
@@ -82,9 +82,12 @@ def simultaneous(counts: Sequence[VotesLike] | npt.NDArray[np.integer], tops: Se
 
 
 def holm(p_values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Adjusted p-values by the step-down of Holm (1979), shape as given; never below the p-values themselves."""
+    """Adjusted p-values by the step-down of Holm (1979), shape as given; never below the exact products."""
     order = np.argsort(p_values, kind="stable")
-    steps = np.maximum.accumulate(p_values[order] * np.arange(p_values.size, 0, -1))
+    factors = np.arange(p_values.size, 0, -1)
+    products = p_values[order] * factors
+    # Rounded to the nearest double a product may lie below the exact one; times 1 it is exact.
+    steps = np.maximum.accumulate(np.where(factors == 1, products, np.nextafter(products, np.inf)))
     adjusted = np.empty(p_values.size)
     adjusted[order] = np.minimum(steps, 1.0)
     return adjusted

@@ -17,7 +17,7 @@ from places import ROOT
 LAYERS = tuple("""
 errors compiled
 arguments
-files named plugins
+files named plugins processes
 kernels
 signomials radius
 functional
@@ -41,6 +41,7 @@ obligations
 problem
 taylor_route
 bounding baselines nested step_down
+bound_table
 methods
 question
 intervals

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from collections.abc import Callable, Sequence
 
 from rsopt.counts import Counts
 from rsopt.methods import OWN
+from rsopt.processes import mapped
 from rsopt.question import Question
 from rsopt.runs.logs import LoggedInput
 from rsopt.runs.proving import prove
@@ -37,28 +36,19 @@ def recertify(inputs: Sequence[LoggedInput], question: Question, *, jobs: int = 
     keys = []
     for place, line in enumerate(inputs):
         votes = Counts(line.counts, line.top) if line.counts else None
-        key = None if votes is None else (votes.n, votes.x1, votes.x2, votes.two_classes)
+        key = None if votes is None else votes.reduced
         keys.append(key)
         if key is not None and key not in requests:
             requests[key] = ProofRequest(place, 0, line.counts, line.top, question)
     proofs: dict[tuple[int, int, int, bool], ProofDone] = {}
     waiting = Counter(keys)
-    for key, proof in zip(requests, _proven(list(requests.values()), jobs), strict=True):
+    for key, proof in zip(requests, mapped(prove, list(requests.values()), jobs), strict=True):
         proofs[key] = proof
         advanced(waiting[key])
     certificates = {f"{line.idx:06d}": proofs[key].proofs[OWN] for line, key in zip(inputs, keys, strict=True)
                     if key is not None and OWN in proofs[key].proofs}
     rows = [_row(line, None if key is None else proofs[key]) for line, key in zip(inputs, keys, strict=True)]
     return rows, certificates
-
-
-def _proven(requests: list[ProofRequest], jobs: int) -> Iterator[ProofDone]:
-    if jobs == 1 or len(requests) < 2 * jobs:
-        yield from map(prove, requests)
-        return
-    # Spawned, not forked: the caller may have threads of its own (a progress bar, torch) that a fork would cut off.
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(prove, requests, chunksize=max(1, min(32, len(requests) // (4 * jobs))))
 
 
 def _row(line: LoggedInput, proof: ProofDone | None) -> Row:

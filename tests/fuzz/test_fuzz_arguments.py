@@ -60,6 +60,9 @@ CALLS: Mapping[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "simultaneous": (rsopt.simultaneous, {
         "counts": [[90, 6, 4], [60, 30, 10]], "tops": [0, 0], "level": 0.0, "alpha": 1e-3, "functional": "probit",
         "statistic": "studentized"}),
+    "lower_bounds": (rsopt.lower_bounds, {
+        "counts": [[90, 6, 4], [60, 30, 10]], "tops": [0, 0], "alpha": 1e-3, "functional": "probit",
+        "statistic": "studentized", "solver": "scipy", "order": None, "jobs": 1}),
     "lower_bound_scores": (rsopt.lower_bound_scores, {
         "scores": ROWS, "top": 0, "functional": "probit", "method": "digital-hedge", "alpha": 0.01, "groups": None,
         "selection": None, "seed": 0}),
