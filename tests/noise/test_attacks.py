@@ -52,7 +52,7 @@ def projected(change: Tensor, size: float, order: int) -> Tensor:
         return change
     if order == 2:
         return change * (size / change.norm())
-    # Duchi et al. (2008): what is above a threshold is left, less the threshold.
+    # What is above a threshold is left, less the threshold: the one at which the norm is the size.
     falling = change.abs().flatten().sort(descending=True).values
     above = falling - (falling.cumsum(0) - size) / torch.arange(1, len(falling) + 1)
     place = int((above > 0.0).nonzero().max())
