@@ -46,7 +46,7 @@ gallery: build/gallery/.drawn
 
 GALLERY := $(addprefix examples/, ablate_taylor_order.py compare_intervals.py ablate_sigma_alpha_n.py \
   ablate_temperature.py ablate_simplex_map.py ablate_samples_soft.py power_envelope.py sequential_limit.py \
-  l1_digits.py sparse_flips.py)
+  l1_digits.py ablation_digits.py deletion_text.py brightness_and_shift.py sparse_flips.py)
 
 build/gallery/.drawn: $(VENV)/.docs $(GALLERY)
 	mkdir -p build/gallery
@@ -59,6 +59,9 @@ build/gallery/.drawn: $(VENV)/.docs $(GALLERY)
 	$(BIN)/python examples/power_envelope.py --output build/gallery
 	$(BIN)/python examples/sequential_limit.py --output build/gallery
 	$(BIN)/python examples/l1_digits.py --output build/gallery
+	$(BIN)/python examples/ablation_digits.py --output build/gallery
+	$(BIN)/python examples/deletion_text.py --output build/gallery
+	$(BIN)/python examples/brightness_and_shift.py --output build/gallery
 	$(BIN)/python examples/sparse_flips.py --output build/gallery
 	touch $@
 

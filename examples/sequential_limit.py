@@ -116,7 +116,7 @@ def needed(number: int, share: float, alpha: float, streams: int, seed: int) -> 
         samples.append(found.n)
         certified.append(found.bound.radius(sigma=1.0) >= max(radius, np.nextafter(0.0, 1.0)))
     votes = np.round(1e6 * classes).astype(int).tolist()
-    planned = rsopt.plan(votes, radius, sigma=1.0, alpha=alpha, top=0, probability=1.0 - GIVE_UP)
+    planned = rsopt.plan(votes, radius, sigma=1.0, alpha=alpha, top=0, chance=1.0 - GIVE_UP)
     return Row(name, share, radius, divergence, coins(1.0 - GIVE_UP, alpha) / divergence, np.array(samples, float),
                float(np.mean(certified)), {need.method: need.n_at_shares for need in planned.needs})
 

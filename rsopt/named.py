@@ -7,7 +7,8 @@ import importlib
 import os
 import sys
 
-from rsopt.errors import InvalidInputError
+from rsopt.arguments import as_name
+from rsopt.errors import InvalidInputError, shown
 
 
 def load_named(name: str) -> object:
@@ -16,9 +17,9 @@ def load_named(name: str) -> object:
     Raises:
         InvalidInputError: not of that form, no such module, or no such attribute.
     """
-    module_name, colon, attribute = name.partition(":")
+    module_name, colon, attribute = as_name(name).partition(":")
     if not (colon and module_name and attribute):
-        raise InvalidInputError(f"{name!r} does not name an object. Write module:callable, for example "
+        raise InvalidInputError(f"{shown(name)} does not name an object. Write module:callable, for example "
                                 "mymodels:resnet.")
     here = os.getcwd()
     added = here not in sys.path

@@ -238,8 +238,8 @@ def test_what_is_no_number(value: Any) -> None:
             bound.radius(value)
     with pytest.raises(InvalidInputError, match=f"A target radius must be a number from 0 on; found {found}"):
         rsopt.Question(0.25).level(value)
-    with pytest.raises(InvalidInputError, match=f"probability must lie above 0 and be at most 0.99; found {found}"):
-        rsopt.plan(VOTES, 0.1, 0.25, top=0, probability=value)
+    with pytest.raises(InvalidInputError, match=f"chance must lie above 0 and be at most 0.99; found {found}"):
+        rsopt.plan(VOTES, 0.1, 0.25, top=0, chance=value)
     with pytest.raises(InvalidInputError, match=f"The weight of a cell must be a number .* found {found}"):
         rsopt.DirichletMixture(value)
     with pytest.raises(InvalidInputError, match=f"growth must lie between 1.05 and 100.* found {found}"):

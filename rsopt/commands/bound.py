@@ -27,6 +27,7 @@ FIRST = "the first count"
 GIVEN = "--top"
 
 
+@options.takes_noise
 def bound(
     counts: Annotated[list[str], typer.Argument(help="Votes per class; the first is the certified class unless --top "
                                                      "says otherwise.", metavar="COUNT...")],
@@ -36,14 +37,8 @@ def bound(
     statistic: options.Statistic = STATISTIC,
     alpha: options.Alpha = 1e-3,
     solver: options.Solver = SOLVER,
-    sigma: options.Sigma = None,
-    noise: options.NoiseName = None,
-    scale: options.Scale = None,
-    keep: options.Keep = None,
-    positions: options.Positions = None,
-    probability: options.Deleted = None,
-    add: options.Add = None,
-    remove: options.Remove = None,
+    *,
+    said: options.SaidNoise,
     json_: options.Json = False,
     output: Annotated[Path | None, typer.Option(help="Save the certificate to this file.")] = None,
     anytime: Annotated[bool, typer.Option("--anytime", help="A bound that is valid however often you look at the "
@@ -64,12 +59,10 @@ def bound(
     from rsopt.bounding import lower_bound
     from rsopt.counts import counts_in
     from rsopt.functionals import as_functional
-    from rsopt.noise.options import noise_of_options
 
     if unknown := [text for text in counts if text.startswith("--")]:
         raise typer.BadParameter(f"No such option: {unknown[0]}.")
-    asked = noise_of_options(noise, {"sigma": sigma, "scale": scale, "keep": keep, "positions": positions,
-                                     "probability": probability, "add": add, "remove": remove})
+    asked = said.noise()
     if asked is not None:
         # What cannot become a radius is refused before anything is bounded.
         functional = functional or asked.functionals[0]

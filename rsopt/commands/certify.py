@@ -12,12 +12,11 @@ if TYPE_CHECKING:
 SELECTION_SAMPLES = 100
 
 
+@options.takes_noise
 def certify(
     preset: options.Preset = None, model: options.Model = None, weights: options.Weights = None,
     data: options.Data = None, classes: options.Classes = None, inputs: options.Inputs = None, skip: options.Skip = 1,
-    sigma: options.Sigma = None, noise: options.NoiseName = None, scale: options.Scale = None,
-    keep: options.Keep = None, positions: options.Positions = None, probability: options.Deleted = None,
-    add: options.Add = None, remove: options.Remove = None, n: options.Samples = 2000,
+    *, said: options.SaidNoise, n: options.Samples = 2000,
     target_radius: options.TargetRadius = None, precision: options.Precision = None, spending: options.Spending = None,
     n0: options.SelectionSamples = None, label_mode: options.LabelMode = False, alpha: options.Alpha = 1e-3,
     functional: options.Functional = None,
@@ -35,7 +34,6 @@ def certify(
     from rsopt.commands.sources import Named
     from rsopt.commands.stopping import Asked
     from rsopt.noise import Gaussian
-    from rsopt.noise.options import noise_of_options
     from rsopt.question import Question
     from rsopt.runs.folder import STORE
     from rsopt.runs.store import facts_of
@@ -46,9 +44,7 @@ def certify(
     # Workers take the device; the model of this process, which only sends it to them, stays where it is.
     named = Named(preset, model, weights, data, classes, None if apart.apart else device)
     output = output or named.folder
-    said = noise_of_options(noise, {"sigma": sigma, "scale": scale, "keep": keep, "positions": positions,
-                                    "probability": probability, "add": add, "remove": remove})
-    given = said or Gaussian(options.SIGMA)
+    given = said.noise() or Gaussian(options.SIGMA)
     source = named.load(given)
     question = Question(given.fitted(tuple(source.data.images[0].shape)), functional, order, statistic=statistic,
                         alpha=alpha, solver=solver)

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from rsopt.noise import Noise
 
 Functional = Annotated[str | None, typer.Option(help="Quantity that is bounded: probit, margin or taylor-probit, "
                                                      "laplace or logit; by default what the noise needs, probit under "
@@ -14,23 +21,6 @@ Order = Annotated[int | None, typer.Option(help="Order of the Taylor polynomial,
 Statistic = Annotated[str, typer.Option(help="Designated statistic: studentized, clopper-pearson or plugin.")]
 Alpha = Annotated[float, typer.Option(help="Probability that the statement is false.")]
 Solver = Annotated[str, typer.Option(help="Solver that proposes; rsopt proves. See 'rsopt solvers'.")]
-Sigma = Annotated[float | None, typer.Option(help="Standard deviation of Gaussian noise, in the units of the input.")]
-
-SIGMA = 0.25
-"""Standard deviation where nothing is said about the noise."""
-
-# Noise: the name and one option a field; `rsopt.noise.options` reads them.
-NoiseName = Annotated[str | None, typer.Option("--noise", help="gaussian, laplace, logistic, uniform, ablation, "
-                                                               "deletion, flips, or module:noise for one made in "
-                                                               "Python; gaussian by default.")]
-Scale = Annotated[float | None, typer.Option(help="Scale of laplace or logistic noise, half width of uniform noise, in "
-                                                  "the units of the input.")]
-Keep = Annotated[int | None, typer.Option(help="Positions that ablation shows.")]
-Positions = Annotated[int | None, typer.Option(help="Positions of an input, for ablation; by default those of the "
-                                                    "data.")]
-Deleted = Annotated[float | None, typer.Option("--probability", help="With which deletion deletes a token.")]
-Add = Annotated[float | None, typer.Option(help="Probability with which flips make 1 of 0.")]
-Remove = Annotated[float | None, typer.Option(help="Probability with which flips make 0 of 1.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
 Output = Annotated[Path | None, typer.Option(help="Folder of the run: store, table, certificates, plot; by default "
                                                   "runs/NAME.")]
@@ -83,3 +73,62 @@ Cluster = Annotated[str | None, typer.Option(help="Work on Ray: 'ray' finds a cl
                                                   "ray://HOST:PORT.")]
 KeepGoing = Annotated[bool, typer.Option("--keep-going", help="An input that the model cannot take becomes a row with "
                                                               "its error instead of ending the run.")]
+
+# The noise: its name and an option a field, in one place for every command.
+_NOISE = {
+    "sigma": Annotated[float | None, typer.Option(help="Standard deviation of Gaussian noise, in the units of the "
+                                                       "input.")],
+    "noise": Annotated[str | None, typer.Option(help="gaussian, laplace, logistic, uniform, ablation, deletion, flips, "
+                                                     "or module:noise for one made in Python; gaussian by default.")],
+    "scale": Annotated[float | None, typer.Option(help="Scale of laplace or logistic noise, half width of uniform "
+                                                       "noise, in the units of the input.")],
+    "keep": Annotated[int | None, typer.Option(help="Positions that ablation shows.")],
+    "positions": Annotated[int | None, typer.Option(help="Positions of an input, for ablation; by default those of the "
+                                                         "data.")],
+    "probability": Annotated[float | None, typer.Option(help="With which deletion deletes a token.")],
+    "add": Annotated[float | None, typer.Option(help="Probability with which flips make 1 of 0.")],
+    "remove": Annotated[float | None, typer.Option(help="Probability with which flips make 0 of 1.")],
+}
+
+SIGMA = 0.25
+"""Standard deviation where nothing is said about the noise."""
+
+
+@dataclass(frozen=True)
+class SaidNoise:
+    """The options of the noise as they were given.
+
+    Attributes:
+        name: that of --noise; None where it was not given.
+        values: by option; None for those that were not given.
+    """
+
+    name: str | None
+    values: dict[str, float | int | None]
+
+    def noise(self) -> Noise | None:
+        """The noise that they say; None where they say nothing. Errors as in `rsopt.noise.options.noise_of_options`."""
+        from rsopt.noise.options import noise_of_options
+
+        return noise_of_options(self.name, self.values)
+
+
+def takes_noise(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with the options of the noise in the place of its parameter `said`, a `SaidNoise`."""
+    signature = inspect.signature(command, eval_str=True)
+    parameters: list[inspect.Parameter] = []
+    for name, parameter in signature.parameters.items():
+        parameters += [parameter] if name != "said" else [
+            inspect.Parameter(option, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation=annotation)
+            for option, annotation in _NOISE.items()]
+
+    @functools.wraps(command)
+    def wrapped(**given: Any) -> None:
+        values = {option: given.pop(option) for option in _NOISE}
+        command(**given, said=SaidNoise(values.pop("noise"), values))
+
+    # typer reads both.
+    shown: Any = wrapped
+    shown.__signature__ = signature.replace(parameters=parameters)
+    shown.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return wrapped

@@ -13,24 +13,20 @@ if TYPE_CHECKING:
     from rsopt.sequential.planning import Need, Plan
 
 
+@options.takes_noise
 def plan(
     counts: Annotated[str, typer.Option(metavar="COUNT,COUNT,…", help="Votes of the pilot, one a class; the first is "
                                                                       "the class to be certified unless --top says "
                                                                       "otherwise.")],
     radius: Annotated[float, typer.Option(help="Target radius, in the norm and units of the noise; 0 asks for any.")],
     top: Annotated[int, typer.Option(help="Number of the class to be certified, from 0.")] = 0,
-    sigma: options.Sigma = None,
-    noise: options.NoiseName = None,
-    scale: options.Scale = None,
-    keep: options.Keep = None,
-    positions: options.Positions = None,
-    add: options.Add = None,
-    remove: options.Remove = None,
+    *,
+    said: options.SaidNoise,
     alpha: options.Alpha = 1e-3,
     functional: options.Functional = None,
     order: options.Order = None,
     statistic: options.Statistic = "studentized",
-    probability: Annotated[float, typer.Option(help="Chance that the radius is reached.")] = 0.9,
+    chance: Annotated[float, typer.Option(help="Chance that the radius is reached.")] = 0.9,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the draws that the chances are judged by.")] = 0,
     json_: options.Json = False,
 ) -> None:
@@ -40,13 +36,10 @@ def plan(
     may therefore choose the class, and the plan may be ignored, without harm.
     """
     from rsopt.counts import counts_in
-    from rsopt.noise.options import noise_of_options
     from rsopt.sequential.planning import plan as planned
 
-    asked = noise_of_options(noise, {"sigma": sigma, "scale": scale, "keep": keep, "positions": positions,
-                                     "add": add, "remove": remove})
-    found = planned(counts_in(counts), radius, asked or options.SIGMA, alpha, top=top, functional=functional,
-                    order=order, statistic=statistic, probability=probability, seed=seed)
+    found = planned(counts_in(counts), radius, said.noise() or options.SIGMA, alpha, top=top, functional=functional,
+                    order=order, statistic=statistic, chance=chance, seed=seed)
     if json_:
         print(json.dumps(found.to_dict()))
     else:
@@ -61,7 +54,7 @@ def _print(found: Plan) -> None:
     from rsopt.methods import TITLES
 
     pilot, own = found.counts, found.needs[0]
-    table = Table(title=f"Samples that reach radius {found.radius:g} with probability {found.probability:.0%}",
+    table = Table(title=f"Samples that reach radius {found.radius:g} with probability {found.chance:.0%}",
                   title_justify="left", title_style="bold")
     table.add_column("method", no_wrap=True)
     for name in ("at least", "samples", "chance then", "if the shares\nwere exact"):
@@ -72,7 +65,7 @@ def _print(found: Plan) -> None:
     console = PlainConsole()
     print_facts(console, [
         ("pilot", f"class {pilot.top}: {pilot.x1:,} of {pilot.n:,} votes; runner-up {pilot.runner_up}: {pilot.x2:,}"),
-        ("question", f"{found.noise.radius_name} {found.radius:g}, {found.noise.setting}, {found.functional}, alpha "
+        ("question", f"{found.noise.radius_name} {found.radius:g} under {found.noise.title}; {found.functional}, alpha "
                      f"{found.alpha:g}"),
         ("all abstain", f"below {found.least_to_certify:,} samples, even if all vote for the class"),
         *([("out of reach", f"radius {found.radius:g}, below {own.least:,} samples, even if all vote for the class")]
@@ -96,13 +89,13 @@ def _verdict(found: Plan) -> str:
     if own.n is not None:
         return (f"Draw {own.n:,} new samples. The chance counts in that a pilot of {found.counts.n:,} votes leaves the "
                 "class probabilities uncertain; the last column does not.")
-    if own.chance >= found.probability:
+    if own.chance >= found.chance:
         why = ("The baselines reach it: choose another --statistic." if any(need.n for need in found.needs) else
                "It is too close to the limit of what these votes allow.")
         return (f"Radius {found.radius:g} cannot be planned for: no number of samples up to {MOST:,} reaches it with "
-                f"probability {found.probability:.0%}. {why}")
+                f"probability {found.chance:.0%}. {why}")
     largest = "" if own.n_at_shares is None else (f" If the pilot's shares are right, {own.n_at_shares:,} samples do; "
                                                   "a larger pilot would tell.")
-    return (f"Radius {found.radius:g} cannot be reached with probability {found.probability:.0%} by any number of "
+    return (f"Radius {found.radius:g} cannot be reached with probability {found.chance:.0%} by any number of "
             f"samples: going by the pilot, the class probabilities allow it with probability "
             f"{own.chance:.1%}.{largest}")

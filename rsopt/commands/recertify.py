@@ -11,17 +11,12 @@ import typer
 from rsopt.commands import options
 
 
+@options.takes_noise
 def recertify(
     log: Annotated[Path, typer.Argument(metavar="LOG_OR_CSV", help="Count vectors with a header (c0, c1, …), or a log "
                                                                    "in Cohen's format.")],
-    sigma: options.Sigma = None,
-    noise: options.NoiseName = None,
-    scale: options.Scale = None,
-    keep: options.Keep = None,
-    positions: options.Positions = None,
-    probability: options.Deleted = None,
-    add: options.Add = None,
-    remove: options.Remove = None,
+    *,
+    said: options.SaidNoise,
     n: Annotated[int | None, typer.Option(help="Samples per input of a log in Cohen's format.")] = None,
     log_alpha: Annotated[float, typer.Option(help="Alpha at which a log in Cohen's format was made.")] = 1e-3,
     top: Annotated[str | None, typer.Option(help="Column with the certified class; by default 'top' or 'label'. It "
@@ -42,7 +37,6 @@ def recertify(
     from rsopt.commands.tables import print_summary
     from rsopt.errors import InvalidInputError
     from rsopt.files import is_file, refuse_overwrite
-    from rsopt.noise.options import noise_of_options
     from rsopt.question import Question
     from rsopt.runs.export import write_table
     from rsopt.runs.folder import CERTIFICATES, PLOT, STORE, TABLE
@@ -52,8 +46,7 @@ def recertify(
     from rsopt.runs.reports.plots import save_plot
     from rsopt.runs.results import Results
 
-    asked = noise_of_options(noise, {"sigma": sigma, "scale": scale, "keep": keep, "positions": positions,
-                                     "probability": probability, "add": add, "remove": remove})
+    asked = said.noise()
     if asked is None:
         raise InvalidInputError("Say under which noise the votes were cast: --sigma, or --noise with its options.")
     question = Question(asked, functional, order, statistic=statistic, alpha=alpha, solver=solver)

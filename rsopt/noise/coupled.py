@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Coupled(CoupledNoise):
-    """A noise of one's own: a function that draws, and a table of D(r) (theorem 2).
+    """A noise of one's own: a function that draws, and a table of D(r) (theorem N2).
 
     **Your obligation.** For any two inputs at distance at most r, as you define it, the draws for the two can be made
     on one probability space, each with the law of `draw`, such that they differ with probability at most D(r). rsopt

@@ -1,4 +1,4 @@
-"""Noise by coupling: draws for two inputs at distance r agree but with probability D(r) (theorem 2)."""
+"""Noise by coupling: draws for two inputs at distance r agree but with probability D(r) (theorem N2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Noise in the parameter of a transformation (theorem 3)."""
+"""Noise in the parameter of a transformation (theorem N3)."""
 
 from __future__ import annotations
 

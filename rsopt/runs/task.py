@@ -54,7 +54,9 @@ class Task:
         noise_facts(question.noise)
         if self.soft is not None and plain_sigma(question.noise) is None:
             raise InvalidInputError("Bounds on scores give radii under Gaussian noise of one sigma, and this is "
-                                    f"{question.noise.title}. Leave out the scores; votes are bounded under any noise.")
+                                    f"{question.noise.title}. Leave out the scores: votes are bounded under any noise. "
+                                    "From Python, bounds of rsopt.lower_bound_scores(functional='margin') have a "
+                                    "radius under any, too.")
         question.checked_samples(policy.most_samples)
         if policy.question not in (None, question):
             raise InvalidInputError(f"The stopping policy asks about {policy.question}, the task about {question}.")

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from rsopt.arguments import Real
 from rsopt.errors import InvalidInputError, RefusedError
-from rsopt.radius import lipschitz_radius, margin_probit_radius, probit_radius, smoothed_margin_radius
+from rsopt.noise import Noise, as_noise
+from rsopt.radius import lipschitz_radius, margin_probit_radius
 
 if TYPE_CHECKING:
     from rsopt.certificate import Certificate
@@ -94,37 +95,43 @@ class ScoreBound:
                 "formula from the rows. 'digital-hedge' and 'fast-betting' have transcripts.")
         return self.evidence.transcript(self.method, self.functional, self.top, self.lower)
 
-    def radius(self, sigma: Real | None = None, *, lipschitz: Real | None = None) -> float:
-        """Certified l2 radius, in the units of the input; 0 for an abstention. Give exactly one argument.
+    def radius(self, noise: Real | Noise | None = None, *, sigma: Real | None = None, lipschitz: Real | None = None,
+               norm: str | None = None, dimension: int | None = None) -> float:
+        """Certified radius, in the norm and units of the noise; 0 for an abstention. Give a noise, sigma or lipschitz.
+
+        Under Gaussian noise R2 = sigma/2 · lower on the probit margin; on the margin R1 = lower · sigma sqrt(pi/2),
+        with the constant 1/(sigma sqrt(pi)) that Gaussian smoothing gives any map into the simplex
+        (`rsopt.radius.smoothing_lipschitz`; clipped scores meet its proof, which asks X_A - X_j for the range [-1, 1]
+        only). Theorems N1, N2 and N3 are about any scores in [0, 1], so that a bound on the margin gives the radius
+        that one on votes would, under every noise that takes `margin`.
 
         Args:
-            sigma: standard deviation of the noise. On the probit margin R2 = sigma/2 · lower; on the margin
-                R1 = lower · sigma sqrt(pi/2), with the constant 1/(sigma sqrt(pi)) that Gaussian smoothing
-                gives any map into the simplex (`rsopt.radius.smoothing_lipschitz`; clipped scores meet its
-                proof, which asks X_A - X_j for the range [-1, 1] only).
+            noise: under which the scores were drawn; a number is the standard deviation of Gaussian noise.
+            sigma: Gaussian noise in another spelling.
             lipschitz: constant L (l2 to l2) of the map from inputs to these scores: R1 = lower/(sqrt(2) L).
                 On the margin only.
+            norm, dimension: as in `Bound.radius`; with a noise only.
 
         Raises:
-            InvalidInputError: both or neither are given, one has no meaning, or `lipschitz` with the probit
-                margin.
+            InvalidInputError: not exactly one of the first three is given, one has no meaning, `lipschitz` or `norm`
+                where it has none, or a functional that has no radius under this noise.
         """
         if lipschitz is not None:
             if self.functional != "margin":
                 raise InvalidInputError("A Lipschitz constant turns the margin into a radius, not the probit "
                                         "margin. Give sigma, or bound functional='margin'.")
-            if sigma is not None:
+            if noise is not None or sigma is not None:
                 raise InvalidInputError(
                     "Give sigma or lipschitz, not both: the larger of two radii is in general "
                     "not proven. For the one pair that is, see same_event_radius().")
+            if norm is not None:
+                raise InvalidInputError("The radius of a Lipschitz constant is in l2; norm belongs to a noise.")
             return lipschitz_radius(self.lower, lipschitz)
-        if sigma is None:
+        if noise is None and sigma is None:
             raise InvalidInputError(
                 "Give sigma, the standard deviation of the noise under which the scores were "
-                "drawn, or, on the margin, a Lipschitz constant.")
-        if self.functional == "probit":
-            return probit_radius(self.lower, sigma)
-        return smoothed_margin_radius(self.lower, sigma)
+                "drawn, another noise, or, on the margin, a Lipschitz constant.")
+        return as_noise(noise, sigma).radius(self.functional, self.lower, norm=norm, dimension=dimension)
 
     def same_event_radius(self, sigma: Real, *, lipschitz: Real | None = None) -> float:
         """max(sigma ndtri((1 + M1)/2), M1/(sqrt(2) L)): both follow from the one event {M1 >= lower}.

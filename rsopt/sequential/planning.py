@@ -60,7 +60,7 @@ class Plan:
         noise: under which votes are cast.
         alpha: error of the bound to come.
         functional: name of the quantity that is bounded.
-        probability: the chance that was asked for.
+        chance: the probability to reach the radius that was asked for.
         least_to_certify: below this n every vote count abstains at this alpha, all votes for the class included.
         needs: one entry a method, ours first.
     """
@@ -70,7 +70,7 @@ class Plan:
     noise: Noise
     alpha: float
     functional: str
-    probability: float
+    chance: float
     least_to_certify: int
     needs: tuple[Need, ...]
 
@@ -83,13 +83,13 @@ class Plan:
         """The plan as JSON-ready values."""
         return {"counts": list(self.counts.votes), "top": self.counts.top, "radius": self.radius,
                 **noise_facts(self.noise), "alpha": self.alpha, "functional": self.functional,
-                "probability": self.probability, "least_to_certify": self.least_to_certify,
+                "chance": self.chance, "least_to_certify": self.least_to_certify,
                 "needs": [asdict(need) for need in self.needs], "n": self.n}
 
 
 def plan(counts: Counts | VotesLike, radius: Real, noise: Noise | Real | None = None, alpha: Real = ALPHA, *,
          sigma: Real | None = None, top: Whole | None = None, functional: FunctionalLike | None = None,
-         statistic: StatisticLike = "studentized", order: Whole | None = None, probability: Real = 0.9,
+         statistic: StatisticLike = "studentized", order: Whole | None = None, chance: Real = 0.9,
          seed: Whole = 0) -> Plan:
     """The n at which a radius is reached with probability 90%, for our bound and for the baselines.
 
@@ -106,16 +106,15 @@ def plan(counts: Counts | VotesLike, radius: Real, noise: Noise | Real | None = 
         alpha: error of the bound to come.
         top: index of the class that will be certified; required with bare votes.
         functional, statistic, order: as in `rsopt.Question`.
-        probability: the chance that is asked for, at most 0.99: more is beyond the draws.
+        chance: the probability to reach the radius that is asked for, at most 0.99: more is beyond the draws.
         seed: seeds the draws.
 
     Raises:
-        InvalidInputError: counts, radius, noise, alpha, probability or seed without meaning; a radius no margin
-            reaches.
+        InvalidInputError: counts, radius, noise, alpha, chance or seed without meaning; a radius no margin reaches.
         UnknownNameError: an unknown functional or statistic.
     """
     question = Question(noise, functional, order, statistic=statistic, alpha=alpha, sigma=sigma)
-    return Planner(question, radius, probability, seed).plan(as_counts(counts, top))
+    return Planner(question, radius, chance, seed).plan(as_counts(counts, top))
 
 
 class Planner:
@@ -123,19 +122,19 @@ class Planner:
 
     Args:
         question: what the bound to come is asked; who proposes is not used.
-        radius, probability, seed: as in `plan`.
+        radius, chance, seed: as in `plan`.
 
     Raises:
         InvalidInputError: as in `plan`.
     """
 
-    def __init__(self, question: Question, radius: Real, probability: Real = 0.9, seed: Whole = 0) -> None:
-        share = as_real(probability)
+    def __init__(self, question: Question, radius: Real, chance: Real = 0.9, seed: Whole = 0) -> None:
+        share = as_real(chance)
         if share is None or not 0.0 < share <= 0.99:
-            raise InvalidInputError(f"probability must lie above 0 and be at most 0.99; found {shown(probability)}.")
+            raise InvalidInputError(f"chance must lie above 0 and be at most 0.99; found {shown(chance)}.")
         self._question, self._alpha, self._g = question, question.alpha, question.functional
         self._level = question.level(radius)
-        self._radius, self._probability, self._seed = float(radius), share, checked_seed(seed)
+        self._radius, self._asked, self._seed = float(radius), share, checked_seed(seed)
         self._regions = {classes: Regions(classes, self._level, question) for classes in (2, 3)}
 
     def least(self, method: str) -> int:
@@ -146,7 +145,7 @@ class Planner:
         """The plan for one pilot."""
         doubtful, exact = posterior(pilot, DRAWS, self._seed), shares(pilot, DRAWS)
         needs = tuple(self._need(method, pilot.two_classes, doubtful, exact) for method in METHODS)
-        return Plan(pilot, self._radius, self._question.noise, self._alpha, self._g.name, self._probability,
+        return Plan(pilot, self._radius, self._question.noise, self._alpha, self._g.name, self._asked,
                     self._question.least_samples(), needs)
 
     def chance(self, method: str, n: int, p: Array, two_classes: bool) -> float:
@@ -169,7 +168,7 @@ class Planner:
     def _enough(self, method: str, least: int, p: Array, two_classes: bool) -> tuple[int | None, float]:
         rival = 1.0 - p[:, 0] if method == COHEN else p[:, 1:].max(axis=1)
         ceiling = float(np.mean(self._g.value(p[:, 0], rival) >= self._level))
-        if ceiling < self._probability:
+        if ceiling < self._asked:
             return None, ceiling
         known: dict[int, float] = {}
 
@@ -178,7 +177,7 @@ class Planner:
                 known[n] = self.chance(method, n, p, two_classes)
             return known[n]
 
-        n = _first_enough(chance, least, self._probability)
+        n = _first_enough(chance, least, self._asked)
         return n, ceiling if n is None else chance(n)
 
     def _reaches(self, method: str, x1: Votes, x2: Votes, n: int, two_classes: bool) -> npt.NDArray[np.bool_]:

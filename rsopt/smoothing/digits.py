@@ -21,6 +21,7 @@ from rsopt.errors import InvalidInputError, MissingDependencyError, shown
 from rsopt.files import replaced
 from rsopt.noise import Noise, Source, as_noise
 from rsopt.noise.gaussian import plain_sigma
+from rsopt.noise.noise import fields_of
 from rsopt.smoothing.loading import Dataset
 
 __all__ = ["DigitsRecipe", "cache_folder", "digits_data", "digits_model", "digits_network"]
@@ -75,10 +76,19 @@ class DigitsRecipe:
         shown = torch.zeros((1, 1, 8, 8))
         return 1 if self.noise is None else int(self.noise.noisy(shown, Source.of(0)).shape[1])
 
+    @property
+    def lasting(self) -> bool:
+        """Whether the recipe says the same in another process: not where the noise holds functions, whose names do not
+        tell what they do.
+        """
+        return self.noise is None or not any(isinstance(value, str) or callable(value) for value in (
+            getattr(self.noise, field.name) for field in fields_of(self.noise)))
+
     def fingerprint(self) -> str:
         """Names the cached weights: recipe, architecture and version of torch, hashed."""
+        channels = self.channels
         with torch.device("meta"):
-            architecture = repr(digits_network(self.channels))
+            architecture = repr(digits_network(channels))
         text = f"{self!r} {architecture} {torch.__version__}"
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -116,6 +126,8 @@ def digits_network(channels: int = 1) -> nn.Sequential:
 def digits_model(recipe: DigitsRecipe | None = None, *, folder: Path | None = None) -> nn.Sequential:
     """The trained network, in eval mode on the CPU: from the cache, or trained in a few seconds and cached.
 
+    Under a noise with functions of one's own it is trained each time.
+
     Args:
         recipe: how it is trained; None for the default.
         folder: where weights are kept; None for `cache_folder()`. A folder that cannot be written costs the
@@ -125,11 +137,14 @@ def digits_model(recipe: DigitsRecipe | None = None, *, folder: Path | None = No
         MissingDependencyError: scikit-learn is not installed.
     """
     recipe = recipe or DigitsRecipe()
-    path = (folder or cache_folder()) / f"digits-{recipe.fingerprint()}.pt"
+    path = (folder or cache_folder()) / f"digits-{recipe.fingerprint()}.pt" if recipe.lasting else None
     # The caller's random state stays as it was, and inference mode would make tensors that cannot be trained.
     with torch.inference_mode(False), torch.enable_grad(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         network = digits_network(recipe.channels)
+        if path is None:
+            _train(network, recipe)
+            return network.eval()
         try:
             network.load_state_dict(torch.load(path, weights_only=True))
         except (OSError, RuntimeError, UnpicklingError, EOFError, TypeError):

@@ -185,7 +185,8 @@ def accepted(bound: rsopt.Bound, level: float, pieces: int) -> bool:
 
 @settings(max_examples=80, deadline=None, derandomize=True)
 @given(x1=st.integers(0, 30), x2=st.integers(0, 30), alpha=st.sampled_from([0.05, 0.01, 1e-3]),
-       above=st.floats(0.0, 1.0), pieces=st.integers(3, 5000), functional=st.sampled_from(["margin", "probit"]),
+       above=st.floats(0.0, 1.0), pieces=st.integers(3, 5000),
+       functional=st.sampled_from(["margin", "probit", "laplace", "logit"]),
        statistic=st.sampled_from(["studentized", "clopper-pearson"]))
 def test_no_mesh_proves_too_much(x1: int, x2: int, alpha: float, above: float, pieces: int, functional: str,
                                  statistic: str) -> None:

@@ -21,7 +21,8 @@ from rsopt.checks.links import CheckedLink
 from rsopt.checks.quantiles import quantiles
 from rsopt.checks.stairs import TIE, Order
 
-LINKS = [("margin", None), ("probit", None), ("taylor-probit", 1), ("taylor-probit", 15), ("taylor-probit", 1001)]
+LINKS = [("margin", None), ("probit", None), ("taylor-probit", 1), ("taylor-probit", 15), ("taylor-probit", 1001),
+         ("laplace", None), ("logit", None)]
 
 
 def random_stairs(random: np.random.Generator, n: int) -> tuple[np.ndarray, list[int]]:
@@ -123,7 +124,7 @@ def test_factors_of_convex_pieces_are_rounded_up(functional: str, order: int | N
 
 
 @pytest.mark.parametrize("statistic", ["studentized", "plugin", "clopper-pearson"])
-@pytest.mark.parametrize(("functional", "order"), [*LINKS[:2], LINKS[3]])
+@pytest.mark.parametrize(("functional", "order"), [*LINKS[:2], LINKS[3], *LINKS[5:]])
 def test_statistics_are_told_apart_far_above_their_rounding(functional: str, order: int | None, statistic: str) -> None:
     random = np.random.default_rng(2)
     for n in (7, 300, 5000) if statistic == "clopper-pearson" else (7, 1000, 10**6):

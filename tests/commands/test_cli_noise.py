@@ -135,6 +135,11 @@ def test_bounds_plans_and_logs_know_a_noise(models: Path) -> None:
                           "--json").stdout)
     assert plan["noise"] == {"name": "uniform", "half_width": 1.0}
     assert plan["n"] == rsopt.plan([95, 3, 2], 0.5, Uniform(1.0), top=0).n
+    # The probability of a deletion and the chance that is asked for are two options.
+    plan = json.loads(run("plan", "--counts", "95,3,2", "--radius", 3, "--noise", "deletion", "--probability", 0.9,
+                          "--chance", 0.8, "--json").stdout)
+    assert (plan["noise"]["probability"], plan["chance"]) == (0.9, 0.8)
+    assert plan["n"] == rsopt.plan([95, 3, 2], 3, Deletion(0.9), top=0, chance=0.8).n
     (models / "log.csv").write_text("label,c0,c1,c2\n0,90,6,4\n")
     assert run("recertify", "log.csv", "--noise", "laplace", "--scale", 0.5, "--jobs", 1).exit_code == 0
     table = (models / "log.csv.rsopt" / "table.tsv").read_text()

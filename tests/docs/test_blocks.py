@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -18,7 +20,10 @@ PAGES = {str(page.relative_to(ROOT)): blocks(page.read_text()) for page in pages
 @pytest.mark.parametrize("page", [page for page, found in PAGES.items() if any(b.language not in SHOWN for b in found)])
 def test_the_blocks_of_a_page_run(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    namespace: dict[str, object] = {"__name__": "__main__"}
+    # A script of its own, whose functions and classes are found again by name.
+    script = types.ModuleType("__main__")
+    monkeypatch.setitem(sys.modules, "__main__", script)
+    namespace = vars(script)
     wrong: list[str] = []
     following = [*PAGES[page][1:], None]
     for block, after in zip(PAGES[page], following, strict=True):

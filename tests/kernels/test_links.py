@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import rsopt
+from rsopt.checks.arb_links import BallLink
 from rsopt.checks.links import CheckedLink
 from rsopt.functionals import CompiledFunctional as LinkFunctional
 from rsopt.functionals import taylor_coefficients
@@ -173,7 +174,8 @@ def test_curve_within_its_stated_error(functional: LinkFunctional) -> None:
         if abs(level) >= functional.range[1]:
             continue
         start, end = links.curve_start(f, level), links.curve_end(f, level)
-        cuts = start + np.append(SMALL, 1.0) * (end - start)
+        far = [1e-300] if functional.name in ("laplace", "logit") else []
+        cuts = start + np.concatenate([far, SMALL, [1.0]]) * (end - start)
         lows, highs, _, _ = checked.nodes(level, cuts)
         for q2, low, high in zip(cuts.tolist(), lows.tolist(), highs.tolist(), strict=True):
             target = arb(level) + exact.value(arb(q2))
@@ -203,6 +205,39 @@ def test_curve_ends_are_rounded_outwards(functional: LinkFunctional) -> None:
         else:
             below = exact.value(arb(0)) - arb(level)
             assert exact.value(arb(start)) <= below <= exact.value(arb(start) + arb(1e-14))
+
+
+@pytest.mark.parametrize("functional", [rsopt.LaplaceMargin(), rsopt.LogitMargin()], ids=repr)
+def test_links_of_logs_up_to_the_corners(functional: LinkFunctional) -> None:
+    """At q near 0, 1/2 from both sides and 1: in double precision, and in the checker's balls beyond it."""
+    exact, balls = ExactLink(functional), BallLink(functional.name, None)
+    inside = [5e-324, 1e-300, 1e-17, math.nextafter(0.5, 0.0), 0.5, math.nextafter(0.5, 1.0), 1.0 - 2.0 ** -53]
+    for q in inside:
+        value = exact.value(arb(q))
+        assert abs(arb(float(functional.link(np.array(q)))) - value) <= 4 * EPS * abs(value) + EPS * (q > 0.25)
+        side = arb(q).min(1 - arb(q)) if functional.name == "laplace" else arb(q) * (1 - arb(q))
+        if q > 1e-307:  # below, the slope is no double
+            assert abs(arb(float(functional.link_slope(np.array(q)))) * side - 1) <= 4 * EPS
+    assert (functional.link(np.array(0.0)), functional.link(np.array(1.0))) == (-np.inf, np.inf)
+    tiny, half = arb(10) ** -300, arb(1) / 2
+    ctx.prec = 1200
+    for q in [tiny, half - arb(2) ** -70, half - tiny, half, half + tiny, half + arb(2) ** -70, 1 - tiny]:
+        value = balls.f(q)
+        assert value.rad() <= arb(2) ** -150
+        assert value.overlaps(exact.value(q))
+        assert value.overlaps(-balls.f(1 - q))
+        assert balls.inverse(value).overlaps(q)
+        # By the derivative of the inverse: e^-|y|/2, and e^-y/(1 + e^-y)².
+        share = (-abs(value)).exp() / 2 if functional.name == "laplace" else (-value).exp() / (1 + (-value).exp()) ** 2
+        assert (balls.slope(q) * share).overlaps(arb(1))
+        # A curve that starts or ends there passes through the point.
+        for level in (arb(-3), arb(2)):
+            low, high, rest_low, rest_high = balls.node(level, q)
+            if (level + value) <= balls.f(1 - q):
+                assert low <= balls.inverse(level + value) <= high or balls.inverse(level + value).overlaps(
+                    low.union(high))
+                assert rest_low <= 1 - q - low
+                assert 1 - q - high <= rest_high
 
 
 def test_rest_is_one_minus_both() -> None:

@@ -43,6 +43,13 @@ def corner_grid(n: int) -> list[Array]:
     return [dyadic(a, b) for a, b in points if min(a, b) >= 0.0 and a + b <= 1.0]
 
 
+def far_corners() -> list[Array]:
+    """Points so near to the corners and to q1 = q2 = 1/2 that their largest cells round to 1 or 1/2."""
+    e = 1e-300
+    return [np.array(q) for q in [(1.0, e, 0.0), (1.0, 0.0, e), (1.0, e, e), (e, 1.0, e), (e, e, 1.0), (0.5, 0.5, e),
+                                  (math.nextafter(0.5, 0.0), 0.5, 2.0 ** -54), (0.5 - 2.0 ** -53, 0.5, 2.0 ** -53)]]
+
+
 def random_sets(n: int, number: int, seed: int) -> list[TailSet]:
     """Staircases of every shape: steep, flat, with long jumps, with empty rows, the whole space."""
     rng = np.random.default_rng(seed)
@@ -90,6 +97,19 @@ def test_against_the_sum_of_monomials(n: int) -> None:
             else:
                 # 1e-11 relative, plus what a relative error of one unit in each q_i^x_i allows far out.
                 assert abs(value - float(exact.mid())) <= 1e-11 + 2e-15 * abs(float(exact.mid())), q
+
+
+def test_corners_that_round_to_a_corner() -> None:
+    """Accurate there too; what is below every double is never said to be less likely than it is."""
+    n = 40
+    for tail_set in random_sets(n, 4, seed=1):
+        rows = tail_set.rows()
+        for q in far_corners():
+            exact, value = log_tail(q, rows, n), float(tail_set.log_probability(q))
+            if exact > -700.0:
+                assert_accurate(math.exp(value), float(exact.exp().mid()))
+            assert value >= float(exact.upper()) - 1e-10 or not exact > arb("-inf"), q
+            assert value <= 1e-14
 
 
 @pytest.mark.parametrize(("n", "share1", "share2", "statistic"), [

@@ -16,6 +16,7 @@ from worst_case_shift import distance
 import rsopt
 from rsopt.functionals import as_functional
 from rsopt.noise import Additive, Gaussian, Laplace, Logistic, Uniform
+from rsopt.scores.score_bound import ScoreBound
 
 LAWS = {"gaussian": stats.norm, "laplace": stats.laplace, "logistic": stats.logistic, "uniform": stats.uniform(-1, 2)}
 NOISES: list[Additive] = [Laplace(0.7), Logistic(0.4), Uniform(1.3), Gaussian(0.6)]
@@ -84,6 +85,38 @@ def test_no_radius_exceeds_the_distance_for_unions_of_intervals(noise: Additive)
             leads = [s[top] - np.delete(s, top).max() for s in (shares(step * radius * (1.0 - 1e-9)) for step in steps)]
             assert min(leads) >= -1e-12, (edges, owner, radius)
     assert tried >= 50
+
+
+def soft_bound(lower: float, functional: str = "margin") -> ScoreBound:
+    """A bound on scores, as if it were the truth."""
+    return ScoreBound(lower, 1e-3, functional, "digital-hedge", 0, (1,), 1000, False)
+
+
+@pytest.mark.parametrize("noise", NOISES, ids=lambda noise: noise.name)
+def test_no_radius_of_scores_exceeds_the_distance(noise: Additive) -> None:
+    """Scores in [0, 1] that need not add up to 1, constant on intervals, on a fine grid of shifts."""
+    rng, tried, near = np.random.default_rng(6), 0, 1.0
+    for trial in range(60):
+        edges, _ = on_the_line(rng)
+        scores = rng.random((len(edges) + 1, 3)) if trial % 2 else rng.integers(0, 2, (len(edges) + 1, 3)).astype(float)
+
+        def means(x: npt.NDArray[np.float64], edges: npt.NDArray[np.float64] = edges,
+                  scores: npt.NDArray[np.float64] = scores) -> npt.NDArray[np.float64]:
+            ends = np.pad(noise.cdf((edges - x[:, None]) / scale(noise)), ((0, 0), (1, 1)), constant_values=(0.0, 1.0))
+            return np.diff(ends, axis=1) @ scores
+
+        p = means(np.zeros(1))[0]
+        top = int(p.argmax())
+        radius = soft_bound(p[top] - np.delete(p, top).max()).radius(noise)
+        if not 0.0 < radius < math.inf:
+            continue
+        moved = means(np.linspace(-1.0, 1.0, 4001) * radius * (1.0 - 1e-9))
+        leads = moved[:, top] - np.delete(moved, top, axis=1).max(axis=1)
+        assert leads.min() >= -1e-12, (edges, scores, radius)
+        tried, near = tried + 1, min(near, float(leads.min()))
+    assert tried >= 30
+    # Where A falls and B rises at once nothing is left: those on which the radius is the distance.
+    assert near <= 0.02
 
 
 @pytest.mark.parametrize("noise", NOISES, ids=lambda noise: noise.name)

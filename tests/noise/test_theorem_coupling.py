@@ -16,6 +16,7 @@ import torch
 
 from rsopt.errors import InvalidInputError
 from rsopt.noise import Ablation, Coupled, CoupledNoise, Deletion, Source
+from rsopt.scores.score_bound import ScoreBound
 
 Law = dict[tuple[int, ...], Fraction]
 MARGINS = [*np.linspace(0.0, 1.0, 41).tolist(), 1e-9, 1.0 - 1e-9]
@@ -107,6 +108,26 @@ def test_no_test_tells_ablated_inputs_apart_better(d: int) -> None:
             # The best test looks for a changed position, and D(r) is what it finds.
             assert exact == 1 - Fraction(math.comb(d - r, keep), math.comb(d, keep))
             assert exact <= Fraction(noise.difference(r))
+
+
+def test_no_scores_of_ablated_inputs_lose_their_class_within_the_radius() -> None:
+    """Any scores in [0, 1] of what is shown, which need not add up to 1."""
+    rng, d, keep, positive = np.random.default_rng(3), 8, 1, 0
+    noise, x = Ablation(keep, d), tuple(rng.integers(0, 3, d).tolist())
+    for _ in range(200):
+        r = int(rng.integers(1, d))
+        changed = set(rng.permutation(d)[:r].tolist())
+        other = tuple((value + 1) % 3 if k in changed else value for k, value in enumerate(x))
+        laws = shown(x, keep), shown(other, keep)
+        # The class that is ahead everywhere for x, and any scores of what x does not show.
+        scores = {outcome: np.array([1.0, rng.random() * 0.2, 0.1]) if outcome in laws[0] else rng.random(3)
+                  for law in laws for outcome in law}
+        before, after = (sum(float(mass) * scores[outcome] for outcome, mass in law.items()) for law in laws)
+        margin = float(before[0] - before[1:].max())
+        if r <= ScoreBound(margin, 1e-3, "margin", "digital-hedge", 0, (1,), 1000, False).radius(noise):
+            assert after[0] > after[1:].max()
+            positive += 1
+    assert positive > 50
 
 
 def edits(one: tuple[int, ...], other: tuple[int, ...]) -> int:

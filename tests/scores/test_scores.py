@@ -12,6 +12,7 @@ from score_laws import ADVERSARIAL, LAWS, Truth, votes
 
 import rsopt
 from rsopt.errors import InvalidInputError, UnknownNameError
+from rsopt.noise import Gaussian, Laplace, Uniform
 from rsopt.scores.lower_bound_scores import lower_bound_scores, score_methods
 from rsopt.scores.rows import pooled_groups
 from rsopt.scores.score_bound import ScoreBound
@@ -199,6 +200,10 @@ def test_radii():
     assert margin.radius(sigma) == pytest.approx(margin.lower * sigma * math.sqrt(math.pi / 2), rel=1e-12)
     constant = 1.0 / (sigma * math.sqrt(math.pi))
     assert margin.radius(lipschitz=constant) == pytest.approx(margin.radius(sigma), rel=1e-12)
+    assert margin.radius(Gaussian(sigma)) == margin.radius(sigma)
+    assert margin.radius(Uniform(0.5)) == Uniform(0.5).radius("margin", margin.lower) == pytest.approx(
+        0.5 * margin.lower, rel=1e-12)
+    assert margin.radius(Uniform(0.5), norm="linf", dimension=4) == pytest.approx(margin.lower / 8, rel=1e-12)
     free = margin.same_event_radius(sigma)
     assert free == pytest.approx(sigma * ndtri((1 + margin.lower) / 2), rel=1e-12)
     assert free >= margin.radius(sigma)
@@ -208,6 +213,10 @@ def test_radii():
             (lambda: probit.radius(lipschitz=1.0), "not the probit margin"),
             (lambda: margin.radius(), "Give sigma"),
             (lambda: margin.radius(0.25, lipschitz=1.0), "not both"),
+            (lambda: margin.radius(sigma=0.25, lipschitz=1.0), "not both"),
+            (lambda: margin.radius(0.25, sigma=0.25), "not both"),
+            (lambda: margin.radius(lipschitz=1.0, norm="linf"), "norm belongs to a noise"),
+            (lambda: probit.radius(Laplace(0.5)), "has no radius by bounds on 'probit'"),
             (lambda: margin.radius(0.0), "positive"), (lambda: margin.radius(math.nan), "positive"),
             (lambda: margin.radius(lipschitz=-1.0), "positive"),
             (lambda: probit.same_event_radius(0.25), "bound on the margin")):

@@ -20,7 +20,7 @@ import rsopt
 from rsopt.commands.cli import application
 from rsopt.counts import Counts
 from rsopt.errors import InvalidInputError, RefusedError
-from rsopt.functionals import Functional, Margin, ProbitMargin
+from rsopt.functionals import Functional, Margin, ProbitMargin, as_functional
 from rsopt.sequential.e_process import GUARANTEE, DirichletMixture, _log_e, e_process_bound
 
 ALPHA = 0.3
@@ -103,12 +103,12 @@ def test_two_classes_at_any_time(g: Functional, level: float) -> None:
     assert crossing((0.95 - q2, q2 + 0.05), 300, rejected) <= ALPHA
 
 
-@pytest.mark.parametrize("functional", ["margin", "probit"])
+@pytest.mark.parametrize("functional", ["margin", "probit", "laplace", "logit"])
 @pytest.mark.parametrize("selection", [(), (5, 3, 1, 0)])
 def test_no_bound_at_any_time_exceeds_the_least_margin(functional: str, selection: tuple[int, ...]) -> None:
     """Four classes, all rivals at once without correction: P(the best bound over n <= 12 > min_j g_j) <= alpha."""
     mixture = DirichletMixture(selection=selection)
-    g = Margin() if functional == "margin" else ProbitMargin()
+    g = as_functional(functional)
 
     @cache
     def bound(x: tuple[int, ...]) -> float:

@@ -183,7 +183,7 @@ def test_what_changes_a_plan() -> None:
     assert n(counts=[9500, 300, 200]) < base.n < n(counts=[285, 9, 6])
     assert n(radius=0.2) < base.n < n(radius=0.35)
     assert n(alpha=0.05) < base.n < n(alpha=1e-6)
-    assert n(probability=0.5) < base.n < n(probability=0.95)
+    assert n(chance=0.5) < base.n < n(chance=0.95)
 
 
 def test_a_radius_out_of_reach_says_so() -> None:
@@ -218,8 +218,8 @@ def test_round_numbers_have_two_digits() -> None:
     ({"radius": -0.1}, "A target radius must be a number from 0 on; found -0.1"),
     ({"radius": math.nan}, "A target radius must be a number from 0 on; found nan"),
     ({"sigma": 0.0}, "sigma must be a positive number"), ({"alpha": 0.5}, "alpha must lie strictly between 0 and 1/2"),
-    ({"probability": 1.0}, r"probability must lie above 0 and be at most 0\.99; found 1\.0"),
-    ({"probability": True}, "probability must lie above 0"), ({"probability": math.nan}, "probability must lie above"),
+    ({"chance": 1.0}, r"chance must lie above 0 and be at most 0\.99; found 1\.0"),
+    ({"chance": True}, "chance must lie above 0"), ({"chance": math.nan}, "chance must lie above"),
     ({"counts": [5, -1]}, "Count 1 is -1"), ({"top": 3}, "top=3 is no class"), ({"top": None}, "Say which class")])
 def test_bad_input(changes: dict[str, object], text: str) -> None:
     asked: dict[str, object] = {"counts": [950, 30, 20], "radius": 0.3, "sigma": 0.25, "top": 0, **changes}

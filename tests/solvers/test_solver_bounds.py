@@ -47,6 +47,20 @@ def test_bounds_at_a_hundred_thousand_samples(solver: str, functional: str) -> N
     assert abs(bound.lower - default.lower) <= 0.01 * width(default, default.lower)
 
 
+@pytest.mark.parametrize("functional", ["laplace", "logit"])
+@pytest.mark.parametrize("solver", ["branch-and-bound", "ipopt", "pyomo", "gpkit", "cvxpy"])
+def test_links_of_logs(solver: str, functional: str) -> None:
+    counts = [90, 6, 4]
+    if (solver, functional) == ("pyomo", "laplace"):
+        with pytest.raises(rsopt.RsoptError, match="The functional 'laplace' has no algebraic form"):
+            rsopt.lower_bound(counts, top=0, functional=functional, solver=solver)
+        return
+    default = rsopt.lower_bound(counts, top=0, functional=functional)
+    bound = rsopt.lower_bound(counts, top=0, functional=functional, solver=solver)
+    assert bound.proven
+    assert abs(bound.lower - default.lower) <= 0.01 * width(default, default.lower)
+
+
 @pytest.mark.parametrize("solver", rsopt.solver_names())
 def test_the_command_line_answers_for_each_name(solver: str) -> None:
     arguments = ["bound", "900", "60", "40", "--functional", "probit", "--solver", solver, "--json"]

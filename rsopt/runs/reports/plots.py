@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +23,8 @@ COLOURS = {OWN: "#0b5cad", CLOPPER_PEARSON: "#d1662b", COHEN: "#6f6f6f", SOFT_PR
 # Soft and hard curves may coincide: the dotted one lies on the wide one, and both are seen.
 STYLES = {OWN: "-", CLOPPER_PEARSON: "--", COHEN: "-.", SOFT_PROBIT: ":", SOFT_MARGIN: "-"}
 WIDTHS = {OWN: 2.6, CLOPPER_PEARSON: 1.5, COHEN: 1.5, SOFT_PROBIT: 1.8, SOFT_MARGIN: 1.5}
+_LINE = 80
+"""Letters that fit under the curve."""
 
 
 def certified_accuracy(radii: Sequence[float], total: int) -> tuple[list[float], list[float]]:
@@ -72,12 +76,13 @@ def _draw_accuracy(axes: Axes, results: Results) -> None:
         label = f"{TITLES[method]}, mean {summaries[method].mean_radius:.4f}"
         axes.step([*radii, radii[-1]], [*share, 0.0], where="pre", label=label, color=COLOURS[method],
                   linestyle=STYLES[method], linewidth=WIDTHS[method])
-    axes.set(xlabel=f"certified {results.noise.radius_name} ({results.noise.unit}; {results.noise.title})",
+    said = f"certified {results.noise.radius_name} ({results.noise.unit}; {results.noise.title})"
+    axes.set(xlabel=fill(said, _LINE),
              ylabel=f"share of inputs certified{' and correct' if results.labelled else ''}", xlim=(0.0, None),
              ylim=(0.0, 1.02))
     axes.set_title("Certified accuracy", loc="left", fontsize=10)
     handles, labels = axes.get_legend_handles_labels()
-    axes.legend(handles[::-1], labels[::-1], loc="lower left", frameon=False, fontsize=8,
+    axes.legend(handles[::-1], labels[::-1], loc="best", frameon=False, fontsize=8,
                 title="method, mean radius over all inputs", title_fontsize=8, alignment="left")
     quiet(axes)
 
@@ -92,9 +97,10 @@ def _draw_cost(axes: Axes, results: Results) -> None:
         finite = factors[np.isfinite(factors)]
         least, most = min(least, finite.min(initial=1.0)), max(most, finite.max(initial=1.0))
         share = (np.arange(len(finite)) + 1.0) / max(len(factors), 1)
-        never = f"; {found.never} of {len(factors)} never reach it" if found.never else ""
+        said = [f"median {found.median:.2f}×"] if math.isfinite(found.median) else []
+        said += [f"{found.never} of {len(factors)} never reach it"] if found.never else []
         axes.plot(share, finite, color=COLOURS[method], linestyle=STYLES[method], linewidth=1.5,
-                  label=f"{TITLES[method]}: median {found.median:.2f}×{never}")
+                  label=f"{TITLES[method]}: {'; '.join(said)}")
     axes.set_yscale("log")
     axes.set_ylim(max(0.95 * least, 0.1), min(max(1.1 * most, 2.0), 30.0))
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}×")
