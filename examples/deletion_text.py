@@ -31,7 +31,7 @@ from rsopt.noise import Deletion, Source
 from rsopt.smoothing import SmoothedClassifier
 
 CHAPTERS = ("types", "compound", "string-methods", "debugger", "formatstrings")
-LENGTH, EVERY, ALPHA = 60, 4, 1e-3
+LENGTH, EVERY, ALPHA, MANY = 60, 4, 1e-3, 50
 PROBABILITIES = (0.8, 0.9, 0.95)
 BOUNDS = {"rsopt": rsopt.lower_bound, "two-way Clopper–Pearson": baselines.two_way_clopper_pearson,
           "one class": baselines.cohen}
@@ -59,9 +59,10 @@ def main() -> None:
     draw(folder / "deletion.png", found, options.n)
     print(f"wrote {folder / 'deletion.png'}")
 
-    for methods in found.values():
-        # Each is the exact bound on its own statistic; on these votes it is never far behind, and ahead on the whole.
-        assert methods["rsopt"].mean() >= methods["two-way Clopper–Pearson"].mean()
+    if len(labels) >= MANY:
+        # Each is the exact bound on its own statistic: on one input either may be ahead, on the whole it is ours.
+        for methods in found.values():
+            assert methods["rsopt"].mean() >= methods["two-way Clopper–Pearson"].mean()
 
 
 @cache

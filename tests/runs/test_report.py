@@ -196,7 +196,7 @@ def test_an_unfinished_run_and_one_without_results(tmp_path: Path) -> None:
     write_report(tmp_path, tmp_path / "page.html")
     said = text((tmp_path / "page.html").read_text(encoding="utf-8"))
     assert "This run is not finished: 1 of 4 inputs are in this report" in said
-    assert "no picture of this input was kept" in said
+    assert "No pictures were kept: the inputs are none, or the run is not finished." in said
 
 
 def test_an_adaptive_run_says_what_became_of_its_targets(tmp_path: Path) -> None:

@@ -47,6 +47,8 @@ def write_report(run: Path, output: Path) -> Overview:
 
 def render(run: Overview, pictures: Path) -> str:
     """The page, with the pictures that are in a folder; errors as in `write_report`."""
+    worst = hardest(run.rows)
+    views = {row.idx: _views(row.idx, pictures) for row in worst}
     template = resources.files("rsopt.runs.reports").joinpath("page.html").read_text(encoding="utf-8")
     return Template(template).substitute(
         title=escape(f"Certified run: {run.name}"), lead=report_text.lead(run), warnings=report_text.warnings(run),
@@ -55,8 +57,8 @@ def render(run: Overview, pictures: Path) -> str:
         gaps=_svg(gap_figure(run)), radii=_svg(radius_figure(run)), radii_note=report_text.radii_note(run),
         samples=_svg(samples_figure(run)), samples_note=report_text.samples_note(run), sample_table=_sample_table(run),
         saved=report_text.saved_note(run), targets=_targets(run),
-        hardest="".join(_input(row, pictures) for row in hardest(run.rows)),
-        hardest_note=report_text.hardest_note(), failures=_failures(run),
+        hardest="".join(_input(row, views[row.idx]) for row in worst),
+        hardest_note=report_text.hardest_note(any(views.values())), failures=_failures(run),
         guarantees=report_text.guarantees(run), checks=report_text.checks(run),
         facts=report_text.facts(run), sessions=report_text.sessions(run))
 
@@ -129,14 +131,15 @@ def _targets(run: Overview) -> str:
             f"<th>short of it with all samples</th></tr>{''.join(lines)}</table>")
 
 
-def _input(row: Row, pictures: Path) -> str:
+def _input(row: Row, views: str) -> str:
     own = row.bounds[OWN]
     first, second = (100.0 * votes / max(row.n, 1) for votes in (row.x1, row.x2))
     label = "label unknown" if row.label is None else f"label {row.label}"
     verdict = f"radius {row.radius():.4f}" if row.radius() > 0.0 else "no radius"
     bound = f"bound&nbsp;{own.lower:.3f}".replace("-", "−") if math.isfinite(own.lower) else "no bound"
     wrong = " (not the label)" if row.label is not None and row.top != row.label else ""
-    return (f'<div class="input"><div class="views">{_views(row.idx, pictures)}</div>'
+    pictures = f'<div class="views">{views}</div>' if views else ""
+    return (f'<div class="input">{pictures}'
             f"<b>Input {row.idx}, {label}</b><p>class {row.top}{wrong}: {verdict}, {bound}</p>"
             f"<p>{first:.1f}% of {row.n:,} votes, strongest rival {second:.1f}%</p>"
             f'<div class="bar"><i class="top" style="width:{first:.2f}%"></i>'
@@ -144,11 +147,10 @@ def _input(row: Row, pictures: Path) -> str:
 
 
 def _views(idx: int, pictures: Path) -> str:
+    """The pictures of an input; nothing where none was kept."""
     found = [(path, alt) for path, alt in ((pictures / f"{idx:06d}.png", f"input {idx}"),
                                            (pictures / f"{idx:06d}-noisy.png", f"input {idx} under noise"))
              if is_file(path)]
-    if not found:
-        return '<div class="none">no picture of this input was kept</div>'
     return "".join(f'<img src="data:image/png;base64,{b64encode(path.read_bytes()).decode()}" alt="{alt}">'
                    for path, alt in found)
 

@@ -81,11 +81,13 @@ def saved_note(run: Overview) -> str:
             "happen to prove; the other methods would have gone on.</p>")
 
 
-def hardest_note() -> str:
+def hardest_note(pictured: bool) -> str:
     """In which order the hardest inputs stand, and what is shown of each."""
+    shown = "Left the input, right a noisy copy of it; the" if pictured else (
+        "No pictures were kept: the inputs are none, or the run is not finished. The")
     return ("Those on which the smoothed classifier is furthest from being certified right, worst first: by the lower "
-            "bound, or its negative where another class than the label was certified. Left the input, right a noisy "
-            "copy of it; the bar shows votes for the certified class, for its strongest rival, and for all others.")
+            f"bound, or its negative where another class than the label was certified. {shown} "
+            "bar shows votes for the certified class, for its strongest rival, and for all others.")
 
 
 def guarantees(run: Overview) -> str:
