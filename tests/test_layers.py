@@ -26,6 +26,7 @@ noise
 proof_file
 counts domain staircase certificate transcript
 statistics
+inductive
 checks
 family
 prover witness
@@ -40,8 +41,8 @@ bound
 obligations
 problem
 taylor_route
-bounding baselines nested step_down
 methods
+bounding baselines nested step_down
 question
 intervals
 scores
