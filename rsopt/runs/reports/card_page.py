@@ -14,7 +14,7 @@ from urllib.parse import quote as url
 
 from rsopt.errors import InvalidInputError
 from rsopt.files import refuse_overwrite, write_text
-from rsopt.methods import OWN, TITLES
+from rsopt.methods import BASELINES, OWN, SOFT_METHODS, TITLES
 from rsopt.runs.archive import file_hashes, write_archive
 from rsopt.runs.card import FORMAT, card, proven_methods
 from rsopt.runs.export import write_table
@@ -110,9 +110,12 @@ def _certified(content: Mapping[str, Any]) -> str:
 def _certified_note(run: Overview) -> str:
     counted = "certified as their label" if run.labelled else "certified as any class"
     proven = ", ".join(TITLES[method] for method in proven_methods(run))
+    left = [method for method in run.methods if method in SOFT_METHODS and method not in proven_methods(run)]
+    unproven = f" No proof is kept of {', '.join(TITLES[method] for method in left)}." if left else ""
     return escape(f"Shares of all inputs that are {counted}. The two columns on the right hold at all radii at once, "
                   f"each with {CONFIDENCE:.0%} confidence, method by method. Proofs are in the archive for: "
-                  f"{proven}. The other rows are closed forms, computed again from the votes.")
+                  f"{proven}.{unproven} {' and '.join(TITLES[method] for method in BASELINES)} are closed forms, "
+                  "computed again from the votes.")
 
 
 def _about(run: Overview, content: Mapping[str, Any]) -> list[tuple[str, str]]:
