@@ -18,14 +18,14 @@ import numpy as np
 import pytest
 import small_run
 from command_line import refused, run
-from mutations import mutated_json, outcome, seeded
+from mutations import mutated_bytes, mutated_json, outcome, seeded
 from PIL import Image
 from waiting import PATIENCE
 
 from rsopt.errors import InvalidInputError, RsoptError, StorageError
 from rsopt.methods import OWN
 from rsopt.proof_file import hashed
-from rsopt.runs.archive import MEMBERS, file_hashes, write_archive
+from rsopt.runs.archive import MEMBERS, file_hashes, opened_archive, write_archive
 from rsopt.runs.checked_card import check_card
 from rsopt.runs.export import write_table
 from rsopt.runs.folder import CARD, STORE, TABLE
@@ -213,6 +213,21 @@ def test_archives_that_are_none(cards: Path, tmp_path: Path) -> None:
             packed.writestr(name, b"\0" * (1 << 23))
     assert "card.json in it would unpack to 8,388,608 bytes" in check_card(archive).differences[0]
     assert "There is no archive at" in check_card(tmp_path / "none.zip").differences[0]
+
+
+def test_archives_as_bytes(made: Path, tmp_path: Path) -> None:
+    """Whatever became of the bytes, the same files come out, or an error of ours."""
+    path, whole = tmp_path / "changed.zip", (made / "cards" / "mine.zip").read_bytes()
+    with opened_archive(made / "cards" / "mine.zip") as folder:
+        held = {name: (folder / name).read_bytes() for name in MEMBERS}
+
+    def unpacked() -> dict[str, bytes]:
+        with opened_archive(path) as folder:
+            return {name: (folder / name).read_bytes() for name in MEMBERS}
+
+    for rng in seeded("archives", 150):
+        path.write_bytes(mutated_bytes(rng, whole))
+        assert outcome(unpacked, RsoptError) in (None, held)
 
 
 def test_whatever_is_changed_in_a_card_is_an_answer(made: Path, tmp_path: Path) -> None:
