@@ -5,11 +5,25 @@ RUN ?= runs/digits
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: certify test fuzz browser bench lint docs gallery clean
+.PHONY: certify board test fuzz browser bench lint docs gallery clean
 
 certify: $(VENV)/.certify
 	OMP_NUM_THREADS=1 $(BIN)/rsopt certify --preset digits --scores softmax --temperature auto --workers 2 --output $(RUN)
 	$(BIN)/rsopt certify --preset digits --n 10000 --target-radius 0.25 --output $(RUN)-adaptive
+
+# The first cards: the digits by hard votes, soft scores, adaptive sampling, and in l1. An unfinished run goes on.
+BOARD := build/board
+CARDS := hard soft adaptive l1
+OPTIONS_soft := --scores softmax
+OPTIONS_adaptive := --n 10000 --target-radius 0.25
+OPTIONS_l1 := --noise laplace --scale 0.25
+
+board: $(addprefix $(BOARD)/,$(addsuffix .zip,$(CARDS)))
+	$(BIN)/rsopt board $(BOARD)
+
+$(BOARD)/%.zip: $(VENV)/.certify
+	$(BIN)/rsopt certify --preset digits $(OPTIONS_$*) --output runs/cards/$*
+	$(BIN)/rsopt card runs/cards/$* --output $(BOARD)/$* --title "Digits, $*"
 
 test: $(VENV)/.test browser
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile

@@ -14,19 +14,20 @@ import rsopt
 
 P, ALPHA, DRAWS, SEED = (0.8, 0.12, 0.08), 1e-3, 12, 3
 SIZES = (100, 1000, 10_000)
+CLOSED = {"two-way Clopper–Pearson": rsopt.baselines.two_way_clopper_pearson, "Cohen": rsopt.baselines.cohen,
+          "melded (conjectured)": rsopt.baselines.melded}
 FUNCTIONALS = ("margin", "probit", "taylor-probit")
 
 
 def mean_bound(votes: np.ndarray, functional: str, method: str) -> float:
-    if method in ("two-way Clopper–Pearson", "Cohen"):
-        bound = rsopt.baselines.cohen if method == "Cohen" else rsopt.baselines.two_way_clopper_pearson
-        return float(np.mean([bound(row, top=0, functional=functional, alpha=ALPHA).lower for row in votes]))
+    if method in CLOSED:
+        return float(np.mean([CLOSED[method](row, top=0, functional=functional, alpha=ALPHA).lower for row in votes]))
     return float(np.mean([rsopt.lower_bound(row, top=0, functional=functional, statistic=method, alpha=ALPHA).lower
                           for row in votes]))
 
 
 def main() -> None:
-    methods = ("studentized", "clopper-pearson", "plugin", "two-way Clopper–Pearson", "Cohen")
+    methods = ("studentized", "clopper-pearson", "plugin", *CLOSED)
     found: dict[tuple[str, int, str], float] = {}
     for functional in FUNCTIONALS:
         truth = float(rsopt.Margin().value(np.array(P[0]), np.array(P[1])) if functional == "margin" else

@@ -16,6 +16,7 @@ from .functionals import LogitMargin as LogitMargin
 from .functionals import Margin as Margin
 from .functionals import ProbitMargin as ProbitMargin
 from .functionals import TaylorProbitMargin as TaylorProbitMargin
+from .inductive import Inductive as Inductive
 from .nested import NestedRadius as NestedRadius
 from .nested import largest_certified as largest_certified
 from .p_value import PValue as PValue

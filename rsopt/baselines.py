@@ -1,6 +1,7 @@
-"""Baselines in closed form: two-way Clopper–Pearson, Cohen's one-sided bound, K-way Bonferroni.
+"""Baselines: two-way Clopper–Pearson, Cohen's one-sided bound and K-way Bonferroni in closed form; the melded limit.
 
-Same arguments and result type as `rsopt.lower_bound`. All limits are rounded to the safe side.
+Same arguments and result type as `rsopt.lower_bound`. The closed forms are proven, their limits rounded to the safe
+side; the melded limit is conjectured, and no radius is made of it.
 """
 
 from __future__ import annotations
@@ -9,14 +10,24 @@ import math
 import time
 
 import numpy as np
+from scipy import special
+from scipy.optimize import brentq
 
 from rsopt.arguments import Real, Whole
 from rsopt.bound import Bound
 from rsopt.counts import Counts, VotesLike, as_counts, checked_alpha
+from rsopt.errors import InvalidInputError
+from rsopt.functional import Functional, LinkFunctional
 from rsopt.functionals import FunctionalLike, as_functional
+from rsopt.methods import MELDED
 from rsopt.statistics import clopper_pearson_lower, clopper_pearson_upper
 
 _SAFE = 1e-12
+#: Gauss–Legendre nodes on each of so many pieces of the law of B.
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(16)
+_PIECES = 40
+#: Quantiles of T beside which the integrand turns: pieces end there.
+_TURNS = (1e-12, 1e-6, 1e-3, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0 - 1e-3, 1.0 - 1e-6, 1.0 - 1e-12)
 
 
 def two_way_clopper_pearson(counts: Counts | VotesLike, top: Whole | None = None, *,
@@ -48,6 +59,81 @@ def bonferroni(counts: Counts | VotesLike, top: Whole | None = None, *, function
     Args, Returns, Raises: as `rsopt.lower_bound`.
     """
     return _closed_form("bonferroni", counts, top, functional, alpha, order)
+
+
+def melded(counts: Counts | VotesLike, top: Whole | None = None, *, functional: FunctionalLike = "margin",
+           alpha: Real = 1e-3, order: Whole | None = None) -> Bound:
+    """The melded lower limit of p_A - p_j for paired proportions (Fay & Lumbard 2021), and what follows of it for g.
+
+    With m = x_A + x_j votes for the pair, the limit is the alpha quantile of T (2B - 1). B ~ Beta(x_A, x_j + 1) is the
+    lower confidence distribution of the share of the class within the pair, and T that of the share of the pair:
+    Beta(m, n - m + 1), or Beta(m + 1, n - m) where 2B - 1 is negative. A Beta with a first parameter 0 is 0, with a
+    second one 0 it is 1; with two classes T is 1. j is the empirical runner-up. For g = f(q1) - f(q2) with f' least at
+    1/2 the bound is the least g where q1 - q2 >= limit, which lies at q1 + q2 = 1; a negative limit says nothing
+    unless g is the margin.
+
+    That the limit errs with probability at most alpha is *conjectured* by its authors, and not proven: the result is
+    not `proven`, certifies nothing, and gives no radius. It is here to be compared with.
+
+    Args, Returns: as `rsopt.lower_bound`.
+
+    Raises:
+        InvalidInputError: as `rsopt.lower_bound`; or a functional that is no `rsopt.LinkFunctional`.
+    """
+    started = time.perf_counter()
+    observed, g, level = as_counts(counts, top), as_functional(functional, order), checked_alpha(alpha)
+    if not isinstance(g, LinkFunctional):
+        raise InvalidInputError(f"The melded limit bounds p_A - p_j, from which nothing follows for {g.name!r}: it "
+                                "needs the margin, or a functional f(q1) - f(q2).")
+    if observed.two_classes:
+        limit = 2.0 * float(clopper_pearson_lower(observed.x1, observed.n, level)) * (1.0 - _SAFE) - 1.0
+    else:
+        limit = _melded_limit(observed.x1, observed.x2, observed.n, level)
+    return Bound(lower=_of_margin(g, limit), lower_at_most=math.nan, searched=math.nan, proven=False, method=MELDED,
+                 functional=g, statistic=None, alpha=level, solver=None, counts=observed, proof=None, evaluations=0,
+                 seconds=time.perf_counter() - started, message="conjectured, not proven: it certifies nothing")
+
+
+def _melded_limit(x: int, y: int, n: int, alpha: float) -> float:
+    """The alpha quantile of T (2B - 1) for x and y votes of n."""
+    m = x + y
+    if x == 0:
+        # B is 0, and the limit that of minus the share of the pair.
+        return -1.0 if m == n else -float(special.betainccinv(m + 1.0, n - m, alpha)) * (1.0 + _SAFE)
+    low = float(special.betaincinv(x, y + 1.0, 1e-9 * alpha))
+    high = 1.0 - float(special.betaincinv(y + 1.0, x, 1e-9 * alpha))
+    edges = np.linspace(low, high, _PIECES + 1)
+    turns = special.betaincinv(m, n - m + 1.0, np.array(_TURNS))
+
+    def excess(limit: float) -> float:
+        """P(T (2B - 1) <= limit) - alpha."""
+        turned = 0.5 * (1.0 + limit / turns)
+        at = np.unique(np.clip(np.concatenate([edges, turned, [0.5, 0.5 * (1.0 + limit)]]), low, high))
+        half = 0.5 * np.diff(at)[:, None]
+        b = (at[:-1, None] + half + half * _NODES).ravel()
+        density = np.exp(special.xlogy(x - 1.0, b) + special.xlog1py(y, -b) - special.betaln(x, y + 1.0))
+        gap = 2.0 * b - 1.0
+        # T at most, or in the negative at least, limit / (2b - 1).
+        share = np.clip(limit / np.where(gap == 0.0, math.nan, gap), 0.0, 1.0)
+        if limit >= 0.0:
+            chance = np.where(gap > 0.0, special.betainc(m, n - m + 1.0, share), 1.0)
+        else:
+            above = special.betaincc(m + 1.0, n - m, share) if m < n else np.where(share < 1.0, 1.0, 0.0)
+            chance = np.where(gap < 0.0, above, 0.0)
+        return float((half * _WEIGHTS).ravel() @ (density * chance)) - alpha
+
+    # Rounded down, far beyond what quadrature and bisection lose.
+    return max(float(brentq(excess, -1.0, 1.0, xtol=1e-13, rtol=1e-13)) - 1e-10, -1.0)
+
+
+def _of_margin(g: Functional, limit: float) -> float:
+    """The least value of g where q1 - q2 >= limit: on q1 + q2 = 1, since the slope of f is least at 1/2."""
+    if g.name == "margin":
+        return limit
+    if limit < 0.0:
+        return g.range[0]
+    value = float(g.value(np.array(0.5 * (1.0 + limit)), np.array(0.5 * (1.0 - limit))))
+    return max(value, g.range[0])
 
 
 def _closed_form(method: str, counts: Counts | VotesLike, top: Whole | None, functional: FunctionalLike,

@@ -7,11 +7,13 @@ CLOPPER_PEARSON = "two-way-clopper-pearson"
 COHEN = "cohen"
 BASELINES = (CLOPPER_PEARSON, COHEN)
 METHODS = (OWN, *BASELINES)
-"""Bounds on votes, ours first."""
+"""Proven bounds on votes, ours first: those that runs make radii of."""
+MELDED = "melded"
+"""A limit that is conjectured: it is compared with, and never certifies."""
 SOFT_PROBIT = "soft-probit"
 SOFT_MARGIN = "soft-margin"
 SOFT_METHODS = (SOFT_PROBIT, SOFT_MARGIN)
 """Bounds on scores: of the probit margin of the means and of their margin."""
 
 TITLES = {OWN: "rsopt", CLOPPER_PEARSON: "Clopper–Pearson", COHEN: "Cohen 2019", SOFT_PROBIT: "rsopt soft, R2",
-          SOFT_MARGIN: "rsopt soft, R1"}
+          SOFT_MARGIN: "rsopt soft, R1", MELDED: "melded (conjectured)"}

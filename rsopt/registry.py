@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from importlib import metadata, util
 from typing import Any
@@ -96,17 +97,63 @@ def get_solver(name: str, **fields_of_solver: Any) -> Solver:
 def as_solver(solver: SolverLike) -> Solver:
     """A solver from its name or its class, or the instance itself.
 
+    After a name fields may follow, ``ipopt:tolerance=1e-10:starts=2``, and options of the backend by its own names,
+    ``ipopt:options.mu_strategy=adaptive``; what they are is in the docstring of the solver's class.
+
     Raises:
         UnknownNameError, MissingDependencyError, SolverFailedError: as in `get_solver`.
-        InvalidInputError: something that is no solver.
+        InvalidInputError: something that is no solver, or fields that cannot be read.
     """
     if isinstance(solver, str):
-        return get_solver(solver)
+        name, *given = solver.split(":")
+        return get_solver(name, **_read(name, given)) if given else get_solver(name)
     made = instance_of(solver)
     if not isinstance(made, Solver):
         raise InvalidInputError(f"{shown(solver)} is no solver: it needs accepts, proves, refuses(form, domain) and "
                                 "propose(form, domain, budget, stop_at=, start=, rng=).")
     return made
+
+
+def _read(name: str, given: Sequence[str]) -> dict[str, Any]:
+    """The fields in texts such as "tolerance=1e-10", each as the type that the solver's class says."""
+    found = _load(name)
+    types = {field.name: str(field.type) for field in fields(found)} if is_dataclass(found) else {}
+    values: dict[str, Any] = {}
+    for text in given:
+        key, equals, value = text.partition("=")
+        inner, dot, option = key.partition(".")
+        if not equals or not inner or (dot and not option):
+            raise InvalidInputError(f"{text!r} is no field of the solver {name!r}. Write {name}:field=value, or "
+                                    f"{name}:options.NAME=value for an option of the backend.")
+        if dot:
+            values.setdefault(inner, {})[option] = _number_or_text(value)
+        else:
+            # A field that is not there is told by get_solver, with those that are.
+            values[key] = _typed(name, key, types.get(key, "str"), value)
+    return values
+
+
+def _typed(name: str, key: str, kind: str, value: str) -> Any:
+    if kind.endswith(" | None") and value == "none":
+        return None
+    kind = kind.removesuffix(" | None")
+    try:
+        if kind == "bool":
+            return {"true": True, "false": False}[value]
+        return {"int": int, "float": float, "str": str}[kind](value)
+    except (KeyError, ValueError):
+        expected = {"bool": "true or false", "int": "a whole number", "float": "a number"}.get(kind)
+        raise InvalidInputError(f"The field {key!r} of the solver {name!r} " + (
+            f"must be {expected}; found {value!r}." if expected else "cannot be said in a text.")) from None
+
+
+def _number_or_text(value: str) -> int | float | str:
+    for kind in (int, float):
+        try:
+            return kind(value)
+        except ValueError:
+            continue
+    return value
 
 
 def solver_states() -> list[SolverState]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -26,6 +28,8 @@ from rsopt.solving.result import checked_budget
 from rsopt.staircase import TailSet
 
 if TYPE_CHECKING:
+    import gpkit
+    from cvxpy import Problem
     from pyomo.core import ConcreteModel
 
 Array = npt.NDArray[np.float64]
@@ -149,6 +153,42 @@ class WorstCaseProblem:
             RefusedError: a functional without an algebraic form, or too many monomials.
         """
         return exports.pyomo_model(self)
+
+    def to_nl(self, path: str | os.PathLike[str], start: Sequence[float] | None = None) -> None:
+        """Write the Pyomo model as an AMPL .nl file, which most solvers for nonlinear programs read.
+
+        Args:
+            path: the file.
+            start: q that the variables start from, shape (3,); the middle of the level curve by default.
+
+        Raises:
+            MissingDependencyError, RefusedError: as in `to_pyomo`.
+            InvalidInputError: a `start` that is no distribution.
+            StorageError: the file cannot be written.
+        """
+        exports.write_nl(self, path, start)
+
+    def to_gpkit(self, start: Sequence[float] | None = None) -> gpkit.Model:
+        """The problem as a signomial program of GPkit (see `rsopt.solving.exports.gpkit_model`).
+
+        Args:
+            start: q in whose units the variables are, shape (3,); the middle of the level curve by default.
+
+        Raises:
+            MissingDependencyError: GPkit is not installed.
+            RefusedError: a functional known by its values only, or too many monomials.
+            InvalidInputError: a `start` that is no distribution.
+        """
+        return exports.gpkit_model(self, start)
+
+    def to_cvxpy(self) -> Problem:
+        """The problem as a cvxpy.Problem in y = log q (see `rsopt.solving.exports.cvxpy_problem`).
+
+        Raises:
+            MissingDependencyError: CVXPY is not installed.
+            RefusedError: a functional whose level constraint is no signomial, or too many monomials.
+        """
+        return exports.cvxpy_problem(self)
 
     def polish(self, q: Array) -> tuple[Array, float]:
         """One bounded minimisation along the curve around q by rsopt's own kernel.

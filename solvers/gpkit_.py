@@ -8,7 +8,8 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -21,6 +22,7 @@ from rsopt.solver import Budget, Claim, Proposal, Stop
 from rsopt.solving.curve import LevelCurve
 from rsopt.solving.forms import Form, SmoothOracle, TermList
 from rsopt.solving.starts import starting_points
+from rsopt.solving.words import on_stderr
 
 from .condensation import Condensed, Run, condense, interior, off_the_faces
 
@@ -48,14 +50,21 @@ class GPkit:
         iterations: most condensations a start.
         reltol: relative change of t at which `localsolve` stops; also the tolerance of log P_q(W) in the
             second mode.
+        verbose: GPkit's and cvxopt's own words, on stderr.
     """
 
     most_terms: int = 1500
     starts: int = 1
     iterations: int = 60
     reltol: float = 1e-8
+    verbose: bool = field(default=False, repr=False)
     accepts: ClassVar[tuple[type[TermList], type[SmoothOracle]]] = (TermList, SmoothOracle)
     proves: ClassVar[Claim] = Claim.LOCAL
+
+    @property
+    def verbosity(self) -> int:
+        """GPkit's word for `verbose`."""
+        return 2 if self.verbose else 0
 
     def refuses(self, form: Form, domain: Domain) -> str | None:
         """More monomials than `most_terms`, or a degree above 20,000; the oracle form is then taken instead."""
@@ -70,12 +79,13 @@ class GPkit:
         """Condense from each start; every iterate is tried as a witness (Lemma 1)."""
         points = starting_points(form.curve, form.meter, start, self.starts)
         built = 0.0
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), on_stderr(self.verbose):
             # "SGP not convergent: Cost rose": the tangent of the level curve is no inner approximation, so it
             # may.
             warnings.filterwarnings("ignore", message="SGP not convergent", category=UserWarning)
             if isinstance(form, SmoothOracle):
-                runs = [condense(form, point, solve_condensed, self.iterations, self.reltol) for point in points]
+                step = partial(solve_condensed, verbosity=self.verbosity)
+                runs = [condense(form, point, step, self.iterations, self.reltol) for point in points]
             else:
                 with _deep_recursion():
                     whole = [_Whole(self, form, point) for point in points]
@@ -85,6 +95,14 @@ class GPkit:
         words = f"{sum(run.steps for run in runs)} geometric programs, starts: {len(runs)}, " + (
             "all monomials" if isinstance(form, TermList) else "oracle monomials")
         return Proposal(best.point, best.stop, Claim.LOCAL, best.log_tail, built, words)
+
+
+def whole_model(form: TermList, start: Array) -> Any:
+    """The signomial program with all monomials, in v = q / start, with ``model.q``; see `rsopt.solving.exports`."""
+    with _deep_recursion():
+        whole = _Whole(GPkit(), form, start)
+    whole.model.q = [float(scale) * v for scale, v in zip(whole.scale, whole.v, strict=True)]
+    return whole.model
 
 
 @contextmanager
@@ -98,7 +116,7 @@ def _deep_recursion() -> Iterator[None]:
         sys.setrecursionlimit(before)
 
 
-def solve_condensed(condensed: Condensed) -> Array:
+def solve_condensed(condensed: Condensed, verbosity: int = 0) -> Array:
     """One condensation as a geometric program in v = q / iterate; returns v, shape (3,)."""
     import gpkit
     from gpkit.exceptions import Infeasible
@@ -112,7 +130,7 @@ def solve_condensed(condensed: Condensed) -> Array:
     total = float(iterate[0]) * v[0] + float(iterate[1]) * v[1] + float(iterate[2]) * v[2]
     bounds = [[variable <= condensed.radius, variable >= 1.0 / condensed.radius] for variable in v]
     try:
-        found = gpkit.Model(cost, [total <= 1.0, level, *bounds]).solve(solver="cvxopt", verbosity=0)
+        found = gpkit.Model(cost, [total <= 1.0, level, *bounds]).solve(solver="cvxopt", verbosity=verbosity)
     except Infeasible:
         # Near convergence the feasible step is smaller than cvxopt's tolerance: stay.
         return np.ones(3)
@@ -156,10 +174,10 @@ class _Whole:
         stop = Stop.CONVERGED
         try:
             if self.program is None:
-                self.model.solve(solver=self._one_program, verbosity=0)
+                self.model.solve(solver=self._one_program, verbosity=self.solver.verbosity)
             else:
-                self.program.localsolve(solver=self._one_program, verbosity=0, x0=first, reltol=self.solver.reltol,
-                                        iteration_limit=self.solver.iterations)
+                self.program.localsolve(solver=self._one_program, verbosity=self.solver.verbosity, x0=first,
+                                        reltol=self.solver.reltol, iteration_limit=self.solver.iterations)
         except Infeasible as error:
             if not self.steps:
                 raise SolverFailedError(f"GPkit could not solve its first program: {error!r}, "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,6 +16,7 @@ from rsopt.solving.forms import Form, SmoothOracle
 from rsopt.solving.log_program import LogProgram
 from rsopt.solving.meter import SearchEnded
 from rsopt.solving.starts import starting_points
+from rsopt.solving.words import Options, as_options, on_stderr
 
 Array = npt.NDArray[np.float64]
 
@@ -24,6 +25,13 @@ Array = npt.NDArray[np.float64]
 STAY_NEAR_START: dict[str, float | str] = {
     "mu_init": 1e-5, "bound_push": 1e-8, "bound_frac": 1e-8, "bound_relax_factor": 0.0,
     "honor_original_bounds": "yes"}
+
+
+def ipopt_options(iterations: int, tolerance: float, options: Options, verbose: bool) -> dict[str, int | float | str]:
+    """What casadi hands to IPOPT; options that were asked for come last, over ours."""
+    chosen = {"print_level": 5 if verbose else 0, "sb": "yes", "max_iter": iterations, "tol": tolerance,
+              **STAY_NEAR_START, **dict(options)}
+    return {f"ipopt.{name}": value for name, value in chosen.items()}
 
 
 @dataclass(frozen=True)
@@ -37,13 +45,20 @@ class Ipopt:
         starts: how many basins are tried, the best at their starting points first.
         iterations: limit of one run.
         tolerance: IPOPT's own, on the scaled problem.
+        options: other options of IPOPT, by its names; a mapping, or pairs.
+        verbose: IPOPT's own words, on stderr.
     """
 
     starts: int = 3
     iterations: int = 200
     tolerance: float = 1e-9
+    options: Options = ()
+    verbose: bool = field(default=False, repr=False)
     accepts: ClassVar[tuple[type[SmoothOracle]]] = (SmoothOracle,)
     proves: ClassVar[Claim] = Claim.LOCAL
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "options", as_options(self.options))
 
     def refuses(self, form: Form, domain: Domain) -> str | None:
         """None: it takes every smooth problem."""
@@ -52,8 +67,9 @@ class Ipopt:
     def propose(self, form: SmoothOracle, domain: Domain, budget: Budget, *, stop_at: float | None,
                 start: Array | None, rng: np.random.Generator) -> Proposal:
         """Run IPOPT from each start; after every iteration the iterate is tried as a witness (Lemma 1)."""
-        found = [_Run(form, self.iterations, self.tolerance).solve(point)
-                 for point in starting_points(form.curve, form.meter, start, self.starts)]
+        with on_stderr(self.verbose):
+            found = [_Run(form, self).solve(point)
+                     for point in starting_points(form.curve, form.meter, start, self.starts)]
         best, value, status = max(found, key=lambda run: form.meter.witness(run[0]))
         return Proposal(best, Stop.ITERATIONS if "Iterations" in status else Stop.CONVERGED, Claim.LOCAL, value,
                         message="IPOPT: " + ", ".join(run[2] for run in found))
@@ -62,7 +78,7 @@ class Ipopt:
 class _Run:
     """The nonlinear program in casadi's IPOPT; keeps casadi's callbacks alive as long as it is used."""
 
-    def __init__(self, form: SmoothOracle, iterations: int, tolerance: float) -> None:
+    def __init__(self, form: SmoothOracle, ipopt: Ipopt) -> None:
         import casadi
 
         self.program, self.meter = LogProgram(form), form.meter
@@ -86,8 +102,7 @@ class _Run:
         self.solver = casadi.nlpsol("worst_case", "ipopt", {"x": x, "f": f, "g": g}, {
             "grad_f": gradient, "jac_g": jacobian, "hess_lag": hessian, "iteration_callback": watch,
             "no_nlp_grad": True, "print_time": False, "error_on_fail": False, "show_eval_warnings": False,
-            "ipopt.print_level": 0, "ipopt.sb": "yes", "ipopt.max_iter": iterations, "ipopt.tol": tolerance,
-            **{f"ipopt.{name}": value for name, value in STAY_NEAR_START.items()}})
+            **ipopt_options(ipopt.iterations, ipopt.tolerance, ipopt.options, ipopt.verbose)})
 
     def solve(self, q: Array) -> tuple[Array, float, str]:
         """Run from q; returns (q, log P_q(W), IPOPT's status). Raises SearchEnded when the search is decided."""

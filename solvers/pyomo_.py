@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,8 +18,9 @@ from rsopt.solver import Budget, Claim, Proposal, Stop
 from rsopt.solving.forms import Form, TermList
 from rsopt.solving.meter import SearchEnded
 from rsopt.solving.starts import starting_points
+from rsopt.solving.words import Options, as_options, on_stderr
 
-from .ipopt_ import STAY_NEAR_START
+from .ipopt_ import STAY_NEAR_START, ipopt_options
 from .pyomo_model import build_model, has_algebraic_form
 
 Array = npt.NDArray[np.float64]
@@ -36,6 +37,8 @@ class Pyomo:
         starts: how many basins are tried.
         iterations: limit of one run.
         tolerance: IPOPT's own.
+        options: other options of IPOPT, by its names; a mapping, or pairs.
+        verbose: IPOPT's own words, on stderr.
 
     Raises:
         InvalidInputError: an `executable` that is not there.
@@ -46,10 +49,13 @@ class Pyomo:
     starts: int = 3
     iterations: int = 200
     tolerance: float = 1e-9
+    options: Options = ()
+    verbose: bool = field(default=False, repr=False)
     accepts: ClassVar[tuple[type[TermList]]] = (TermList,)
     proves: ClassVar[Claim] = Claim.LOCAL
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "options", as_options(self.options))
         if self.executable is not None and shutil.which(self.executable) is None:
             raise InvalidInputError(f"No executable {self.executable!r} was found. Give the path of an IPOPT "
                                     "executable, or leave it out: the IPOPT inside casadi is used where none is on "
@@ -73,7 +79,8 @@ class Pyomo:
         path = shutil.which(self.executable or "ipopt")
         run = _Executable(self, path, form, model) if path else _InCasadi(self, form, model)
         built = time.perf_counter() - began
-        found = [(form.meter.witness(q), q, status) for q, status in (run.solve(point) for point in points)]
+        with on_stderr(self.verbose):
+            found = [(form.meter.witness(q), q, status) for q, status in (run.solve(point) for point in points)]
         _, best, status = max(found, key=lambda item: item[0])
         words = f"IPOPT {'at ' + path if path else 'inside casadi'}: " + ", ".join(item[2] for item in found)
         stop = Stop.ITERATIONS if "maximum_iterations" in status.lower() or "maxiter" in status.lower() \
@@ -119,9 +126,8 @@ class _InCasadi:
         self.watch = self._watch(casadi, len(self.columns), len(written.constraints))
         self.solver = casadi.nlpsol("worst_case", "ipopt", self.nlp, {
             "expand": True, "iteration_callback": self.watch, "print_time": False, "error_on_fail": False,
-            "show_eval_warnings": False, "ipopt.print_level": 0, "ipopt.sb": "yes",
-            "ipopt.max_iter": solver.iterations, "ipopt.tol": solver.tolerance,
-            **{f"ipopt.{name}": value for name, value in STAY_NEAR_START.items()}})
+            "show_eval_warnings": False,
+            **ipopt_options(solver.iterations, solver.tolerance, solver.options, solver.verbose)})
 
     def solve(self, start: Array) -> tuple[Array, str]:
         """Run from q; returns (q, status). Raises SearchEnded when the search is decided."""
@@ -168,15 +174,16 @@ class _Executable:
     def __init__(self, solver: Pyomo, path: str, form: TermList, model: Any) -> None:
         import pyomo.environ as pyo
 
-        self.form, self.model = form, model
+        self.form, self.model, self.verbose = form, model, solver.verbose
         self.solver = pyo.SolverFactory("ipopt", executable=path)
-        self.solver.options.update({"max_iter": solver.iterations, "tol": solver.tolerance, "print_level": 0,
-                                    **STAY_NEAR_START})
+        self.solver.options.update({"max_iter": solver.iterations, "tol": solver.tolerance,
+                                    "print_level": 5 if self.verbose else 0, **STAY_NEAR_START,
+                                    **dict(solver.options)})
 
     def solve(self, start: Array) -> tuple[Array, str]:
         """Run from q; returns (q, status)."""
         set_start(self.model, self.form, start)
         seconds = max(self.form.meter.deadline - time.perf_counter(), 1.0)
-        found = self.solver.solve(self.model, tee=False, timelimit=seconds, load_solutions=True)
+        found = self.solver.solve(self.model, tee=self.verbose, timelimit=seconds, load_solutions=True)
         q = np.exp([float(self.model.log_q[i].value) for i in (1, 2, 3)])
         return q, str(found.solver.termination_condition)

@@ -9,6 +9,7 @@ import pytest
 from arb_tail import log_tail
 from brackets import BRACKETS
 from scipy import special, stats
+from scipy.integrate import quad
 
 import rsopt
 from rsopt import baselines
@@ -107,3 +108,65 @@ def test_cohens_bound_is_his_radius() -> None:
     """sigma · ndtri(p_A) of the paper, as R2 = sigma/2 (ndtri(p) - ndtri(1 - p))."""
     low = stats.beta.ppf(1e-3, 990, 11)
     assert baselines.cohen([990, 6, 4], top=0).radius(sigma=0.5) == pytest.approx(0.5 * special.ndtri(low), rel=1e-9)
+
+
+def melded_chance(x: int, y: int, n: int, limit: float) -> float:
+    """P(T (2B - 1) <= limit), by an adaptive rule over B."""
+    m = x + y
+
+    def inside(b: float) -> float:
+        gap = 2.0 * b - 1.0
+        if limit >= 0.0:
+            chance = 1.0 if gap <= limit else stats.beta.cdf(limit / gap, m, n - m + 1)
+        else:
+            chance = 0.0 if gap > limit else (stats.beta.sf(limit / gap, m + 1, n - m) if m < n else 1.0)
+        return float(stats.beta.pdf(b, x, y + 1) * chance)
+
+    turn = 0.5 * (1.0 + limit)
+    return math.fsum(quad(inside, low, high, limit=300, epsabs=1e-14, epsrel=1e-12)[0]
+                     for low, high in ((0.0, 0.5 * turn), (0.5 * turn, turn), (turn, 0.5 * (1.0 + turn)),
+                                       (0.5 * (1.0 + turn), 1.0)))
+
+
+@pytest.mark.parametrize(("x", "y", "n"), [(24, 0, 50), (9, 1, 20), (7, 6, 20), (1, 5, 9), (180, 20, 200), (9, 0, 9),
+                                           (3, 4, 7), (40, 30, 1000)])
+@pytest.mark.parametrize("alpha", [0.05, 1e-3])
+def test_the_melded_limit_is_its_quantile(x: int, y: int, n: int, alpha: float) -> None:
+    limit = baselines.melded(rsopt.Counts((x, y, n - x - y), 0, 1), alpha=alpha).lower
+    assert melded_chance(x, y, n, limit) == pytest.approx(alpha, rel=1e-6)
+
+
+def test_the_melded_limit_at_the_ends() -> None:
+    """No votes for the class or the pair; two classes, where the pair has all votes; as McNemar's test decides at 0."""
+    n, alpha = 30, 0.01
+    assert baselines.melded(rsopt.Counts((0, 0, n), 0, 1), alpha=alpha).lower == pytest.approx(
+        -(1.0 - alpha ** (1.0 / n)), rel=1e-11)
+    assert baselines.melded(rsopt.Counts((0, 4, n - 4), 0, 1), alpha=alpha).lower == pytest.approx(
+        -stats.beta.ppf(1.0 - alpha, 5, n - 4), rel=1e-9)
+    assert baselines.melded(rsopt.Counts((0, n, 0), 0, 1), alpha=alpha).lower == -1.0
+    assert baselines.melded([20, 10], 0, alpha=alpha).lower == pytest.approx(
+        baselines.cohen([20, 10], 0, functional="margin", alpha=alpha).lower, abs=1e-11)
+    for x in range(n + 1):
+        for y in range(n + 1 - x):
+            positive = baselines.melded(rsopt.Counts((x, y, n - x - y), 0, 1), alpha=alpha).lower > 0.0
+            assert positive == (stats.binom.sf(x - 1, x + y, 0.5) < alpha), (x, y)
+    # As precise at sizes where T is narrow beside B: the limit of ten million votes is that of the normal law.
+    x, y, n = 4_000_000, 3_900_000, 10_000_000
+    found = baselines.melded(rsopt.Counts((x, y, n - x - y), 0, 1), alpha=alpha).lower
+    deviation = math.sqrt(((x + y) / n - 0.01 ** 2) / n)
+    assert found == pytest.approx(0.01 - stats.norm.ppf(1.0 - alpha) * deviation, abs=0.01 * deviation)
+
+
+def test_the_melded_limit_certifies_nothing() -> None:
+    bound = baselines.melded([900, 60, 40], top=0, functional="probit")
+    assert (bound.proven, bound.certified, bound.abstain, bound.method) == (False, False, False, "melded")
+    assert bound.message == "conjectured, not proven: it certifies nothing"
+    with pytest.raises(InvalidInputError, match="not proven; no radius is made of it"):
+        bound.radius(0.25)
+    margin = baselines.melded([900, 60, 40], top=0).lower
+    least = min(float(rsopt.ProbitMargin().value(np.array(q2 + margin), np.array(q2)))
+                for q2 in np.linspace(1e-6, 0.5 * (1.0 - margin), 2001))
+    assert bound.lower == pytest.approx(least, rel=1e-9)
+    assert baselines.melded([300, 310, 390], top=0, functional="probit").lower == -math.inf
+    with pytest.raises(InvalidInputError, match=r"needs the margin, or a functional f\(q1\) - f\(q2\)"):
+        baselines.melded([90, 6, 4], 0, functional=rsopt.noise.Flips(0.1, 0.4).margin_within(1))

@@ -99,7 +99,8 @@ def test_empirical_runner_up_of_four_classes(functional: str, alpha: float) -> N
 
 @pytest.mark.parametrize("alpha", ALPHAS)
 @pytest.mark.parametrize("functional", ["margin", "probit"])
-@pytest.mark.parametrize("baseline", [baselines.two_way_clopper_pearson, baselines.cohen, baselines.bonferroni])
+@pytest.mark.parametrize("baseline", [baselines.two_way_clopper_pearson, baselines.cohen, baselines.bonferroni,
+                                      baselines.melded])
 def test_baselines(baseline: object, functional: str, alpha: float) -> None:
     assert callable(baseline)
     p = simplex_grid()

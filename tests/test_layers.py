@@ -26,6 +26,7 @@ noise
 proof_file
 counts domain staircase certificate transcript
 statistics
+inductive
 checks
 family
 prover witness
@@ -40,9 +41,9 @@ bound
 obligations
 problem
 taylor_route
+methods
 bounding baselines nested step_down
 bound_table
-methods
 question
 intervals
 scores

@@ -26,6 +26,8 @@ COMMANDS = {
     "recertify": "rsopt.commands.recertify:recertify",
     "export": "rsopt.commands.export:export",
     "report": "rsopt.commands.report:report",
+    "card": "rsopt.commands.card:card",
+    "board": "rsopt.commands.board:board",
     "compare-runs": "rsopt.commands.compare_runs:compare_runs",
     "solvers": "rsopt.commands.solvers:solvers",
     "compare": "rsopt.commands.compare:compare",

@@ -112,6 +112,7 @@ def _listed(text: str, known: list[str], kind: str) -> list[str]:
         return known
     names = [name.strip() for name in text.split(",") if name.strip()]
     for name in names:
-        if name not in known:
+        # After the name of a solver fields may follow.
+        if name.partition(":")[0] not in known:
             raise UnknownNameError.of(kind, name, known)
     return names

@@ -20,7 +20,8 @@ Functional = Annotated[str | None, typer.Option(help="Quantity that is bounded: 
 Order = Annotated[int | None, typer.Option(help="Order of the Taylor polynomial, with --functional taylor-probit.")]
 Statistic = Annotated[str, typer.Option(help="Designated statistic: studentized, clopper-pearson or plugin.")]
 Alpha = Annotated[float, typer.Option(help="Probability that the statement is false.")]
-Solver = Annotated[str, typer.Option(help="Solver that proposes; rsopt proves. See 'rsopt solvers'.")]
+Solver = Annotated[str, typer.Option(help="Solver that proposes; rsopt proves. See 'rsopt solvers'. With "
+                                                "fields: ipopt:tolerance=1e-10:verbose=true.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
 Output = Annotated[Path | None, typer.Option(help="Folder of the run: store, table, certificates, plot; by default "
                                                   "runs/NAME.")]

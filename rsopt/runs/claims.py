@@ -183,7 +183,7 @@ def _looks(asked: Asked, taken: Sequence[Look], own: Sequence[BoundRow], top: in
                 yield f"it ends after look {k - 1}, and the stopping policy goes on to {planned.n:,} samples"
         elif planned is None:
             yield f"look {k} is stored, and the stopping policy stops before it"
-        elif taken[k].n != planned.n or not _close(taken[k].alpha, planned.alpha):
+        elif taken[k].n != planned.n or not close(taken[k].alpha, planned.alpha):
             yield (f"look {k} is at {taken[k].n:,} samples and alpha {taken[k].alpha:g}, and the stopping policy plans "
                    f"{planned.n:,} and {planned.alpha:g}")
 
@@ -207,10 +207,10 @@ def _bounds(asked: Asked, outcome: InputOutcome, taken: Sequence[Look], bounds: 
             yield f"{where}: the bound {bound.lower:.6g} and what it is at most, {bound.lower_at_most:.6g}, contradict"
         if bound.method in BASELINES:
             again = _baseline(asked, bound.method, Counts(tuple(look.counts.tolist()), outcome.top or 0), look.alpha)
-            if not _close(bound.lower, again):
+            if not close(bound.lower, again):
                 yield f"{where}: the bound {bound.lower:.6g} is reported, and the votes give {again:.6g}"
         radius = _radius(asked, bound)
-        if not _close(bound.radius, radius):
+        if not close(bound.radius, radius):
             yield f"{where}: radius {bound.radius:.6g} is reported, and the bound gives {radius:.6g}"
 
 
@@ -226,7 +226,7 @@ def _radius(asked: Asked, bound: BoundRow) -> float:
     return asked.question.radius(bound.lower)
 
 
-def _close(one: float, other: float) -> bool:
+def close(one: float, other: float) -> bool:
     """Whether two numbers are the same but for rounding; equal infinities are."""
     return one == other or (math.isfinite(one) and abs(one - other) <= _SAME * abs(one))
 

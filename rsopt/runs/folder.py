@@ -12,6 +12,8 @@ CERTIFICATES = "certificates"
 PLOT = "certified_accuracy.png"
 PICTURES = "pictures"
 REPORT = "report.html"
+CARD = "card.json"
+CARD_SUFFIX = ".zip"
 
 
 def folder_of(run: Path) -> Path:

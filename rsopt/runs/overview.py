@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,6 @@ from typing import Any
 from scipy.stats import binom
 
 from rsopt.errors import InvalidInputError
-from rsopt.methods import OWN
 from rsopt.noise.registry import noise_of_facts
 from rsopt.question import Question
 from rsopt.runs.folder import store_of
@@ -38,7 +38,7 @@ class Overview(Results):
         title: model and data in words; empty where nobody said them.
         facts: what decides its results, by name.
         sessions: the processes that worked on it.
-        proofs: how many of our bounds have a saved proof; the others are closed forms or failed.
+        proofs: method -> how many of its bounds have a saved proof; the others are closed forms or failed.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Overview(Results):
     title: str
     facts: dict[str, Any]
     sessions: list[Session]
-    proofs: int
+    proofs: dict[str, int]
 
     @classmethod
     def read(cls, run: Path) -> Overview:
@@ -60,7 +60,7 @@ class Overview(Results):
         with Store.read(path) as store:
             rows, facts = stored_rows(store), store.facts
             sessions = store.all(Session)
-            proofs = sum(proof.method == OWN for proof in store.all(CertificateRow))
+            proofs = Counter(proof.method for proof in store.all(CertificateRow))
         if not rows:
             raise InvalidInputError(f"{path} has no finished inputs yet.")
         question = Question(noise_of_facts(facts), str(facts["functional"]), facts["order"],

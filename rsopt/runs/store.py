@@ -12,15 +12,15 @@ import os
 import platform
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import astuple, fields
+from contextlib import closing, contextmanager
+from dataclasses import astuple, fields, replace
 from datetime import UTC, datetime
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, TypeVar
 
 from rsopt.errors import StorageError
-from rsopt.files import is_file
+from rsopt.files import is_file, replaced
 from rsopt.runs.records import RECORDS, BoundRow, CertificateRow, Chunk, Fact, InputOutcome, Look, Session
 
 APPLICATION_ID = 0x72736F70
@@ -164,6 +164,22 @@ class Store:
         with _told_as_storage_error(self.path):
             self._database.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
+    def publish(self, path: Path) -> None:
+        """Writes everything that can be checked into a new file: chunks, hosts and process numbers stay here.
+
+        Raises:
+            StorageError: a record is damaged, or the file cannot be written.
+        """
+        kept: list[Record] = [*self.all(Fact), *(replace(session, host="", pid=0) for session in self.all(Session)),
+                              *self.all(Look), *self.all(BoundRow), *self.all(CertificateRow), *self.all(InputOutcome)]
+        with replaced(path, "The store") as partial, _told_as_storage_error(path), \
+                closing(_connected(f"file:{_quoted(partial)}?mode=rwc")) as database:
+            copy = Store(partial, database, None)
+            with copy._transaction():
+                copy._make_tables()
+                for record in kept:
+                    copy._insert(record)
+
     def _insert(self, record: Record) -> None:
         values = astuple(record)
         names = [field.name for field in fields(record)]
@@ -198,12 +214,15 @@ class Store:
         if not self._is_new():
             return
         with self._transaction():
-            self._database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            self._database.execute(f"PRAGMA user_version = {SCHEMA}")
-            for kind in RECORDS:
-                columns = ", ".join(f"{field.name} {_COLUMN[str(field.type)]}" for field in fields(kind))
-                self._database.execute(f"CREATE TABLE {kind.TABLE} ({columns}, digest BLOB NOT NULL, "
-                                       f"PRIMARY KEY ({', '.join(kind.KEY)})) WITHOUT ROWID")
+            self._make_tables()
+
+    def _make_tables(self) -> None:
+        self._database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        self._database.execute(f"PRAGMA user_version = {SCHEMA}")
+        for kind in RECORDS:
+            columns = ", ".join(f"{field.name} {_COLUMN[str(field.type)]}" for field in fields(kind))
+            self._database.execute(f"CREATE TABLE {kind.TABLE} ({columns}, digest BLOB NOT NULL, "
+                                   f"PRIMARY KEY ({', '.join(kind.KEY)})) WITHOUT ROWID")
 
     def _is_new(self) -> bool:
         """Whether nothing was ever committed to the file: it may exist, from a process that died at its start."""

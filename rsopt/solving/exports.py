@@ -1,4 +1,4 @@
-"""Worst cases in formats that other people's solvers read: JSON term lists, Pyomo models, AMPL's .nl."""
+"""Worst cases for other people's tools: JSON term lists, models of Pyomo, GPkit and CVXPY, AMPL's .nl."""
 
 from __future__ import annotations
 
@@ -7,14 +7,20 @@ import importlib.util
 import json
 import math
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rsopt.errors import MissingDependencyError, StorageError
+import numpy as np
+import numpy.typing as npt
+
+from rsopt.errors import InvalidInputError, MissingDependencyError, StorageError, shown
 from rsopt.solving.forms import TermList
 from rsopt.solving.posed import Posed
 
 if TYPE_CHECKING:
+    import gpkit
+    from cvxpy import Problem
     from pyomo.core import ConcreteModel
 
 FORMAT = "rsopt terms 1"
@@ -65,6 +71,47 @@ def pyomo_model(problem: Posed) -> ConcreteModel:
     return model
 
 
+def gpkit_model(problem: Posed, start: Sequence[float] | None = None) -> gpkit.Model:
+    """The worst case as a signomial program of GPkit: minimise t subject to t F(q) >= 1, the total and the level.
+
+    Its variables are v = q / start, so that no coefficient overflows; ``model.q`` are q1, q2, q3 as monomials of them.
+    A level constraint that is no signomial is the tangent monomial of the level curve, which GPkit asks for anew at
+    each condensation. ``model.localsolve(solver="cvxopt")`` solves it; where the observation is the strongest there is,
+    the program is geometric and ``model.solve`` does. GPkit walks a posynomial recursively: beyond some 300 monomials
+    raise ``sys.setrecursionlimit`` first.
+
+    Args:
+        problem: a worst case.
+        start: q, three positive numbers; the middle of the level curve by default.
+
+    Raises:
+        MissingDependencyError: GPkit is not installed.
+        RefusedError: a functional known by its values only, or too many monomials.
+    """
+    if importlib.util.find_spec("gpkit") is None:
+        raise MissingDependencyError.of("A GPkit model", "gpkit-core", "gpkit")
+    module = importlib.import_module("rsopt.solvers.gpkit_")
+    model: gpkit.Model = module.whole_model(problem.form(TermList), _start(problem, start))
+    return model
+
+
+def cvxpy_problem(problem: Posed) -> Problem:
+    """The worst case as a problem of CVXPY in y = log q: maximise log F(e^y) subject to the total and the level.
+
+    F, the total and both sides of the level constraint are log-sum-exps, so it is a difference of convex functions: for
+    CVXPY's nonlinear mode, for DCCP, or to be changed. It is no disciplined convex program.
+
+    Raises:
+        MissingDependencyError: CVXPY is not installed.
+        RefusedError: a functional whose level constraint is no signomial, since CVXPY has no normal distribution
+            function; or too many monomials.
+    """
+    if importlib.util.find_spec("cvxpy") is None:
+        raise MissingDependencyError.of("A CVXPY problem", "cvxpy", "cvxpy")
+    found: Problem = importlib.import_module("rsopt.solvers.cvxpy_").whole_problem(problem.form(TermList))
+    return found
+
+
 def write_terms(problem: Posed, path: str | os.PathLike[str], known: dict[str, Any] | None = None) -> None:
     """Write `terms` as a JSON file, with what is `known` about the optimum beside it.
 
@@ -79,7 +126,7 @@ def write_terms(problem: Posed, path: str | os.PathLike[str], known: dict[str, A
         raise StorageError(f"The terms could not be written to {path}: {error.strerror}.") from error
 
 
-def write_nl(problem: Posed, path: str | os.PathLike[str], start: list[float] | None = None) -> None:
+def write_nl(problem: Posed, path: str | os.PathLike[str], start: Sequence[float] | None = None) -> None:
     """Write the Pyomo model as an AMPL .nl file.
 
     Args:
@@ -89,11 +136,12 @@ def write_nl(problem: Posed, path: str | os.PathLike[str], start: list[float] | 
 
     Raises:
         MissingDependencyError, RefusedError: as in `pyomo_model`.
+        InvalidInputError: a `start` that is no distribution.
         StorageError: the file cannot be written.
     """
     model: Any = pyomo_model(problem)
     writer = importlib.import_module("pyomo.repn.plugins.nl_writer").NLWriter()
-    q = problem.curve.points([0.5 * problem.curve.extent])[0] if start is None else start
+    q = _start(problem, start)
     for i in (1, 2, 3):
         lower, upper = model.log_q[i].bounds
         model.log_q[i].value = min(max(math.log(max(float(q[i - 1]), 1e-300)), lower), upper)
@@ -102,6 +150,16 @@ def write_nl(problem: Posed, path: str | os.PathLike[str], start: list[float] | 
             writer.write(model, stream)
     except OSError as error:
         raise StorageError(f"The model could not be written to {path}: {error.strerror}.") from error
+
+
+def _start(problem: Posed, start: Sequence[float] | None) -> npt.NDArray[np.float64]:
+    """The point that was given, or the middle of the level curve."""
+    if start is None:
+        return np.asarray(problem.curve.points([0.5 * problem.curve.extent])[0])
+    q = np.asarray(start, dtype=float)
+    if q.shape != (3,) or not np.all(q >= 0.0) or not np.isclose(q.sum(), 1.0):
+        raise InvalidInputError(f"start must be three probabilities; found {shown(start)}.")
+    return q
 
 
 def writable(problem: Posed, most: int) -> str | None:

@@ -48,6 +48,7 @@ CALLS: Mapping[str, tuple[Callable[..., Any], dict[str, Any]]] = {
                                                     "alpha": 1e-3, "order": None}),
     "cohen": (baselines.cohen, {"counts": [90, 6, 4], "top": 0, "functional": "margin", "alpha": 1e-3}),
     "bonferroni": (baselines.bonferroni, {"counts": [90, 6, 4], "top": 0, "functional": "margin", "alpha": 1e-3}),
+    "melded": (baselines.melded, {"counts": [90, 6, 4], "top": 0, "functional": "margin", "alpha": 1e-3}),
     "e_process_bound": (rsopt.e_process_bound, {"counts": [90, 6, 4], "top": 0, "functional": "probit", "alpha": 1e-3,
                                                 "mixture": rsopt.DirichletMixture()}),
     "DirichletMixture": (rsopt.DirichletMixture, {"weight": 0.5, "selection": (9, 1)}),
@@ -161,8 +162,8 @@ def test_every_public_name_that_can_be_called_is_here() -> None:
         "digits_model",
         # Types without arguments, and those whose makers are above.
         "solver_names", "RsoptError", "Margin", "ProbitMargin", "LaplaceMargin", "LogitMargin", "Studentized", "PlugIn",
-        "ClopperPearson", "WorstCaseProblem", "Hardmax", "Identity", "Sparsemax", "Stream", "SimplexMap", "core",
-        "simplex_map_names"}
+        "ClopperPearson", "Inductive", "WorstCaseProblem", "Hardmax", "Identity", "Sparsemax", "Stream", "SimplexMap",
+        "core", "simplex_map_names"}
 
 
 @pytest.mark.parametrize("name", CALLS)

@@ -81,10 +81,10 @@ def test_refused() -> None:
         problem.worst_case(2.8).solve("pyomo")
     size = problem.tail_set.size()
     assert str(raised.value) == (
-        "Pyomo(executable=None, most_terms=40000, starts=3, iterations=200, tolerance=1e-09) cannot take this "
-        f"problem. The list would hold {size:,} monomials (n = 100,000); at most 2,000,000 are listed. Take the "
-        "SmoothOracle, or stream them with rsopt.solving.terms.monomials. These solvers can: scipy, branch-and-bound, "
-        "ipopt, gpkit, cvxpy, botorch.")
+        "Pyomo(executable=None, most_terms=40000, starts=3, iterations=200, tolerance=1e-09, options=()) cannot "
+        f"take this problem. The list would hold {size:,} monomials (n = 100,000); at most 2,000,000 are listed. Take "
+        "the SmoothOracle, or stream them with rsopt.solving.terms.monomials. These solvers can: scipy, "
+        "branch-and-bound, ipopt, gpkit, cvxpy, botorch.")
 
 
 class Odds(rsopt.Functional):
@@ -185,7 +185,7 @@ def test_gpkit_takes_the_mode_of_the_form_it_is_offered() -> None:
 def test_gpkit_and_cvxpy_condense_from_afar() -> None:
     """From a poor start, where the survey does not help, condensation climbs to the supremum by itself."""
     from rsopt.solvers.condensation import condense
-    from rsopt.solvers.cvxpy_ import _Program
+    from rsopt.solvers.cvxpy_ import Cvxpy, _Program
     from rsopt.solvers.gpkit_ import solve_condensed
 
     from rsopt.solving.meter import Meter
@@ -195,7 +195,7 @@ def test_gpkit_and_cvxpy_condense_from_afar() -> None:
     start = curve.points([0.3 * curve.extent])[0]
     first = float(np.exp(curve.log_tails([0.3 * curve.extent])[0]))
     assert first < 0.5 * case.bracket.at_least
-    for step in (solve_condensed, _Program(None).step):
+    for step in (solve_condensed, _Program(None, Cvxpy()).step):
         run = condense(SmoothOracle(curve, Meter(curve, Budget(), None)), start, step, 60, 1e-8)
         assert math.exp(run.log_tail) == pytest.approx(case.bracket.at_least, rel=1e-3)
         assert run.steps >= 6

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import sys
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 from enumeration import functional_value, outcomes, probabilities
+from gpkit.exceptions import UnnecessarySGP
 
 import rsopt
 from rsopt.errors import InvalidInputError, RefusedError, StorageError
@@ -254,6 +258,68 @@ def test_the_pyomo_model_is_the_same_problem(index: int, tmp_path: Path) -> None
     assert text.stat().st_size < 3_000_000
     write_nl(case.worst_case, tmp_path / "case.nl")
     assert (tmp_path / "case.nl").read_text().startswith("g3 ")
+
+
+@pytest.fixture
+def deep() -> Iterator[None]:
+    """GPkit's own recursion is as deep as a posynomial is long, as the documentation says."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(20_000)
+    yield
+    sys.setrecursionlimit(before)
+
+
+@pytest.mark.parametrize("index", [0, 3, 4, 5], ids=lambda index: core()[index].name)
+@pytest.mark.usefixtures("deep")
+def test_the_model_opened_by_gpkit(index: int) -> None:
+    """Solved by its own call, from near the optimum: a feasible point, and the tail that its cost says."""
+    case = core()[index]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="SGP not convergent")
+        model = case.worst_case.to_gpkit(case.bracket.point + 1e-3 * (1.0 / 3.0 - case.bracket.point))
+        try:
+            found = model.localsolve(solver="cvxopt", verbosity=0)
+        except UnnecessarySGP:
+            found = model.solve(solver="cvxopt", verbosity=0)
+    q = np.array([float(found[cell]) for cell in model.q])
+    assert q.sum() == pytest.approx(1.0, abs=1e-4)
+    tail = float(np.exp(case.worst_case.tail_set.log_probability(q)))
+    assert tail == pytest.approx(case.bracket.at_least, rel=5e-3)
+    assert 1.0 / float(found.cost) == pytest.approx(tail, rel=1e-2)
+
+
+def test_the_problem_opened_by_cvxpy() -> None:
+    opened = 0
+    for case in core():
+        if writable(case.worst_case, 3000) or case.worst_case.to_terms()["constraints"] is None:
+            continue
+        opened += 1
+        problem, q = case.worst_case.to_cvxpy(), case.bracket.point
+        (log_q,) = problem.variables()
+        v = np.array([*q, q[0] - 0.5, 0.5 - q[1]])[: log_q.size]
+        log_q.value = np.log(np.maximum(v, 1e-16))
+        assert np.exp(problem.objective.value) == pytest.approx(case.bracket.at_least, rel=1e-5)
+        assert max(float(np.max(constraint.violation())) for constraint in problem.constraints) < 1e-6
+        assert not problem.is_dcp()
+        assert problem.is_dnlp()
+    assert opened >= 2
+    probit = next(case for case in core() if case.problem.functional.name == "probit")
+    with pytest.raises(RefusedError, match=r"'probit' is no signomial, and CVXPY has no .* to_pyomo\(\) and to_nl\(\)"):
+        probit.worst_case.to_cvxpy()
+
+
+def test_an_nl_file_opened_by_casadi(tmp_path: Path) -> None:
+    import casadi
+
+    case = core()[0]
+    start = case.worst_case.curve.points([0.3 * case.worst_case.curve.extent])[0]
+    case.worst_case.to_nl(tmp_path / "case.nl", start=start.tolist())
+    opened = casadi.NlpBuilder()
+    opened.import_nl(str(tmp_path / "case.nl"), {})
+    assert set(start.round(6).tolist()) <= set(np.exp(np.asarray(opened.x_init)).round(6).tolist())
+    for start in ([0.5, 0.2], [0.9, 0.9, 0.9], [-0.1, 0.6, 0.5]):
+        with pytest.raises(InvalidInputError, match="start must be three probabilities"):
+            case.worst_case.to_nl(tmp_path / "case.nl", start=start)
 
 
 def test_forms_of_functionals_known_by_values() -> None:

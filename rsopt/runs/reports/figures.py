@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +21,8 @@ _WIDE = (9.6, 4.0)
 _HALF = (4.7, 3.6)
 _LOST = "#b00020"
 _CEILING = 20.0
+_LINES = ("-", "--", "-.", ":")
+_LONGEST = 40
 
 
 def accuracy_figure(run: Overview) -> bytes:
@@ -53,6 +56,24 @@ def accuracy_figure(run: Overview) -> bytes:
     shown = [label for label in order if label in found]
     axes.legend([found[label] for label in shown], shown, loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False,
                 fontsize=8.5)
+    return _svg(figure)
+
+
+def board_figure(curves: Sequence[tuple[str, Overview, str]]) -> bytes:
+    """Certified accuracy against radius of several runs on the same inputs.
+
+    Args:
+        curves: name, run and method of each, in the order of the legend.
+    """
+    figure, axes = _figure(_WIDE)
+    for rank, (name, run, method) in enumerate(curves):
+        radii, share = certified_accuracy(run.radii(method), len(run.rows))
+        axes.step([*radii, radii[-1]], [*share, 0.0], where="pre", label=_shortened(name),
+                  color=f"C{rank % 10}", linestyle=_LINES[rank // 10 % len(_LINES)], linewidth=1.8)
+    axes.set(xlabel=f"{curves[0][1].noise.radius_name}, {curves[0][1].noise.unit}", ylabel="share of inputs certified",
+             xlim=(0.0, None), ylim=(0.0, 1.02))
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=8.5)
     return _svg(figure)
 
 
@@ -112,6 +133,11 @@ def gap_figure(run: Overview) -> bytes:
     axes.set(xlabel=f"{run.noise.radius_name} by rsopt", ylabel="radius by the baseline, minus ours")
     _legend(axes)
     return _svg(figure)
+
+
+def _shortened(name: str) -> str:
+    """A name for a legend; matplotlib reads a dollar as the beginning of a formula."""
+    return (name if len(name) <= _LONGEST else f"{name[:_LONGEST - 1]}…").replace("$", r"\$")
 
 
 def _figure(size: tuple[float, float]) -> tuple[Figure, Axes]:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import math
 from base64 import b64encode
 from html import escape
-from importlib import resources
 from pathlib import Path
 from statistics import median
-from string import Template
 
 from rsopt.files import is_file, refuse_overwrite, write_text
 from rsopt.methods import BASELINES, OWN, TITLES
@@ -17,6 +15,7 @@ from rsopt.runs.overview import EQUAL, Overview, duel
 from rsopt.runs.pictures import hardest
 from rsopt.runs.reports import text as report_text
 from rsopt.runs.reports.figures import accuracy_figure, gap_figure, radius_figure, samples_figure
+from rsopt.runs.reports.parts import filled, svg, tiles
 from rsopt.runs.rows import Row
 from rsopt.runs.savings import DEFINITION
 
@@ -49,30 +48,18 @@ def render(run: Overview, pictures: Path) -> str:
     """The page, with the pictures that are in a folder; errors as in `write_report`."""
     worst = hardest(run.rows)
     views = {row.idx: _views(row.idx, pictures) for row in worst}
-    template = resources.files("rsopt.runs.reports").joinpath("page.html").read_text(encoding="utf-8")
-    return Template(template).substitute(
-        title=escape(f"Certified run: {run.name}"), lead=report_text.lead(run), warnings=report_text.warnings(run),
-        cards=_cards(run), accuracy=_svg(accuracy_figure(run)), accuracy_note=report_text.accuracy_note(run),
-        methods=_methods(run), methods_note=escape(f"Samples for our radius: {DEFINITION}."), duels=_duels(run),
-        gaps=_svg(gap_figure(run)), radii=_svg(radius_figure(run)), radii_note=report_text.radii_note(run),
-        samples=_svg(samples_figure(run)), samples_note=report_text.samples_note(run), sample_table=_sample_table(run),
+    return filled(
+        "page.html", title=escape(f"Certified run: {run.name}"), lead=report_text.lead(run),
+        warnings=report_text.warnings(run), cards=tiles(run), accuracy=svg(accuracy_figure(run)),
+        accuracy_note=report_text.accuracy_note(run), methods=_methods(run),
+        methods_note=escape(f"Samples for our radius: {DEFINITION}."), duels=_duels(run), gaps=svg(gap_figure(run)),
+        radii=svg(radius_figure(run)), radii_note=report_text.radii_note(run),
+        samples=svg(samples_figure(run)), samples_note=report_text.samples_note(run), sample_table=_sample_table(run),
         saved=report_text.saved_note(run), targets=_targets(run),
         hardest="".join(_input(row, views[row.idx]) for row in worst),
         hardest_note=report_text.hardest_note(any(views.values())), failures=_failures(run),
         guarantees=report_text.guarantees(run), checks=report_text.checks(run),
         facts=report_text.facts(run), sessions=report_text.sessions(run))
-
-
-def _cards(run: Overview) -> str:
-    radii = run.radii()
-    what = "certified and right" if run.labelled else "certified"
-    cards = [(f"{run.share(0.0):.1%}", what),
-             (f"{sum(radii) / len(run.rows):.4f}", f"mean certified {run.noise.radius_name}"),
-             (f"{max(radii, default=0.0):.4f}", f"largest {run.noise.radius_name}"),
-             (f"{median(row.n for row in run.rows):,.0f}", "samples per input, median"),
-             (f"{run.samples:,}", "samples in all"),
-             (f"{sum(row.abstain for row in run.rows):,}", "inputs without a radius")]
-    return "".join(f'<div class="card"><b>{value}</b><span>{escape(text)}</span></div>' for value, text in cards)
 
 
 def _methods(run: Overview) -> str:
@@ -166,6 +153,3 @@ def _failures(run: Overview) -> str:
     return ("<h2>Inputs that failed</h2><table><tr><th>input</th><th style='text-align:left'>why</th></tr>"
             f"{lines}</table>{more}")
 
-
-def _svg(picture: bytes) -> str:
-    return f"data:image/svg+xml;base64,{b64encode(picture).decode()}"

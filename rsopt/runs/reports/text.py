@@ -6,7 +6,7 @@ from html import escape
 from shlex import quote
 from typing import Any
 
-from rsopt.methods import SOFT_METHODS
+from rsopt.methods import OWN, SOFT_METHODS
 from rsopt.noise.options import options_of
 from rsopt.runs.decisions import spent
 from rsopt.runs.overview import CONFIDENCE, Overview, confidence
@@ -128,8 +128,8 @@ def guarantees(run: Overview) -> str:
 
 def checks(run: Overview) -> str:
     """The commands that check the run again."""
-    proven = ("Every row has a saved proof" if run.proofs == len(run.rows) else
-              f"{run.proofs:,} of these rows have a saved proof; the others are closed forms or failed")
+    proven = ("Every row has a saved proof" if run.proofs.get(OWN, 0) == len(run.rows) else
+              f"{run.proofs.get(OWN, 0):,} of these rows have a saved proof; the others are closed forms or failed")
     name = quote(str(run.place))
     commands = [(f"rsopt verify {name}", "double precision, rounded to the safe side"),
                 (f"rsopt verify {name} --arithmetic arb", "ball arithmetic: nothing rests on rounding"),
