@@ -17,7 +17,7 @@ def certify(
     data: options.Data = None, classes: options.Classes = None, inputs: options.Inputs = None, skip: options.Skip = 1,
     sigma: options.Sigma = None, noise: options.NoiseName = None, scale: options.Scale = None,
     keep: options.Keep = None, positions: options.Positions = None, probability: options.Deleted = None,
-    add: options.Add = None, remove: options.Remove = None, n: options.Samples = 2000,
+    add: options.Add = None, remove: options.Remove = None, grid: options.Grid = None, n: options.Samples = 2000,
     target_radius: options.TargetRadius = None, precision: options.Precision = None, spending: options.Spending = None,
     n0: options.SelectionSamples = None, label_mode: options.LabelMode = False, alpha: options.Alpha = 1e-3,
     functional: options.Functional = None,
@@ -35,7 +35,8 @@ def certify(
     from rsopt.commands.sources import Named
     from rsopt.commands.stopping import Asked
     from rsopt.noise import Gaussian
-    from rsopt.noise.options import noise_of_options
+    from rsopt.noise.options import noise_of_options, with_grid
+    from rsopt.noise.registry import grid_of_facts
     from rsopt.question import Question
     from rsopt.runs.folder import STORE
     from rsopt.runs.store import facts_of
@@ -50,10 +51,13 @@ def certify(
                                     "probability": probability, "add": add, "remove": remove})
     given = said or Gaussian(options.SIGMA)
     source = named.load(given)
+    begun = facts_of(output / STORE)
+    # A run that is there goes on as it was begun.
+    given = with_grid(given, grid, grid_of_facts(begun) if begun else source.step)
     question = Question(given.fitted(tuple(source.data.images[0].shape)), functional, order, statistic=statistic,
                         alpha=alpha, solver=solver)
     asked = Asked(n, tuple(target_radius or ()), precision, spending,
-                  chunk or facts_of(output / STORE).get("sampling.chunk"))
+                  chunk or begun.get("sampling.chunk"))
     soft = soft_outputs(scores, temperature, score_method, seed)
     task = Task(question, asked.policy(question), selection_samples(n0, label_mode), soft)
     sampling = Sampling(seed, asked.rows, batch, stop_on_failure=not keep_going, workers=apart)

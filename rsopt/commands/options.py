@@ -19,6 +19,11 @@ Sigma = Annotated[float | None, typer.Option(help="Standard deviation of Gaussia
 SIGMA = 0.25
 """Standard deviation where nothing is said about the noise."""
 
+Grid = Annotated[str | None, typer.Option(help="Step of the grid that inputs lie on, such as 1/255 for bytes: noise is "
+                                               "then whole steps, drawn exactly. By default that of the data: bytes "
+                                               "scaled to [0, 1], and the digits preset. 'none' for noise in float32.",
+                                          show_default=False)]
+
 # Noise: the name and one option a field; `rsopt.noise.options` reads them.
 NoiseName = Annotated[str | None, typer.Option("--noise", help="gaussian, laplace, logistic, uniform, ablation, "
                                                                "deletion, flips, or module:noise for one made in "

@@ -16,6 +16,7 @@ from torch import nn
 from torch.export import ExportedProgram
 
 from rsopt.errors import InvalidInputError, RsoptError, StorageError
+from rsopt.noise.grid import BYTES, Grid
 
 __all__ = ["Dataset", "as_made", "load_data", "load_model", "load_named", "load_weights"]
 
@@ -67,6 +68,17 @@ class Dataset:
             raise InvalidInputError(f"image {int(bad.int().argmax())} holds NaN or infinite values.")
         object.__setattr__(self, "images", self.images.long() if named else self.images.float())
         object.__setattr__(self, "labels", self.labels.long())
+
+    @property
+    def bytes(self) -> bool:
+        """Whether these are images of bytes, scaled to [0, 1]: two axes or more, and all values multiples of 1/255."""
+        if self.images.ndim < 3 or not self.images.is_floating_point():
+            return False
+        try:
+            Grid(BYTES).check(self.images)
+        except InvalidInputError:
+            return False
+        return bool((self.images >= 0.0).all() and (self.images <= 1.0).all())
 
 
 def load_named(name: str) -> object:
