@@ -119,7 +119,7 @@ class Grid:
 class GridNoise:
     """The law of round(Z/h), as a table.
 
-    u uniform on the 64-bit integers gives K = (number of thresholds that are <= u) - `reach`. Every threshold is within
+    u uniform on the 64-bit integers gives K + `reach`, the number of thresholds that are <= u. Every threshold is within
     one unit of 2^64 · P(K <= k), which `tails` proves.
 
     Attributes:
@@ -163,7 +163,7 @@ class GridNoise:
         if not tails:
             raise InvalidInputError(f"Noise of scale {scale:g} never leaves a step of {grid.exact}. Use a finer grid.")
         thresholds = np.array([*reversed(tails), *((1 << 64) - tail for tail in tails)], dtype=np.uint64)
-        return GridNoise(law, scale, grid, len(tails), thresholds, _guide(thresholds, len(tails)))
+        return GridNoise(law, scale, grid, len(tails), thresholds, _guide(thresholds))
 
     def total_variation(self, draws: int) -> float:
         """Upper bound on the total variation between so many draws and independent draws of round(Z/h).
@@ -175,7 +175,7 @@ class GridNoise:
         return rounded_up(min(Fraction((2 * self.reach + 1) * draws, 1 << 64), Fraction(1)))
 
     def draw(self, source: np.random.Philox, shape: tuple[int, ...]) -> NDArray[np.int16]:
-        """Independent values of K on the host, int16; the same on every machine.
+        """Independent values of K + `reach` on the host, int16; the same on every machine.
 
         Of the 64 random bits of a value the upper 16 decide almost always; the others are drawn where they do not.
         Both are words of NumPy's Philox, which stay the same from version to version.
@@ -192,30 +192,30 @@ class GridNoise:
             undecided = np.flatnonzero(block == _OPEN)
             lower = source.random_raw(undecided.size) >> np.uint64(16)
             words = upper[undecided].astype(np.uint64) << np.uint64(48) | lower
-            block[undecided] = np.searchsorted(self.thresholds, words, side="right") - self.reach
+            block[undecided] = np.searchsorted(self.thresholds, words, side="right")
         return values.reshape(shape)
 
     def of_words(self, words: Tensor) -> Tensor:
-        """Values of K from random words on an accelerator, int32: by search among the thresholds.
+        """Values of K + `reach` from random words on an accelerator, int32: by search among the thresholds.
 
         Args:
             words: uniform on the 64-bit integers with a sign, int64, any shape.
         """
         import torch
 
-        return torch.bucketize(words, _signed(self, words.device), right=True, out_int32=True).sub_(self.reach)
+        return torch.bucketize(words, _signed(self, words.device), right=True, out_int32=True)
 
     def added(self, batch: Tensor, steps: Tensor) -> Tensor:
-        """The points of the grid so many steps from inputs, float32: a function of the whole numbers alone.
+        """The points of the grid K steps from inputs, float32: a function of whole numbers alone.
 
         Args:
             batch: inputs on the grid (rows, *shape).
-            steps: whole numbers of the same shape.
+            steps: K + `reach`, of the same shape.
         """
         # One input in many rows, as in a chunk of samples, is looked at once.
         one = batch[:1] if len(batch) and batch.stride(0) == 0 else batch
         # Whole numbers below 2^24 are exact in float32.
-        return self.grid.points(steps.float().add_(self.grid.multiples(one)))
+        return self.grid.points(self.grid.multiples(one).sub_(self.reach) + steps)
 
 
 @lru_cache(maxsize=16)
@@ -231,9 +231,9 @@ def _rounded(tail: tuple[int, int]) -> int:
     return tail[0] + (1 << BITS - 65) >> BITS - 64
 
 
-def _guide(thresholds: NDArray[np.uint64], reach: int) -> NDArray[np.int16]:
-    """K for each value of the upper 16 bits, int16 (65536,); `_OPEN` where the lower ones matter."""
+def _guide(thresholds: NDArray[np.uint64]) -> NDArray[np.int16]:
+    """K + reach for each value of the upper 16 bits, int16 (65536,); `_OPEN` where the lower ones matter."""
     first = np.arange(1 << 16, dtype=np.uint64) << np.uint64(48)
     last = first | np.uint64((1 << 48) - 1)
     low, high = (np.searchsorted(thresholds, words, side="right") for words in (first, last))
-    return np.where(low == high, low - reach, int(_OPEN)).astype(np.int16)
+    return np.where(low == high, low, int(_OPEN)).astype(np.int16)

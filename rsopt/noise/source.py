@@ -119,7 +119,7 @@ class Source:
         return torch.from_numpy(words.view(np.int64).reshape(shape)).to(self.device)
 
     def steps(self, noise: GridNoise, shape: tuple[int, ...]) -> Tensor:
-        """Whole numbers of steps of the law of a table, int16 on the host and int32 on an accelerator."""
+        """Whole numbers of steps of the law of a table, K + `reach`: int16 on the host, int32 on an accelerator."""
         import torch
 
         if draws_itself(self.device):
