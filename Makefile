@@ -46,7 +46,7 @@ gallery: build/gallery/.drawn
 
 GALLERY := $(addprefix examples/, ablate_taylor_order.py compare_intervals.py ablate_sigma_alpha_n.py \
   ablate_temperature.py ablate_simplex_map.py ablate_samples_soft.py power_envelope.py sequential_limit.py \
-  l1_digits.py sparse_flips.py)
+  l1_digits.py sparse_flips.py float_noise.py)
 
 build/gallery/.drawn: $(VENV)/.docs $(GALLERY)
 	mkdir -p build/gallery
@@ -60,6 +60,7 @@ build/gallery/.drawn: $(VENV)/.docs $(GALLERY)
 	$(BIN)/python examples/sequential_limit.py --output build/gallery
 	$(BIN)/python examples/l1_digits.py --output build/gallery
 	$(BIN)/python examples/sparse_flips.py --output build/gallery
+	$(BIN)/python examples/float_noise.py --output build/gallery
 	touch $@
 
 clean:

@@ -119,8 +119,8 @@ class Grid:
 class GridNoise:
     """The law of round(Z/h), as a table.
 
-    u uniform on the 64-bit integers gives K + `reach`, the number of thresholds that are <= u. Every threshold is within
-    one unit of 2^64 · P(K <= k), which `tails` proves.
+    u uniform on the 64-bit integers gives K + `reach`, the number of thresholds that are <= u. Every threshold is
+    within one unit of 2^64 · P(K <= k), which `tails` proves.
 
     Attributes:
         law: one of `rsopt.noise.tails.LAWS`.
