@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from fractions import Fraction
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from rsopt.functional import Functional
 from rsopt.functionals import FunctionalLike, as_functional
 from rsopt.noise import Noise, as_noise
 from rsopt.noise.gaussian import the_sigma
+from rsopt.noise.rounding import rounded_down
 from rsopt.registry import as_solver
 from rsopt.solver import Solver, SolverLike
 from rsopt.statistics import Statistic, StatisticLike, as_statistic
@@ -101,6 +103,22 @@ class Question:
                                     "the looks. Give both the same alpha.")
         return self.at(alpha)
 
+    def left_of(self, spent: float, n: int, dimension: int) -> float:
+        """The error of a bound on drawn votes, so that its statement is false with probability at most `spent`.
+
+        Draws and the law that radii are for differ by a total variation, which the whole input pays once from its
+        alpha; what may be spent on one of several looks pays its share of it. Rounded down.
+
+        Args:
+            spent: alpha, or the share of a look.
+            n: the most estimation samples that the input can take.
+            dimension: its coordinates.
+
+        Raises:
+            InvalidInputError: the total variation leaves nothing.
+        """
+        return left_of_alpha(self.noise, self.alpha, n, dimension, spent)
+
     def level(self, radius: Real) -> float:
         """The bound on g that certifies `radius`; errors as in `level_for_radius`."""
         return level_for_radius(self.functional, radius, self.noise)
@@ -123,6 +141,17 @@ class Question:
         samples = checked_draws("n", n)
         self.statistic.tail_set(Counts((1, 0, 0), top=0), self.functional, self.alpha)
         return samples
+
+
+def left_of_alpha(noise: Noise, alpha: float, n: int, dimension: int, spent: float | None = None) -> float:
+    """As `Question.left_of`, for a statement at `alpha` of which `spent` is to be spent here; None for all of it."""
+    variation = noise.total_variation(n, dimension)
+    if variation >= alpha:
+        raise InvalidInputError(f"{n:,} draws of {dimension:,} coordinates are up to {variation:.3g} in total "
+                                f"variation from {noise.title}, and alpha is {alpha:g}. Take fewer samples, a larger "
+                                "alpha or a coarser grid.")
+    here = alpha if spent is None else spent
+    return here if variation == 0.0 else rounded_down(Fraction(here) * (1 - Fraction(variation) / Fraction(alpha)))
 
 
 def checked_draws(name: str, value: object) -> int:

@@ -16,7 +16,7 @@ SELECTION_SAMPLES = 100
 def certify(
     preset: options.Preset = None, model: options.Model = None, weights: options.Weights = None,
     data: options.Data = None, classes: options.Classes = None, inputs: options.Inputs = None, skip: options.Skip = 1,
-    *, said: options.SaidNoise, n: options.Samples = 2000,
+    *, said: options.SaidNoise, grid: options.Grid = None, n: options.Samples = 2000,
     target_radius: options.TargetRadius = None, precision: options.Precision = None, spending: options.Spending = None,
     n0: options.SelectionSamples = None, label_mode: options.LabelMode = False, alpha: options.Alpha = 1e-3,
     functional: options.Functional = None,
@@ -34,6 +34,8 @@ def certify(
     from rsopt.commands.sources import Named
     from rsopt.commands.stopping import Asked
     from rsopt.noise import Gaussian
+    from rsopt.noise.options import with_grid
+    from rsopt.noise.registry import grid_of_facts
     from rsopt.question import Question
     from rsopt.runs.folder import STORE
     from rsopt.runs.store import facts_of
@@ -46,10 +48,13 @@ def certify(
     output = output or named.folder
     given = said.noise() or Gaussian(options.SIGMA)
     source = named.load(given)
+    begun = facts_of(output / STORE)
+    # A run that is there goes on as it was begun.
+    given = with_grid(given, grid, grid_of_facts(begun) if begun else source.step)
     question = Question(given.fitted(tuple(source.data.images[0].shape)), functional, order, statistic=statistic,
                         alpha=alpha, solver=solver)
     asked = Asked(n, tuple(target_radius or ()), precision, spending,
-                  chunk or facts_of(output / STORE).get("sampling.chunk"))
+                  chunk or begun.get("sampling.chunk"))
     soft = soft_outputs(scores, temperature, score_method, seed)
     task = Task(question, asked.policy(question), selection_samples(n0, label_mode), soft)
     sampling = Sampling(seed, asked.rows, batch, stop_on_failure=not keep_going, workers=apart)

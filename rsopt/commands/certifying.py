@@ -24,7 +24,7 @@ from rsopt.runs.results import Results
 from rsopt.runs.rows import Row
 from rsopt.runs.soft_outputs import SoftOutputs
 from rsopt.runs.store import Store, facts_of
-from rsopt.runs.task import Task
+from rsopt.runs.task import VARIATION, Task
 from rsopt.runs.workers.executors import Workers
 from rsopt.sequential.adaptive import TargetRadii
 from rsopt.sequential.policy import FixedSamples
@@ -87,9 +87,17 @@ def report(name: str, rows: list[Row], task: Task, output: Path) -> None:
     save_plot(output / PLOT, results, f"{name}: {len(rows)} inputs, {results.noise.title}, n {_most(task)}, alpha "
                                       f"{results.alpha:g}, {mode}{below}")
     print_facts(console, [
+        *_noise_facts(output),
         *([] if task.soft is None else [("scores", f"{used}{_choice_of(task.soft)}")]),
         ("table", str(output / TABLE)), ("plot", str(output / PLOT)),
         ("proofs", f"{output / CERTIFICATES} (check them again with: rsopt verify {quote(str(output))})")])
+
+
+def _noise_facts(output: Path) -> list[tuple[str, str]]:
+    """What the draws take of alpha, where they take any."""
+    taken = facts_of(output / STORE).get(VARIATION, 0.0)
+    return [] if taken == 0.0 else [("noise", f"whole steps, drawn exactly but for {taken:.2g} in total variation over "
+                                              "all draws for an input, which is subtracted from alpha")]
 
 
 def _most(task: Task) -> str:

@@ -22,6 +22,10 @@ Statistic = Annotated[str, typer.Option(help="Designated statistic: studentized,
 Alpha = Annotated[float, typer.Option(help="Probability that the statement is false.")]
 Solver = Annotated[str, typer.Option(help="Solver that proposes; rsopt proves. See 'rsopt solvers'. With "
                                                 "fields: ipopt:tolerance=1e-10:verbose=true.")]
+Grid = Annotated[str | None, typer.Option(help="Step of the grid that inputs lie on, such as 1/255 for bytes: noise is "
+                                               "then whole steps, drawn exactly. By default that of the data: bytes "
+                                               "scaled to [0, 1], and the digits preset. 'none' for noise in float32.",
+                                          show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
 Output = Annotated[Path | None, typer.Option(help="Folder of the run: store, table, certificates, plot; by default "
                                                   "runs/NAME.")]

@@ -28,6 +28,7 @@ class Source:
         model: the model.
         data: the data.
         classes: columns of the model's output.
+        step: of the grid on which all data are known to lie; None for none.
         weights: what is to be said about where the model's weights come from; "" where the command line says it.
     """
 
@@ -36,6 +37,7 @@ class Source:
     data: Dataset
     classes: int
     weights: str
+    step: float | None
 
     def inputs(self, limit: int | None, skip: int) -> Inputs:
         """Every `skip`-th input, at most `limit` of them."""
@@ -86,6 +88,7 @@ class Named:
         if self.model is None or self.data is None:
             missing = "--model" if self.model is None else "--data"
             raise InvalidInputError(f"Give {missing} too: --model module:callable, --data module:callable or FILE.npz.")
+        from rsopt.noise.grid import BYTES
         from rsopt.smoothing.evaluation import class_count
         from rsopt.smoothing.loading import as_made, load_data, load_model
 
@@ -93,7 +96,7 @@ class Named:
         data = load_data(self.data)
         classes = self.classes or class_count(model, data.images[0], noise)
         return Source(f"{self.model} on {self.data}", model, data, classes,
-                      as_made(self.model) if self.weights is None else "")
+                      as_made(self.model) if self.weights is None else "", BYTES if data.bytes else None)
 
     def _preset(self, name: str, noise: Noise) -> Source:
         if name not in PRESETS:
@@ -103,14 +106,15 @@ class Named:
                                     "go with --model.")
         import torch
 
-        from rsopt.smoothing.digits import DigitsRecipe, digits_data, digits_model
+        from rsopt.smoothing.digits import STEP, DigitsRecipe, digits_data, digits_model
 
         data = digits_data()
         # Before a network is trained under noise that its inputs cannot have.
         noise.check_input(data.images[0])
         # For a network this small the threads of one pass wait for each other longer than they work.
         torch.set_num_threads(1)
-        return Source("digits", self._placed(digits_model(DigitsRecipe.under(noise))), data, 10, "")
+        return Source("digits", self._placed(digits_model(DigitsRecipe.under(noise))), data, 10, "",
+                      STEP)
 
     def _placed(self, model: nn.Module) -> nn.Module:
         if self.device is None:

@@ -25,9 +25,12 @@ class Gaussian(Additive):
     Attributes:
         sigma: a positive number in the units of the input, or one for every coordinate (any sequence or array, in the
             order of the flattened input): then radii are in the norm (sum (d_i / sigma_i)²)^(1/2).
+        grid: the step h of a grid that all inputs lie on, 1/255 for images of bytes: noise is then a whole number of
+            steps, drawn exactly, and radii speak of changes to other inputs on the grid. None for noise in float32.
 
     Raises:
-        InvalidInputError: a sigma that is not positive and finite.
+        InvalidInputError: a sigma that is not positive and finite, or a grid that is none, is too coarse or too
+            fine for it, or stands beside a row of them.
     """
 
     name: ClassVar[str] = "gaussian"
@@ -37,9 +40,11 @@ class Gaussian(Additive):
     word: ClassVar[str] = "sigma"
 
     sigma: Scale
+    grid: float | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sigma", checked_scale("sigma", self.sigma, "the standard deviation of the noise"))
+        self._check_grid()
 
     @property
     def functionals(self) -> tuple[str, ...]:
@@ -75,10 +80,16 @@ class Gaussian(Additive):
 
 
 def plain_sigma(noise: Noise) -> float | None:
-    """sigma of Gaussian noise that is the same in all coordinates, which stores and records say by this number alone.
+    """sigma of Gaussian noise that is the same in all coordinates and on no grid, which stores and records say by this
+    number alone.
 
     None for every other noise.
     """
+    return one_sigma(noise) if isinstance(noise, Gaussian) and noise.grid is None else None
+
+
+def one_sigma(noise: Noise) -> float | None:
+    """sigma of Gaussian noise that is the same in all coordinates, on a grid or not; None for every other noise."""
     return noise.sigma if isinstance(noise, Gaussian) and isinstance(noise.sigma, float) else None
 
 
@@ -88,7 +99,7 @@ def the_sigma(noise: Noise) -> float:
     Raises:
         InvalidInputError: the noise is another one.
     """
-    found = plain_sigma(noise)
+    found = one_sigma(noise)
     if found is None:
         raise InvalidInputError(f"The noise is {noise.title}, which no single sigma describes.")
     return found

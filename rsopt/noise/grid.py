@@ -12,17 +12,27 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rsopt.errors import InvalidInputError
+from rsopt.noise.rounding import rounded_up
 from rsopt.noise.tails import BITS, upper_tail
 
-__all__ = ["Grid", "GridNoise"]
+if TYPE_CHECKING:
+    from torch import Tensor, device
 
+__all__ = ["BYTES", "Grid", "GridNoise"]
+
+BYTES = 1 / 255
+"""Step of images of bytes, scaled to [0, 1]."""
 OFF_GRID = 1e-3
-"""How far an input may lie from its multiple of the step, in steps: the rounding of float32, and no more."""
+"""How far an input may lie from its multiple of the step, in steps, beside the rounding of float32."""
+FURTHEST = 1 << 20
+"""Inputs lie no further from 0, in steps: the rounding of float32, in input and quotient, is below a quarter there."""
+_ROUNDING = 2.0**-22
 MOST_STEPS = 1 << 14
 """Noise reaches no further than so many steps to either side."""
 _BLOCK = 1 << 16  # values per round: its scratch arrays stay in the second-level cache
@@ -53,41 +63,64 @@ class Grid:
         near = parts > 0 and math.isclose(self.step, 1.0 / parts, rel_tol=1e-7)
         return Fraction(1, parts) if near else Fraction(float(self.step))
 
-    def integers(self, x: NDArray[np.floating]) -> NDArray[np.int32]:
-        """The multiples at which inputs lie, of the same shape.
+    def __str__(self) -> str:
+        """For example "1/255"."""
+        return str(self.exact) if self.exact.numerator == 1 else f"{self.step:g}"
+
+    def check(self, x: Tensor) -> None:
+        """Refuses inputs off the grid.
+
+        Args:
+            x: float32, any shape.
 
         Raises:
-            InvalidInputError: an input is off the grid, not finite, or beyond 2^23 steps.
+            InvalidInputError: an input is no multiple of the step, up to the rounding of float32, is not finite, or
+                lies beyond 2^20 steps.
         """
-        steps = np.asarray(x, dtype=np.float64) / float(self.exact)
-        usable = np.abs(steps) < 1 << 23
-        nearest = np.rint(np.where(usable, steps, 0.0))
-        off = np.where(usable, np.abs(steps - nearest), np.inf)
-        if off.size and off.max() > OFF_GRID:
-            place = int(off.argmax())
-            raise InvalidInputError(f"Inputs must be multiples of {self.exact}; found {np.ravel(x)[place]!r}. Round "
-                                    "them to the grid first, and the rounded inputs are what is certified.")
-        return nearest.astype(np.int32)
+        import torch
 
-    def points(self, multiples: NDArray[np.float32]) -> NDArray[np.float32]:
+        steps = self._steps(x)
+        off = (steps - steps.round()).abs()
+        # A comparison with NaN fails, and so refuses.
+        on = (off <= OFF_GRID + _ROUNDING * steps.abs()) & (steps.abs() <= FURTHEST)
+        if not bool(on.all()):
+            found = float(x.flatten()[int(torch.argmin(on.flatten().int()))])
+            whole = self.exact.numerator == 1
+            how = (f"(x * {self.exact.denominator}).round() / {self.exact.denominator}" if whole else
+                   f"(x / {self.step:g}).round() * {self.step:g}")
+            raise InvalidInputError(f"Inputs must be multiples of {self}, at most {FURTHEST:,} of them; found "
+                                    f"{found:.8g}. Round them to the grid first, {how}, and the rounded inputs are "
+                                    "what is certified.")
+
+    def multiples(self, x: Tensor) -> Tensor:
+        """The multiples of the step next to inputs of the same shape: whole numbers, in a float32 tensor."""
+        return self._steps(x).round_()
+
+    def points(self, multiples: Tensor) -> Tensor:
         """The points at whole multiples below 2^24 of the step, in place: one correctly rounded operation each.
 
         For a step 1/m it is the float32 next to i/m, which is what dividing bytes by 255 in float32 gives.
+
+        Args:
+            multiples: whole numbers, float32, any shape.
         """
         exact = self.exact
         if exact.numerator == 1 and exact.denominator < 1 << 24:
-            multiples /= np.float32(exact.denominator)
-        else:
-            multiples *= np.float32(self.step)
-        return multiples
+            # A divisor on the host would be turned into its reciprocal by an accelerator.
+            return multiples.div_(multiples.new_full((), exact.denominator))
+        return multiples.mul_(float(np.float32(self.step)))
+
+    def _steps(self, x: Tensor) -> Tensor:
+        exact = self.exact
+        return x.float() * exact.denominator if exact.numerator == 1 else x.float() / self.step
 
 
 @dataclass(frozen=True, eq=False)
 class GridNoise:
     """The law of round(Z/h), as a table.
 
-    u uniform on the 64-bit integers gives K = (number of thresholds that are <= u) - `reach`. Every threshold is within
-    one unit of 2^64 · P(K <= k), which `tails` proves.
+    u uniform on the 64-bit integers gives K + `reach`, the number of thresholds that are <= u. Every threshold is
+    within one unit of 2^64 · P(K <= k), which `tails` proves.
 
     Attributes:
         law: one of `rsopt.noise.tails.LAWS`.
@@ -130,7 +163,7 @@ class GridNoise:
         if not tails:
             raise InvalidInputError(f"Noise of scale {scale:g} never leaves a step of {grid.exact}. Use a finer grid.")
         thresholds = np.array([*reversed(tails), *((1 << 64) - tail for tail in tails)], dtype=np.uint64)
-        return GridNoise(law, scale, grid, len(tails), thresholds, _guide(thresholds, len(tails)))
+        return GridNoise(law, scale, grid, len(tails), thresholds, _guide(thresholds))
 
     def total_variation(self, draws: int) -> float:
         """Upper bound on the total variation between so many draws and independent draws of round(Z/h).
@@ -139,20 +172,18 @@ class GridNoise:
         each; and less than one unit beyond `reach`. A statement with error probability alpha for the exact law has at
         most alpha plus this for the draws.
         """
-        bound = Fraction((2 * self.reach + 1) * draws, 1 << 64)
-        return min(1.0, math.nextafter(float(bound), math.inf))
+        return rounded_up(min(Fraction((2 * self.reach + 1) * draws, 1 << 64), Fraction(1)))
 
-    def draw(self, key: int, shape: tuple[int, ...]) -> NDArray[np.int16]:
-        """Independent values of K, int16; a function of key and shape alone, the same on every machine.
+    def draw(self, source: np.random.Philox, shape: tuple[int, ...]) -> NDArray[np.int16]:
+        """Independent values of K + `reach` on the host, int16; the same on every machine.
 
         Of the 64 random bits of a value the upper 16 decide almost always; the others are drawn where they do not.
         Both are words of NumPy's Philox, which stay the same from version to version.
 
         Args:
-            key: in [0, 2^128).
+            source: gives the words, and stands behind them afterwards.
             shape: any shape.
         """
-        source = np.random.Philox(key=key)
         values = np.empty(math.prod(shape), dtype=np.int16)
         for start in range(0, values.size, _BLOCK):
             block = values[start:start + _BLOCK]
@@ -161,21 +192,38 @@ class GridNoise:
             undecided = np.flatnonzero(block == _OPEN)
             lower = source.random_raw(undecided.size) >> np.uint64(16)
             words = upper[undecided].astype(np.uint64) << np.uint64(48) | lower
-            block[undecided] = np.searchsorted(self.thresholds, words, side="right") - self.reach
+            block[undecided] = np.searchsorted(self.thresholds, words, side="right")
         return values.reshape(shape)
 
-    def copies(self, point: NDArray[np.int32], key: int, rows: int) -> NDArray[np.float32]:
-        """Noisy copies of an input, float32 (rows, *shape): a function of the arguments alone.
+    def of_words(self, words: Tensor) -> Tensor:
+        """Values of K + `reach` from random words on an accelerator, int32: by search among the thresholds.
 
         Args:
-            point: the input as multiples of the step (`Grid.integers`), (*shape).
-            key: as in `draw`.
-            rows: how many.
+            words: uniform on the 64-bit integers with a sign, int64, any shape.
         """
+        import torch
+
+        return torch.bucketize(words, _signed(self, words.device), right=True, out_int32=True)
+
+    def added(self, batch: Tensor, steps: Tensor) -> Tensor:
+        """The points of the grid K steps from inputs, float32: a function of whole numbers alone.
+
+        Args:
+            batch: inputs on the grid (rows, *shape).
+            steps: K + `reach`, of the same shape.
+        """
+        # One input in many rows, as in a chunk of samples, is looked at once.
+        one = batch[:1] if len(batch) and batch.stride(0) == 0 else batch
         # Whole numbers below 2^24 are exact in float32.
-        multiples = self.draw(key, (rows, *point.shape)).astype(np.float32)
-        multiples += point.astype(np.float32)
-        return self.grid.points(multiples)
+        return self.grid.points(self.grid.multiples(one).sub_(self.reach) + steps)
+
+
+@lru_cache(maxsize=16)
+def _signed(noise: GridNoise, place: device) -> Tensor:
+    """The thresholds on an accelerator, less 2^63: torch compares 64-bit integers with a sign."""
+    import torch
+
+    return torch.from_numpy((noise.thresholds ^ np.uint64(1 << 63)).view(np.int64)).to(place)
 
 
 def _rounded(tail: tuple[int, int]) -> int:
@@ -183,9 +231,9 @@ def _rounded(tail: tuple[int, int]) -> int:
     return tail[0] + (1 << BITS - 65) >> BITS - 64
 
 
-def _guide(thresholds: NDArray[np.uint64], reach: int) -> NDArray[np.int16]:
-    """K for each value of the upper 16 bits, int16 (65536,); `_OPEN` where the lower ones matter."""
+def _guide(thresholds: NDArray[np.uint64]) -> NDArray[np.int16]:
+    """K + reach for each value of the upper 16 bits, int16 (65536,); `_OPEN` where the lower ones matter."""
     first = np.arange(1 << 16, dtype=np.uint64) << np.uint64(48)
     last = first | np.uint64((1 << 48) - 1)
     low, high = (np.searchsorted(thresholds, words, side="right") for words in (first, last))
-    return np.where(low == high, low - reach, int(_OPEN)).astype(np.int16)
+    return np.where(low == high, low, int(_OPEN)).astype(np.int16)

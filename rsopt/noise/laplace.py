@@ -25,9 +25,12 @@ class Laplace(Additive):
         scale: a positive number in the units of the input, or one for every coordinate (any sequence or array, in the
             order of the flattened input): then radii are in the norm sum |d_i|/scale_i. The standard deviation is
             sqrt(2) scale.
+        grid: the step h of a grid that all inputs lie on, 1/255 for images of bytes: noise is then a whole number of
+            steps, drawn exactly, and radii speak of changes to other inputs on the grid. None for noise in float32.
 
     Raises:
-        InvalidInputError: a scale that is not positive and finite.
+        InvalidInputError: a scale that is not positive and finite, or a grid that is none, is too coarse or too
+            fine for it, or stands beside a row of them.
     """
 
     name: ClassVar[str] = "laplace"
@@ -36,9 +39,11 @@ class Laplace(Additive):
     ball: ClassVar[str] = "l1"
 
     scale: Scale
+    grid: float | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "scale", checked_scale("scale", self.scale, "the scale of the noise"))
+        self._check_grid()
 
     @property
     def functionals(self) -> tuple[str, ...]:

@@ -94,6 +94,18 @@ class Noise(ABC):
         """How a radius follows from a bound, after "the radius is"."""
         return "what the noise makes of the bound"
 
+    def total_variation(self, n: int, dimension: int) -> float:
+        """Upper bound on the total variation between n draws for an input and n draws of the law that radii are for.
+
+        An event has at most this much more probability for the draws than for the law: it is part of alpha. 0 for
+        draws that are of the law, or of which nothing is proven.
+
+        Args:
+            n: draws of the whole input.
+            dimension: coordinates of the input.
+        """
+        return 0.0
+
     def fitted(self, shape: Sequence[int]) -> Noise:
         """The noise for inputs of this shape, where fields may be left to the shape; itself otherwise.
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import MISSING
+from fractions import Fraction
 
 from rsopt.errors import InvalidInputError
 from rsopt.named import load_named
+from rsopt.noise.additive import Additive, on_grid
 from rsopt.noise.gaussian import plain_sigma
 from rsopt.noise.noise import Noise, fields_of
 from rsopt.noise.registry import get_noise, noise_class
@@ -46,8 +48,37 @@ def noise_of_options(name: str | None, given: dict[str, float | int | None]) -> 
     return get_noise(name, **{field: values[option] for field, option in known.items() if option in values})
 
 
+def with_grid(noise: Noise, said: str | None, step: float | None) -> Noise:
+    """The noise on the grid that --grid says, by default on that of the data where one is known.
+
+    Args:
+        noise: as the other options say it, or as it was made in Python.
+        said: a step as a number or a fraction of 1, for example "1/255", or "none"; None where nothing was said.
+        step: the step of the grid on which all data lie; None for none.
+
+    Raises:
+        InvalidInputError: no step, or noise that has no grid.
+    """
+    if said is None:
+        fits = isinstance(noise, Additive) and noise.grid is None and isinstance(noise.spread, float)
+        return on_grid(noise, step) if fits and step is not None else noise
+    if said == "none":
+        return on_grid(noise, None)
+    try:
+        found = float(Fraction(said))
+    except (ValueError, ZeroDivisionError, OverflowError):
+        raise InvalidInputError(f"--grid is the step of the grid that inputs lie on, for example 1/255 for bytes, or "
+                                f"none; found {said!r}.") from None
+    placed = on_grid(noise, found)
+    if not isinstance(placed, Additive) or placed.grid is None:
+        raise InvalidInputError(f"--grid has no meaning for the noise {noise.name!r}: gaussian, laplace, logistic and "
+                                "uniform noise have one.")
+    return placed
+
+
 def options_of(noise: Noise) -> str:
-    """The options that say this noise; for one that they cannot say, a placeholder."""
+    """The options that say this noise, apart from its grid; for one that they cannot say, a placeholder."""
+    noise = on_grid(noise, None)
     if (sigma := plain_sigma(noise)) is not None:
         return f"--sigma {sigma:g}"
     said = [noise.name]

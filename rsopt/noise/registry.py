@@ -128,6 +128,12 @@ def noise_of_facts(facts: Mapping[str, Any]) -> Noise:
     return noise_from_dict(facts["noise"])
 
 
+def grid_of_facts(facts: Mapping[str, Any]) -> float | None:
+    """The step of the grid of the noise that `noise_facts` wrote; None for noise that has none."""
+    said = facts.get("noise")
+    return said.get("grid") if isinstance(said, Mapping) else None
+
+
 def _made(kind: type[Noise], values: Mapping[str, Any]) -> Noise:
     known = [field.name for field in fields_of(kind) if field.init]
     for given in values:

@@ -11,6 +11,7 @@ import numpy as np
 
 from rsopt.errors import InvalidInputError
 from rsopt.noise import laws
+from rsopt.noise.grid import GridNoise
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor, device
@@ -116,6 +117,15 @@ class Source:
             return torch.empty(shape, dtype=torch.int64, device=self.device).random_(generator=self._generator)
         words = self._philox.random_raw(int(np.prod(shape))) >> np.uint64(1)
         return torch.from_numpy(words.view(np.int64).reshape(shape)).to(self.device)
+
+    def steps(self, noise: GridNoise, shape: tuple[int, ...]) -> Tensor:
+        """Whole numbers of steps of the law of a table, K + `reach`: int16 on the host, int32 on an accelerator."""
+        import torch
+
+        if draws_itself(self.device):
+            words = torch.empty(shape, dtype=torch.int64, device=self.device)
+            return noise.of_words(words.random_(-1 << 63, None, generator=self._generator))
+        return torch.from_numpy(noise.draw(self._philox, shape)).to(self.device)
 
     def _exponentials(self, shape: tuple[int, ...]) -> Tensor:
         import torch

@@ -134,6 +134,10 @@ class Transformed(Noise):
         """As in `Noise`: each row transformed by a parameter of its own."""
         return called(self.apply)(batch, self.parameters(len(batch), batch, source))
 
+    def total_variation(self, n: int, dimension: int) -> float:
+        """As for the noise, of the parameters."""
+        return self.noise.total_variation(n, self.dimension)
+
     def fitted(self, shape: Sequence[int]) -> Transformed:
         """Itself, for inputs of any shape."""
         return self

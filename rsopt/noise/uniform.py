@@ -24,9 +24,12 @@ class Uniform(Additive):
         half_width: a positive number in the units of the input, or one for every coordinate (any sequence or array, in
             the order of the flattened input): then radii are in the norm sum |d_i|/half_width_i. The standard deviation
             is half_width/sqrt(3), and no radius exceeds half_width.
+        grid: the step h of a grid that all inputs lie on, 1/255 for images of bytes: noise is then a whole number of
+            steps, drawn exactly, and radii speak of changes to other inputs on the grid. None for noise in float32.
 
     Raises:
-        InvalidInputError: a half_width that is not positive and finite.
+        InvalidInputError: a half_width that is not positive and finite, or a grid that is none, is too coarse or too
+            fine for it, or stands beside a row of them.
     """
 
     name: ClassVar[str] = "uniform"
@@ -36,10 +39,12 @@ class Uniform(Additive):
     word: ClassVar[str] = "half-width"
 
     half_width: Scale
+    grid: float | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "half_width",
                            checked_scale("half_width", self.half_width, "half the width of the noise"))
+        self._check_grid()
 
     @property
     def functionals(self) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from rsopt.errors import InvalidInputError
 from rsopt.noise import Gaussian, Noise, noise_from_dict
 from rsopt.noise.registry import noise_of_facts
 from rsopt.question import Question
+from rsopt.runs.task import DIMENSION, VARIATION
 from rsopt.sequential.adaptive import Precision, TargetRadii
 from rsopt.sequential.looks import Looks
 from rsopt.sequential.policy import FixedSamples, PlannedLook, StoppingPolicy
@@ -29,6 +30,7 @@ class Asked:
         scores: name of the method for scores; None for votes alone.
         inputs: how many inputs the run was for.
         classes: of the classifier; None where the facts do not say.
+        dimension: coordinates of the largest input; 0 where the facts do not say, because nothing depends on it.
     """
 
     question: Question
@@ -39,6 +41,7 @@ class Asked:
     scores: str | None
     inputs: int
     classes: int | None
+    dimension: int
 
     @classmethod
     def of(cls, facts: Mapping[str, Any]) -> Asked:
@@ -65,10 +68,22 @@ class Asked:
         if (drawn := _drawn_under(facts)) not in (None, question.noise):
             raise InvalidInputError(f"samples were drawn under {drawn.title}, and {question.noise.title} is said of "
                                     "the run")
+        dimension = facts.get(DIMENSION, 0)
+        if not _whole(dimension) and DIMENSION in facts:
+            raise InvalidInputError(f"dimension = {dimension!r} is no number of coordinates")
+        variation = question.noise.total_variation(stopping["n"], dimension or 1)
+        if facts.get(VARIATION, 0.0) != variation:
+            raise InvalidInputError(f"the total variation of the draws is said to be {facts.get(VARIATION, 0.0)!r}, "
+                                    f"and {question.noise.title} makes it {variation!r}")
+        question.left_of(question.alpha, stopping["n"], dimension)
         fixed = () if policy is None else (PlannedLook(policy.most_samples, policy.alpha),)
         return cls(question, policy, tuple(getattr(policy, "plan", fixed)), stopping["n"], n0,
                    None if scores is None else str(scores["method"]), facts["inputs"],
-                   facts.get("sampling.num_classes"))
+                   facts.get("sampling.num_classes"), dimension)
+
+    def error_of(self, spent: float) -> float:
+        """The error of a bound on which a look may spend so much (`Question.left_of`)."""
+        return self.question.left_of(spent, self.most, self.dimension)
 
 
 def _drawn_under(facts: Mapping[str, Any]) -> Noise | None:

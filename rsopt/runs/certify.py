@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from importlib import metadata
@@ -39,7 +40,7 @@ def certify(classifier: SmoothedClassifier, inputs: Inputs, task: Task, *, seed:
     Args:
         classifier: the smoothed classifier; its noise, fitted to the inputs, must be the task's.
         inputs: the data.
-        task: what is certified, and when sampling stops.
+        task: what is certified, and when sampling stops; the dimension of the inputs is filled in.
         seed: seed of the noise.
         output: the folder.
         title: model and data in words, for reports; a run is known by what they answer and hold, not by this.
@@ -58,11 +59,19 @@ def certify(classifier: SmoothedClassifier, inputs: Inputs, task: Task, *, seed:
         WorkerError, MissingDependencyError: as in `rsopt.runs.workers.executors.executor`.
     """
     question = task.question
+    dimension = 0
     for idx in inputs.chosen:
-        if (noise := classifier.noise.fitted(tuple(np.shape(inputs.images[idx])))) != question.noise:
+        shape = tuple(np.shape(inputs.images[idx]))
+        if (noise := classifier.noise.fitted(shape)) != question.noise:
             raise InvalidInputError(f"The task has {question.noise.title}, and the classifier has {noise.title} for "
                                     f"input {idx}.")
-    classifier = classifier.under(question.noise)
+        dimension = max(dimension, math.prod(shape))
+    classifier, task = classifier.under(question.noise), replace(task, dimension=dimension)
+    if stop_on_failure:
+        # What the noise cannot be applied to is refused before the first sample is paid for.
+        sampler = classifier.sampler(seed)
+        for idx in inputs.chosen:
+            sampler.prepared(inputs.images[idx], idx)
     if not is_file(output / STORE):
         # A run that is there tells by itself whether it is this one.
         refuse_strangers(output / CERTIFICATES, inputs.chosen)

@@ -33,6 +33,8 @@ from rsopt.transcript import Transcript
 _LONGEST = 1e9
 #: What another version of SciPy may change in a closed form, relatively.
 _SAME = 1e-9
+#: The same in a share of alpha; less than any total variation that could matter.
+_SAME_SHARE = 1e-12
 
 Stored = InputOutcome | Look | BoundRow | CertificateRow
 _TYPES: dict[str, tuple[type, ...]] = {"int": (int,), "int | None": (int, type(None)), "float": (float,), "str": (str,),
@@ -171,8 +173,9 @@ def _looks(asked: Asked, taken: Sequence[Look], own: Sequence[BoundRow], top: in
     for before, after in itertools.pairwise(taken):
         if not (after.n > before.n and (after.counts >= before.counts).all()):
             yield f"look {after.look} does not continue look {before.look}"
-    if taken[-1].n > asked.most or sum(look.alpha for look in taken) > asked.question.alpha * (1.0 + _SAME):
-        yield f"its looks take more than {asked.most:,} samples, or spend more than alpha {asked.question.alpha:g}"
+    left = asked.error_of(asked.question.alpha)
+    if taken[-1].n > asked.most or sum(look.alpha for look in taken) > left * (1.0 + _SAME_SHARE):
+        yield f"its looks take more than {asked.most:,} samples, or spend more than alpha {left!r}"
     if asked.policy is None:
         return
     results = looks_taken(taken, own, top)
@@ -183,9 +186,9 @@ def _looks(asked: Asked, taken: Sequence[Look], own: Sequence[BoundRow], top: in
                 yield f"it ends after look {k - 1}, and the stopping policy goes on to {planned.n:,} samples"
         elif planned is None:
             yield f"look {k} is stored, and the stopping policy stops before it"
-        elif taken[k].n != planned.n or not close(taken[k].alpha, planned.alpha):
-            yield (f"look {k} is at {taken[k].n:,} samples and alpha {taken[k].alpha:g}, and the stopping policy plans "
-                   f"{planned.n:,} and {planned.alpha:g}")
+        elif taken[k].n != planned.n or not close(taken[k].alpha, asked.error_of(planned.alpha), _SAME_SHARE):
+            yield (f"look {k} is at {taken[k].n:,} samples and alpha {taken[k].alpha!r}, and the stopping policy plans "
+                   f"{planned.n:,} and {asked.error_of(planned.alpha)!r}")
 
 
 def _bounds(asked: Asked, outcome: InputOutcome, taken: Sequence[Look], bounds: Sequence[BoundRow]) -> Iterator[str]:
@@ -226,9 +229,9 @@ def _radius(asked: Asked, bound: BoundRow) -> float:
     return asked.question.radius(bound.lower)
 
 
-def close(one: float, other: float) -> bool:
+def close(one: float, other: float, share: float = _SAME) -> bool:
     """Whether two numbers are the same but for rounding; equal infinities are."""
-    return one == other or (math.isfinite(one) and abs(one - other) <= _SAME * abs(one))
+    return one == other or (math.isfinite(one) and abs(one - other) <= share * abs(one))
 
 
 def _proofs(asked: Asked, top: int, taken: Sequence[Look], best: Mapping[str, BoundRow],

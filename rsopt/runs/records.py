@@ -75,7 +75,8 @@ class Look:
         stream: what the samples are for.
         look: number of the look, from 0.
         n: samples so far, those of earlier looks included.
-        alpha: error spent on this look; 0 for the selection of a class, which spends none.
+        alpha: error of the bounds on this look, what the policy spends on it less its share of the total variation of
+            the draws; 0 for the selection of a class, which spends none.
         votes: int64 votes (K,) so far, little endian.
         seconds: sampling time since the look before.
     """

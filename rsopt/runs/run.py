@@ -145,7 +145,7 @@ class Run:
         if taken and (planned.n <= taken[-1].n or taken[-1].n % self._executor.chunk):
             raise InvalidInputError(f"The stopping policy planned a look at {planned.n} samples after one at "
                                     f"{taken[-1].n}; looks must grow, in whole chunks of {self._executor.chunk}.")
-        self._ask(idx, ESTIMATION, planned.n, planned.alpha)
+        self._ask(idx, ESTIMATION, planned.n, task.error_of(planned.alpha))
 
     def _prove(self, idx: int, look: Look, *, votes_proven: bool = False) -> None:
         """Requests the bounds on a look, those on scores only where it is the last one."""

@@ -6,12 +6,15 @@ from dataclasses import asdict, dataclass
 
 from rsopt.errors import InvalidInputError
 from rsopt.functionals import FUNCTIONALS, as_functional
-from rsopt.noise.gaussian import plain_sigma
+from rsopt.noise.gaussian import one_sigma
 from rsopt.noise.registry import noise_facts
 from rsopt.question import Question, checked_draws
 from rsopt.runs.soft_outputs import SoftOutputs
 from rsopt.sequential.policy import StoppingPolicy
 from rsopt.statistics import STATISTICS, as_statistic
+
+DIMENSION, VARIATION = "dimension", "total variation"
+"""Facts of a run whose noise takes part of alpha: coordinates of the largest input, and how much."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,8 @@ class Task:
         n0: samples on which the certified class is chosen, separate from those that bound it; None: the certified
             class is the known label.
         soft: bounds on the scores too; the executor then delivers score rows, whose first largest entry is the vote.
+        dimension: coordinates of the largest input, for noise of which the bounds must know them; `certify` counts
+            them.
 
     Raises:
         InvalidInputError: n0 below 1, a functional, statistic or noise without a name of its own, scores under another
@@ -36,6 +41,7 @@ class Task:
     policy: StoppingPolicy
     n0: int | None = None
     soft: SoftOutputs | None = None
+    dimension: int = 0
 
     def __post_init__(self) -> None:
         # Everything that can be refused is refused before the first sample is paid for.
@@ -52,12 +58,13 @@ class Task:
             raise InvalidInputError(f"A run is stored by names, and these are not what their names give back: {g!r}, "
                                     f"{statistic!r}. Bound the votes with rsopt.lower_bound instead.")
         noise_facts(question.noise)
-        if self.soft is not None and plain_sigma(question.noise) is None:
+        if self.soft is not None and one_sigma(question.noise) is None:
             raise InvalidInputError("Bounds on scores give radii under Gaussian noise of one sigma, and this is "
                                     f"{question.noise.title}. Leave out the scores: votes are bounded under any noise. "
                                     "From Python, bounds of rsopt.lower_bound_scores(functional='margin') have a "
                                     "radius under any, too.")
         question.checked_samples(policy.most_samples)
+        self.error_of(policy.alpha)
         if policy.question not in (None, question):
             raise InvalidInputError(f"The stopping policy asks about {policy.question}, the task about {question}.")
         if self.least_samples > policy.most_samples:
@@ -70,6 +77,15 @@ class Task:
         """Below this many samples no votes at all certify an input at the run's alpha: it could only abstain."""
         return self.question.least_samples()
 
+    @property
+    def total_variation(self) -> float:
+        """What the draws for one input take of its alpha (`Noise.total_variation`)."""
+        return self.question.noise.total_variation(self.policy.most_samples, self.dimension)
+
+    def error_of(self, spent: float) -> float:
+        """The error of a bound on which a look may spend so much (`Question.left_of`)."""
+        return self.question.left_of(spent, self.policy.most_samples, self.dimension)
+
     def facts(self) -> dict[str, object]:
         """Everything above as JSON values: part of what two sessions of one run must agree on."""
         asked = self.question
@@ -79,4 +95,6 @@ class Task:
                 "functional": asked.functional.name, "order": order, "statistic": asked.statistic.name,
                 "solver": asked.solver if isinstance(asked.solver, str) else repr(asked.solver),
                 "certified class": "label" if self.n0 is None else "selection",
-                "scores": None if self.soft is None else asdict(self.soft)}
+                "scores": None if self.soft is None else asdict(self.soft),
+                **({} if self.total_variation == 0.0 else {DIMENSION: self.dimension,
+                                                           VARIATION: self.total_variation})}

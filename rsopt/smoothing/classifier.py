@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Generator
 from contextlib import closing
@@ -20,7 +21,7 @@ from rsopt.errors import InvalidInputError, shown
 from rsopt.functionals import FunctionalLike
 from rsopt.noise import Noise, as_noise
 from rsopt.noise.gaussian import the_sigma
-from rsopt.question import Question, checked_draws
+from rsopt.question import Question, checked_draws, left_of_alpha
 from rsopt.smoothing.certified import CertifiedInput
 from rsopt.smoothing.evaluation import Forward, input_dtype, model_device
 from rsopt.smoothing.keys import Stream
@@ -50,8 +51,9 @@ class SmoothedClassifier:
     influence one another. Change the model's layers, and a new `SmoothedClassifier` is needed for the check
     to be made again.
 
-    Noise is drawn and added in float32, whatever the precision of the model. The point that is certified is
-    the input rounded to float32; where the noise takes whole numbers for names, such as tokens, they stay whole.
+    Noise is drawn and added in float32, whatever the precision of the model, or on a grid from whole numbers. The point
+    that is certified is the input rounded to float32, or its multiple of the grid's step; where the noise takes whole
+    numbers for names, such as tokens, they stay whole.
 
     Attributes:
         model: the base classifier.
@@ -137,7 +139,7 @@ class SmoothedClassifier:
         device = model_device(self.model, self.device)
         dtype = self.input_dtype or input_dtype(self.model)
         provenance = record(seed=seed, law=self.noise, chunk=self.chunk,
-                            num_classes=self.num_classes, noise=noise_source(device), device=device,
+                            num_classes=self.num_classes, noise=noise_source(device, self.noise), device=device,
                             input_dtype=dtype, autocast=self.autocast, compile_backend=self.compile_backend)
         forward = Forward(self._called(), device, dtype, self.autocast, self.num_classes)
         return Sampler(self.model, self.noise, forward, max(1, -(-self.batch // self.chunk)), provenance, self._checked)
@@ -179,8 +181,9 @@ class SmoothedClassifier:
             InvalidInputError: alpha is not in (0, 1/2), or as in `counts`.
             ModelError: as in `counts`.
         """
-        alpha = checked_alpha(alpha)
-        counts = self.counts(x, n, seed, index=index, stream=Stream.SELECTION)
+        noise, samples = self.noise.fitted(_shape(x)), checked_draws("n", n)
+        alpha = left_of_alpha(noise, checked_alpha(alpha), samples, math.prod(_shape(x)))
+        counts = self.counts(x, samples, seed, index=index, stream=Stream.SELECTION)
         winner = int(counts.argmax())
         first, second = int(counts[winner]), int(np.delete(counts, winner).max())
         return winner if binomtest(first, first + second, 0.5).pvalue <= alpha else None
@@ -203,7 +206,7 @@ class SmoothedClassifier:
         Args:
             x: the input, without a batch dimension; the point that is certified is x rounded to float32.
             n: estimation samples.
-            alpha: probability that the statement is false.
+            alpha: probability that the statement is false; the bound is made at what the noise leaves of it.
             seed: any nonnegative integer.
             n0: selection samples; excludes `label`.
             label: the class to certify; excludes `n0`.
@@ -228,15 +231,18 @@ class SmoothedClassifier:
                                     f"is known), got n0={n0}, label={label}.")
         top = None if label is None else self._class(label)
         selecting, number = None if n0 is None else checked_draws("n0", n0), checked_whole("index", index, 0)
+        dimension = math.prod(_shape(x))
+        left = question.left_of(question.alpha, samples, dimension)
         start = time.perf_counter()
         with self.sampler(seed) as sampler:
             selection = None if selecting is None else self._counts(sampler, x, selecting, number, Stream.SELECTION)
             counts = self._counts(sampler, x, samples, number, Stream.ESTIMATION)
         certified = top if selection is None else int(selection.argmax())
         bound = lower_bound(counts.tolist(), certified, functional=question.functional, statistic=question.statistic,
-                            alpha=question.alpha, solver=question.solver)
+                            alpha=left, solver=question.solver)
         return CertifiedInput(number, bound, noise, question.radius(bound.lower), selection,
-                              time.perf_counter() - start, sampler.provenance)
+                              time.perf_counter() - start, sampler.provenance, question.alpha,
+                              noise.total_variation(samples, dimension))
 
     def scores(self, x: torch.Tensor | ArrayLike, n: Whole, seed: Whole, *, simplex: str | SimplexMap = "softmax",
                index: Whole = 0, stream: Stream = Stream.ESTIMATION) -> Generator[ScoreBlock, None, None]:

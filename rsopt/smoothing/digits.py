@@ -20,6 +20,7 @@ from rsopt.arguments import as_real, checked_instance, checked_whole
 from rsopt.errors import InvalidInputError, MissingDependencyError, shown
 from rsopt.files import replaced
 from rsopt.noise import Noise, Source, as_noise
+from rsopt.noise.additive import on_grid
 from rsopt.noise.gaussian import plain_sigma
 from rsopt.noise.noise import fields_of
 from rsopt.smoothing.loading import Dataset
@@ -27,6 +28,8 @@ from rsopt.smoothing.loading import Dataset
 __all__ = ["DigitsRecipe", "cache_folder", "digits_data", "digits_model", "digits_network"]
 
 TEST_IMAGES = 500
+STEP = 1 / 16
+"""Step of the grid of the images, which have 17 grey levels."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,8 @@ class DigitsRecipe:
 
     @classmethod
     def under(cls, noise: Noise) -> DigitsRecipe:
-        """The recipe for a network that is to be certified under this noise."""
+        """The recipe for a network that is to be certified under this noise; training takes no grid."""
+        noise = on_grid(noise, None)
         sigma = plain_sigma(noise)
         return cls(noise=noise) if sigma is None else cls(sigma=sigma)
 
@@ -112,7 +116,7 @@ def digits_data(train: bool = False) -> Dataset:
     # Neighbours in the file were written by one hand, so the split is drawn at random, once and for all.
     order = np.random.Generator(np.random.PCG64(0)).permutation(len(bunch.target))
     part = order[TEST_IMAGES:] if train else order[:TEST_IMAGES]
-    images = torch.from_numpy(bunch.images[part].astype(np.float32) / 16.0)[:, None]
+    images = torch.from_numpy(bunch.images[part].astype(np.float32) * STEP)[:, None]
     return Dataset(images, torch.from_numpy(bunch.target[part].astype(np.int64)))
 
 

@@ -14,6 +14,7 @@ from torch.export import ExportedProgram
 from rsopt.arguments import as_name, checked_instance
 from rsopt.errors import InvalidInputError, RsoptError, StorageError, shown
 from rsopt.named import load_named
+from rsopt.noise.grid import BYTES, Grid
 
 __all__ = ["Dataset", "as_made", "load_data", "load_model", "load_named", "load_weights"]
 
@@ -65,6 +66,17 @@ class Dataset:
             raise InvalidInputError(f"image {int(bad.int().argmax())} holds NaN or infinite values.")
         object.__setattr__(self, "images", self.images.long() if named else self.images.float())
         object.__setattr__(self, "labels", self.labels.long())
+
+    @property
+    def bytes(self) -> bool:
+        """Whether these are images of bytes, scaled to [0, 1]: two axes or more, and all values multiples of 1/255."""
+        if self.images.ndim < 3 or not self.images.is_floating_point():
+            return False
+        try:
+            Grid(BYTES).check(self.images)
+        except InvalidInputError:
+            return False
+        return bool((self.images >= 0.0).all() and (self.images <= 1.0).all())
 
 
 def load_model(name: str, *, weights: Path | None = None, device: torch.device | str | None = None) -> nn.Module:

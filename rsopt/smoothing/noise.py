@@ -6,16 +6,19 @@ from dataclasses import dataclass
 
 import torch
 
-from rsopt.noise import Noise, Source
+from rsopt.noise import Additive, Noise, Source
 from rsopt.noise.source import draws_itself
 from rsopt.smoothing.keys import Stream, device_key, host_key
 
 __all__ = ["NoisyCopies", "noise_source"]
 
 
-def noise_source(device: torch.device) -> str:
-    """Name of the generator that draws for a device; under different names noise differs."""
-    return f"torch {device.type}" if draws_itself(device) else "numpy Philox, Box-Muller"
+def noise_source(device: torch.device, noise: Noise) -> str:
+    """Name of the generator that draws for a device, and how; under different names noise differs."""
+    tabulated = isinstance(noise, Additive) and noise.grid is not None
+    if draws_itself(device):
+        return f"torch {device.type}{', table' if tabulated else ''}"
+    return f"numpy Philox, {'table' if tabulated else 'Box-Muller'}"
 
 
 @dataclass(frozen=True, eq=False)

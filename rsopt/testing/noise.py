@@ -157,8 +157,13 @@ def _check_law(noise: Additive, x: Tensor, rows: int) -> None:
     z = (drawn.flatten(1).double().cpu().numpy() / np.asarray(noise.spread)).T
     for place, values in (("all coordinates", z.ravel()), *((f"coordinate {k}", part) for k, part in enumerate(z))):
         n, ordered = values.size, np.sort(values)
-        law = noise.cdf(ordered)
-        apart = float(max((np.arange(1, n + 1) / n - law).max(), (law - np.arange(n) / n).max()))
+        # On a grid all of a step counts, so that it is half a step further and at the last of equal values that the two
+        # are compared.
+        half = 0.0 if noise.grid is None else 0.5 * noise.grid / np.asarray(noise.spread)
+        last = np.append(np.diff(ordered) > half, True)
+        law = noise.cdf(ordered + half)
+        over, under = np.arange(1, n + 1) / n - law, law - np.arange(n) / n
+        apart = float(max(over[last].max(), under.max() if noise.grid is None else -over[last].min()))
         # Massart's constant; one statement for each coordinate, and one for all.
         allowed = math.sqrt(math.log(2.0 * (1 + len(z)) / ERROR) / (2.0 * n))
         _demand(apart <= allowed, noise, "draws its stated law",

@@ -11,6 +11,7 @@ import pytest
 import torch
 from command_line import MODULE, refused, run
 
+from rsopt.noise import Gaussian
 from rsopt.question import Question
 from rsopt.runs.certify import certify
 from rsopt.runs.folder import STORE
@@ -45,7 +46,8 @@ def test_a_module_and_a_file_give_the_same_table(place: Path) -> None:
     model = ("--model", "own_models:build", "--weights", "weights.pt")
     result = run("certify", *model, "--data", "own_models:data", *SMALL)
     assert result.exit_code == 0, result.output
-    assert "own_models:build on own_models:data: 4 inputs, 3 classes, Gaussian noise, sigma 0.3, n 300" in result.stdout
+    assert ("own_models:build on own_models:data: 4 inputs, 3 classes, Gaussian noise, sigma 0.3 on the grid of 1/255, "
+            "n 300") in result.stdout
     folder = place / "runs" / "own_models-build"
     assert {path.name for path in folder.iterdir()} >= {
         "certificates", "certified_accuracy.png", "run.sqlite", "table.tsv"}
@@ -89,10 +91,10 @@ def test_temperature_and_method_are_chosen_or_given(place: Path) -> None:
 def test_the_preset(tmp_path: Path) -> None:
     result = run("certify", "--inputs", 5, "--n", 500, "--output", tmp_path / "digits")
     assert result.exit_code == 0, result.output
-    assert "digits: 5 inputs, 10 classes, Gaussian noise, sigma 0.25, n 500, alpha 0.001" in result.stdout
+    assert "digits: 5 inputs, 10 classes, Gaussian noise, sigma 0.25 on the grid of 1/16, n 500" in result.stdout
     assert len(table(tmp_path / "digits")) == 5
-    assert "sigma is 0.25 there and 0.5 here" in refused_late("--inputs", 5, "--n", 500, "--sigma", 0.5, "--output",
-                                                              tmp_path / "digits")
+    text = refused_late("--inputs", 5, "--n", 500, "--sigma", 0.5, "--output", tmp_path / "digits")
+    assert '"sigma": 0.25, "grid": 0.0625} there and {"name": "gaussian", "sigma": 0.5' in text
 
 
 def refused_late(*options: object) -> str:
@@ -185,8 +187,9 @@ def test_one_seed_gives_one_sample_from_python_and_on_the_command_line(place: Pa
     options = ("--sigma", 0.3, "--n", 450, "--n0", 90, "--alpha", 0.01, "--seed", 5)
     result = run("certify", "--model", "own_models:fixed", "--data", "data.npz", *options, "--output", "told")
     assert result.exit_code == 0, result.output
-    images, task = np.load("data.npz")["images"], Task(Question(0.3), FixedSamples(450, 0.01), n0=90)
-    smoothed = SmoothedClassifier(load_model("own_models:fixed"), 0.3, 3)
+    images, noise = np.load("data.npz")["images"], Gaussian(0.3, grid=1 / 255)
+    task = Task(Question(noise), FixedSamples(450, 0.01), n0=90)
+    smoothed = SmoothedClassifier(load_model("own_models:fixed"), noise, 3)
     rows = certify(smoothed, Inputs(torch.from_numpy(images), [0, 1, 2, 2], range(4)), task, seed=5,
                    output=place / "library")
     assert table(place / "told") == table(place / "library")
@@ -194,6 +197,37 @@ def test_one_seed_gives_one_sample_from_python_and_on_the_command_line(place: Pa
         found = smoothed.certify(images[row.idx], n=450, n0=90, alpha=0.01, seed=5, index=row.idx)
         assert (found.predict, found.bound.counts.votes, found.radius) == (row.top, row.counts, row.radius())
         assert found.bound.lower == row.bounds["rsopt"].lower
+        assert row.reported is not None
+        assert found.bound.alpha == row.reported.alpha < 0.01 == found.alpha
+        assert found.total_variation == noise.total_variation(450, images[0].size) > 0.0
+
+
+def test_data_off_the_grid_of_bytes_have_none_unless_one_is_said(place: Path) -> None:
+    """And what is off the one that is said is refused before anything is sampled, by number."""
+    arrays = dict(np.load("data.npz"))
+    arrays["images"][2, 0] += 0.25
+    np.savez("off.npz", **arrays)
+    model = ("certify", "--model", "own_models:fixed", "--data", "off.npz", *SMALL)
+    result = run(*model, "--inputs", 1, "--output", "plain")
+    assert "Gaussian noise, sigma 0.3, n 300" in result.stdout
+    assert "total variation" not in result.stdout
+    result = run(*model, "--grid", "1/4", "--output", "quarters")
+    assert "sigma 0.3 on the grid of 1/4, n 300" in result.stdout
+    assert "in total variation over all draws for an input, which is subtracted from alpha" in result.stdout
+    assert run("verify", "quarters").exit_code == 0
+    text = refused_late(*model[1:], "--grid", "1/255", "--output", "refused")
+    assert re.match(r"Input 2: Inputs must be multiples of 1/255, .*Round them to the grid first", text)
+    assert not (place / "refused" / STORE).exists()
+
+
+def test_a_run_keeps_the_noise_it_was_begun_with(place: Path) -> None:
+    """One that was begun without a grid goes on without, unless a grid is asked for; then the difference is named."""
+    model = ("certify", "--model", "own_models:fixed", "--data", "data.npz", "--inputs", 1, *SMALL, "--output", "kept")
+    assert "sigma 0.3, n 300" in run(*model, "--grid", "none").stdout
+    assert "Going on with a run that has 1 finished inputs" in run(*model).stdout
+    text = refused_late(*model[1:], "--grid", "1/255")
+    assert 'noise is null there and {"name": "gaussian", "sigma": 0.3, "grid": 0.00392156862745098} here' in text
+    assert "sigma is 0.3 there and null here" in text
 
 
 @pytest.mark.parametrize(("first", "chunk"), [(("--chunk", 30), 30), ((), 200), (("--target-radius", 0.1), 50)])

@@ -4,12 +4,10 @@ The construction follows Voráček & Hein 2023: adding noise to a float rounds i
 classifier may look at the last bits.
 """
 
-import numpy as np
 import torch
 from torch import nn
 
-import rsopt
-from rsopt.noise.grid import Grid, GridNoise
+from rsopt.noise import Gaussian, Noise
 from rsopt.smoothing import SmoothedClassifier
 
 SIGMA = 0.25
@@ -28,25 +26,21 @@ class LastBits(nn.Module):
         return torch.stack([whole, ~whole], dim=1)
 
 
-def certified(votes: np.ndarray) -> float:
-    return rsopt.lower_bound(votes.tolist(), top=0, alpha=1e-3).radius(sigma=SIGMA)
+def certified(noise: Noise) -> tuple[float, float, int]:
+    """The radius of class 0 at one half, that at the input beside it, and votes for the other class there."""
+    classifier = SmoothedClassifier(LastBits(), noise, 2, chunk=500)
+    found = [classifier.certify(x, label=0, n=N, alpha=1e-3, seed=0, index=k) for k, x in enumerate((HALF, LOWER))]
+    return found[0].radius, found[1].radius, found[1].bound.counts.votes[1]
 
 
 def test_float_noise_certifies_a_radius_inside_which_the_class_changes():
-    classifier = SmoothedClassifier(LastBits(), SIGMA, 2, chunk=500)
-    radius = certified(classifier.counts(HALF, N, 0))
+    radius, _, others = certified(Gaussian(SIGMA))
     assert radius > 2 * DISTANCE
-    near = classifier.counts(LOWER, N, 0, index=1)
-    assert near[1] > 0.6 * N, "another class wins well inside the radius"
+    assert others > 0.6 * N, "another class wins well inside the radius"
 
 
 def test_noise_on_the_grid_does_not():
-    noise = GridNoise.of("gaussian", SIGMA, Grid(1 / 256))
-    model = LastBits()
-    votes = []
-    for key, x in enumerate((HALF, LOWER)):
-        point = noise.grid.integers(x.numpy())
-        scores = model(torch.from_numpy(noise.copies(point, key, N)))
-        votes.append(torch.bincount(scores.int().argmax(dim=1), minlength=2).numpy())
-    assert certified(votes[0]) > DISTANCE
-    assert certified(votes[1]) > 0.0
+    radius, beside, others = certified(Gaussian(SIGMA, grid=1 / 256))
+    assert radius > 2 * DISTANCE
+    assert beside > DISTANCE
+    assert others == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import random
+import re
 import shutil
 import sqlite3
 import zlib
@@ -24,6 +25,7 @@ import rsopt
 from rsopt.certificate import Certificate
 from rsopt.errors import StorageError, UnknownNameError
 from rsopt.methods import CLOPPER_PEARSON, COHEN, OWN, SOFT_MARGIN, SOFT_PROBIT
+from rsopt.noise import Gaussian
 from rsopt.question import Question
 from rsopt.runs.certify import certify
 from rsopt.runs.claims import differences
@@ -49,6 +51,8 @@ from rsopt.sequential.looks import Looks
 from rsopt.sequential.policy import FixedSamples
 from rsopt.smoothing import SmoothedClassifier
 
+GRID, DIMENSION = Question(Gaussian(small_run.SIGMA, grid=1 / 16)), 10**9
+"""So many coordinates that the total variation of the draws shows in alpha."""
 SOFT = ("digital-hedge", "fast-betting", "drawn-votes", "hoeffding-bonferroni")
 
 
@@ -74,6 +78,9 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
                 (0.1, 0.6), small_run.TASK.question, Looks(1000, 0.01, chunk=small_run.CHUNK))),
             "precision": replace(small_run.TASK, policy=Precision(
                 0.3, small_run.TASK.question, Looks(600, 0.01, chunk=small_run.CHUNK, spending="pocock"))),
+            "grid": replace(small_run.TASK, question=GRID, dimension=DIMENSION),
+            "grid radii": replace(small_run.TASK, question=GRID, dimension=DIMENSION, policy=TargetRadii(
+                (0.1, 0.6), GRID, Looks(1000, 0.01, chunk=small_run.CHUNK))),
     }.items():
         made[name] = tmp_path_factory.mktemp(name)
         small_run.work(made[name], task=task)
@@ -119,7 +126,7 @@ def put_fact(folder: Path, name: str, value: object) -> None:
 
 
 @pytest.mark.parametrize("name", ["fixed", "label", "margin", "taylor", "clopper-pearson", "plugin", "radii",
-                                  "precision", *SOFT, "soft label"])
+                                  "precision", "grid", "grid radii", *SOFT, "soft label"])
 def test_sound_runs_are_not_suspected(runs: dict[str, Path], name: str) -> None:
     assert found(runs[name]) == []
     result = run("verify", runs[name])
@@ -214,7 +221,14 @@ def test_every_field_is_compared(copy: Callable[[str], Path], where: tuple[type[
     ("digital-hedge", "scores", {"method": "hoeffding-bonferroni"}, "a proof of look 0 is stored, which is none of a"),
     ("digital-hedge", "sampling.sigma", 0.75, "samples were drawn under Gaussian noise, sigma 0.75"),
     ("digital-hedge", "sampling.num_classes", 11, "it has votes for .* classes, and the run for 11"),
-    ("digital-hedge", "n0", 49, "its selection is not one look at 49 samples")])
+    ("digital-hedge", "n0", 49, "its selection is not one look at 49 samples"),
+    ("grid", "total variation", 1e-9, "the total variation of the draws is said to be 1e-09, and Gaussian noise"),
+    ("grid radii", "total variation", 0.0, "the total variation of the draws is said to be 0.0, and"),
+    ("grid", "dimension", 10, "the total variation of the draws is said to be .*, and"),
+    ("grid", "dimension", 0, "dimension = 0 is no number of coordinates"),
+    ("grid", "dimension", 10**17, "the total variation of the draws is said to be"),
+    ("grid", "noise", {"name": "gaussian", "sigma": 0.5}, "Gaussian noise, sigma 0.5 makes it 0.0"),
+    ("grid", "noise", {"name": "gaussian", "sigma": 0.5, "grid": 0.25}, "on the grid of 1/4 makes it")])
 def test_the_facts_are_compared(copy: Callable[[str], Path], name: str, fact: str, value: object, said: str) -> None:
     folder = copy(name)
     put_fact(folder, fact, value)
@@ -222,6 +236,34 @@ def test_the_facts_are_compared(copy: Callable[[str], Path], name: str, fact: st
     with pytest.raises(AssertionError, match=said):
         raise AssertionError(" ".join(named))
     assert run("verify", folder).exit_code == 2
+
+
+@pytest.mark.parametrize("name", ["grid", "grid radii"])
+def test_what_the_draws_take_of_alpha_is_not_spent_on_bounds(copy: Callable[[str], Path], name: str) -> None:
+    folder = copy(name)
+    facts = {fact.name: json.loads(fact.value) for fact in records(folder, Fact)}
+    taken = facts["total variation"]
+    assert taken == Gaussian(small_run.SIGMA, grid=1 / 16).total_variation(facts["stopping"]["n"], DIMENSION) > 1e-6
+    looks = [look for look in records(folder, Look) if look.stream == ESTIMATION]
+    proofs = [json.loads(zlib.decompress(proof.body)) for proof in records(folder, CertificateRow)]
+    assert {proof["alpha"] for proof in proofs} <= {look.alpha for look in looks}
+    if name == "grid":
+        assert {look.alpha for look in looks} == {0.01 - taken}
+
+
+@pytest.mark.parametrize("dimension", [64, DIMENSION])
+@pytest.mark.parametrize("name", ["grid", "grid radii"])
+def test_a_run_that_spends_all_of_alpha_on_bounds_is_refused(name: str, dimension: int, tmp_path: Path,
+                                                             monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sound in itself but for the total variation of its draws, however small that is."""
+    task = replace(small_run.TASK, question=GRID, dimension=dimension)
+    if name == "grid radii":
+        task = replace(task, policy=TargetRadii((0.1, 0.6), GRID, Looks(1000, 0.01, chunk=small_run.CHUNK)))
+    with monkeypatch.context() as patched:
+        patched.setattr(Task, "error_of", lambda self, spent: spent)
+        small_run.work(tmp_path, task=task)
+    assert re.search("spend more than alpha|the stopping policy plans", found(tmp_path)[0])
+    assert len(found(tmp_path)) == len(small_run.LABELS)
 
 
 def planted(folder: Path, **changes: Any) -> None:

@@ -10,6 +10,7 @@ from rsopt.methods import OWN, SOFT_METHODS
 from rsopt.noise.options import options_of
 from rsopt.runs.decisions import spent
 from rsopt.runs.overview import CONFIDENCE, Overview, confidence
+from rsopt.runs.task import VARIATION
 
 _QUANTITIES = {
     "margin": "the vote share of the certified class minus that of its strongest rival",
@@ -120,10 +121,23 @@ def guarantees(run: Overview) -> str:
                      "reported: it is wrong only if one of them is.")
     if any(method in run.methods for method in SOFT_METHODS):
         items.append("<b>Soft rows.</b> They certify another classifier, the one that answers the largest mean score.")
+    items.append(_of_the_draws(run))
     items.append("<b>Not claimed.</b> Every method stands for itself at alpha; taking the largest of several "
-                 "afterwards is not proven. The input that is certified is the one rounded to float32. The noise is "
-                 "that of a pseudo-random generator, taken to be random.")
+                 "afterwards is not proven. The noise is that of a pseudo-random generator, taken to be random.")
     return f"<ul>{''.join(f'<li>{item}</li>' for item in items)}</ul>"
+
+
+def _of_the_draws(run: Overview) -> str:
+    """What is said of the noise as it was drawn."""
+    taken = run.facts.get(VARIATION, 0.0)
+    if taken == 0.0:
+        return ("<b>The draws.</b> The input that is certified is the one rounded to float32. Where noise is added to "
+                "it in float32, the sum is rounded, which the theorem behind the radius does not cover (Voráček &amp; "
+                "Hein 2023); noise on a grid has no such gap.")
+    return (f"<b>The draws.</b> Inputs and noise are whole steps, {escape(run.noise.setting)}, so that no rounding "
+            "comes between the classifier as it runs and the theorem. All draws for an input together are at most "
+            f"{taken:.3g} in total variation from the stated law; this is part of alpha, and bounds are made at what "
+            "is left of it.")
 
 
 def checks(run: Overview) -> str:
@@ -133,7 +147,7 @@ def checks(run: Overview) -> str:
     name = quote(str(run.place))
     commands = [(f"rsopt verify {name}", "double precision, rounded to the safe side"),
                 (f"rsopt verify {name} --arithmetic arb", "ball arithmetic: nothing rests on rounding"),
-                (f"rsopt bound COUNT... --top CLASS --alpha {'LOOK_ALPHA' if run.adaptive else f'{run.alpha:g}'} "
+                (f"rsopt bound COUNT... --top CLASS --alpha {'LOOK_ALPHA' if run.adaptive else _alpha_of_bounds(run)} "
                  f"{options_of(run.noise)}", "one row, again"),
                 (f"rsopt export {name} table.parquet --format parquet", "the whole table")]
     width = max(len(command) for command, _ in commands)
@@ -144,6 +158,11 @@ def checks(run: Overview) -> str:
         "<p>Samples can be drawn again, bit for bit: the same command with another output folder gives the same counts "
         "under the conditions below, on one machine or on many. <code>rsopt compare-runs A B</code> shows whether two "
         "runs agree.</p>")
+
+
+def _alpha_of_bounds(run: Overview) -> str:
+    """The error at which the one look of every input was bounded, as it must be said again."""
+    return next((f"{row.reported.alpha!r}" for row in run.rows if row.reported is not None), f"{run.alpha:g}")
 
 
 def facts(run: Overview) -> str:
