@@ -1,4 +1,5 @@
 from . import baselines as baselines
+from . import compat as compat
 from .bound import Bound as Bound
 from .bounding import lower_bound as lower_bound
 from .certificate import Certificate as Certificate

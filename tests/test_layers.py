@@ -47,7 +47,7 @@ intervals
 scores
 sequential
 smoothing
-runs
+compat runs
 solvers
 testing
 commands

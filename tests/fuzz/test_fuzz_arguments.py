@@ -20,7 +20,7 @@ from mutations import TEXTS, VALUES, outcome, pick, seeded
 from small_run import work
 
 import rsopt
-from rsopt import baselines, intervals, noise
+from rsopt import baselines, compat, intervals, noise
 from rsopt.errors import RsoptError
 from rsopt.smoothing import SmoothedClassifier
 
@@ -110,6 +110,9 @@ CALLS: Mapping[str, tuple[Callable[..., Any], dict[str, Any]]] = {
                                                 "chunk": 10, "batch": 20, "progress": False}),
     "certify": (net().certify, {"x": torch.zeros(2), "n": 20, "alpha": 0.05, "seed": 0, "n0": 10, "label": None,
                                 "functional": "probit", "statistic": "studentized", "solver": "scipy", "index": 0}),
+    "Smooth": (compat.Smooth, {"base_classifier": torch.nn.Linear(2, 3), "num_classes": 3, "sigma": 0.25, "seed": 0}),
+    "Smooth.certify": (compat.Smooth(torch.nn.Linear(2, 3), 3, 0.25, 0).certify, {
+        "x": torch.zeros(2), "n0": 10, "n": 20, "alpha": 0.05, "batch_size": 10}),
 }
 
 
