@@ -51,6 +51,7 @@ compat runs
 solvers
 testing
 commands
+__main__
 """.strip().splitlines())
 
 

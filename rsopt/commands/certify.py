@@ -2,62 +2,114 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
 
 from rsopt.commands import options
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from rsopt.noise import Noise
     from rsopt.runs.soft_outputs import SoftOutputs
 
+T = TypeVar("T")
+
 SELECTION_SAMPLES = 100
+N, ALPHA, STATISTIC, SOLVER = 2000, 1e-3, "studentized", "scipy"
+
+Sigmas = Annotated[list[str] | None, typer.Option("--sigma", help="Standard deviation of Gaussian noise, in the units "
+                                                                  "of the input. Several, as in --sigma .12,.25,.5 or "
+                                                                  "--sigma .12 --sigma .25, are a sweep: a run for "
+                                                                  "each, one table and one picture for all.")]
 
 
 def certify(
     preset: options.Preset = None, model: options.Model = None, weights: options.Weights = None,
     data: options.Data = None, classes: options.Classes = None, inputs: options.Inputs = None, skip: options.Skip = 1,
-    sigma: options.Sigma = None, noise: options.NoiseName = None, scale: options.Scale = None,
+    sigma: Sigmas = None, noise: options.NoiseName = None, scale: options.Scale = None,
     keep: options.Keep = None, positions: options.Positions = None, probability: options.Deleted = None,
-    add: options.Add = None, remove: options.Remove = None, n: options.Samples = 2000,
+    add: options.Add = None, remove: options.Remove = None, n: options.Samples = N,
     target_radius: options.TargetRadius = None, precision: options.Precision = None, spending: options.Spending = None,
-    n0: options.SelectionSamples = None, label_mode: options.LabelMode = False, alpha: options.Alpha = 1e-3,
+    n0: options.SelectionSamples = None, label_mode: options.LabelMode = False, alpha: options.Alpha = ALPHA,
     functional: options.Functional = None,
-    order: options.Order = None, statistic: options.Statistic = "studentized", solver: options.Solver = "scipy",
+    order: options.Order = None, statistic: options.Statistic = STATISTIC, solver: options.Solver = SOLVER,
     scores: options.Scores = None, temperature: options.Temperature = None, score_method: options.ScoreMethod = None,
     seed: options.Seed = 0, device: options.Device = None, chunk: options.Chunk = None, batch: options.Batch = None,
     workers: options.WorkerCount = None, cluster: options.Cluster = None, keep_going: options.KeepGoing = False,
-    output: options.Output = None,
+    json_: options.Json = False, output: options.Output = None,
 ) -> None:
     """Certify a model on data: sample it under noise, prove a radius for every input, write table, proofs and plot.
 
     Everything is kept as it is made. Interrupted, even killed, the same command goes on where it stopped.
     """
-    from rsopt.commands.certifying import Sampling, certified, report
+    from rsopt.commands.certifying import Asking, Sampling, certify_all
+    from rsopt.commands.folders import default_folder
     from rsopt.commands.sources import Named
     from rsopt.commands.stopping import Asked
     from rsopt.noise import Gaussian
     from rsopt.noise.options import noise_of_options
-    from rsopt.question import Question
-    from rsopt.runs.folder import STORE
-    from rsopt.runs.store import facts_of
-    from rsopt.runs.task import Task
     from rsopt.runs.workers.executors import Workers
 
     apart = Workers(workers, cluster, device)
     # Workers take the device; the model of this process, which only sends it to them, stays where it is.
     named = Named(preset, model, weights, data, classes, None if apart.apart else device)
-    output = output or named.folder
-    said = noise_of_options(noise, {"sigma": sigma, "scale": scale, "keep": keep, "positions": positions,
-                                    "probability": probability, "add": add, "remove": remove})
-    given = said or Gaussian(options.SIGMA)
-    source = named.load(given)
-    question = Question(given.fitted(tuple(source.data.images[0].shape)), functional, order, statistic=statistic,
-                        alpha=alpha, solver=solver)
-    asked = Asked(n, tuple(target_radius or ()), precision, spending,
-                  chunk or facts_of(output / STORE).get("sampling.chunk"))
-    soft = soft_outputs(scores, temperature, score_method, seed)
-    task = Task(question, asked.policy(question), selection_samples(n0, label_mode), soft)
-    sampling = Sampling(seed, asked.rows, batch, stop_on_failure=not keep_going, workers=apart)
-    report(source.name, certified(source, source.inputs(inputs, skip), task, sampling, output), task, output)
+    sigmas = sigmas_in(sigma or [])
+    noises = [noise_of_options(noise, {"sigma": one, "scale": scale, "keep": keep, "positions": positions,
+                                       "probability": probability, "add": add, "remove": remove}) or
+              Gaussian(options.SIGMA) for one in sigmas or [None]]
+    asking = Asking(functional, order, statistic, alpha, solver, selection_samples(n0, label_mode),
+                    soft_outputs(scores, temperature, score_method, seed))
+    stopping = Asked(n, tuple(target_radius or ()), precision, spending, chunk)
+    # What is left at its default says nothing, but for the noise and n, which are always looked for.
+    folder = output or default_folder(named.title, {
+        **said_noise(noise, noises, {"scale": scale, "keep": keep, "positions": positions, "probability": probability,
+                                     "add": add, "remove": remove}),
+        "n": n, "alpha": _unless(alpha, ALPHA), "n0": n0, "label-mode": label_mode,
+        "target": None if not target_radius else "-".join(f"{radius:g}" for radius in target_radius),
+        "precision": precision, "spending": spending, "functional": functional, "order": order,
+        "statistic": _unless(statistic, STATISTIC), "solver": _unless(solver, SOLVER), "scores": scores,
+        "temperature": temperature, "score-method": score_method, "seed": _unless(seed, 0), "inputs": inputs,
+        "skip": _unless(skip, 1), "chunk": chunk, "device": device})
+    sampling = Sampling(seed, chunk, batch, stop_on_failure=not keep_going, workers=apart)
+    certify_all(named, noises, asking, stopping, sampling, (inputs, skip), folder, json_)
+
+
+def sigmas_in(texts: list[str]) -> list[float]:
+    """The numbers in a repeated option, each time one or several with commas between them.
+
+    Raises:
+        InvalidInputError: something that is no number, or one that is there twice.
+    """
+    from rsopt.errors import InvalidInputError
+
+    found: list[float] = []
+    for part in (part for text in texts for part in text.replace(",", " ").split() or [text]):
+        try:
+            value = float(part)
+        except ValueError:
+            raise InvalidInputError(f"--sigma takes a number, or several with commas between them; found {part!r}."
+                                    ) from None
+        if value in found:
+            raise InvalidInputError(f"--sigma names {value:g} more than once.")
+        found.append(value)
+    return found
+
+
+def said_noise(name: str | None, noises: Sequence[Noise], fields: Mapping[str, object]) -> dict[str, object]:
+    """The noise, or the noises of a sweep, as words of a folder's name."""
+    from rsopt.noise.gaussian import plain_sigma
+
+    sigmas = [plain_sigma(noise) for noise in noises]
+    if None not in sigmas:
+        return {"sigma": "-".join(f"{sigma:g}" for sigma in sigmas)}
+    return {"noise": name, **fields}
+
+
+def _unless(value: T, usual: T) -> T | None:
+    return None if value == usual else value
 
 
 def soft_outputs(scores: str | None, temperature: str | None, method: str | None, seed: int) -> SoftOutputs | None:

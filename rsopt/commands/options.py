@@ -32,8 +32,8 @@ Deleted = Annotated[float | None, typer.Option("--probability", help="With which
 Add = Annotated[float | None, typer.Option(help="Probability with which flips make 1 of 0.")]
 Remove = Annotated[float | None, typer.Option(help="Probability with which flips make 0 of 1.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
-Output = Annotated[Path | None, typer.Option(help="Folder of the run: store, table, certificates, plot; by default "
-                                                  "runs/NAME.")]
+Output = Annotated[Path | None, typer.Option(help="Folder of the run: store, table, certificates, plot; by default one "
+                                                  "in runs/ whose name says what was asked.")]
 
 # What rsopt certify takes, from where, and how much of it.
 Preset = Annotated[str | None, typer.Option(help="Ready model and data: digits (default without --model).")]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,6 +36,11 @@ class Source:
     classes: int
     weights: str
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the first input."""
+        return tuple(self.data.images[0].shape)
+
     def inputs(self, limit: int | None, skip: int) -> Inputs:
         """Every `skip`-th input, at most `limit` of them."""
         from rsopt.runs.inputs import Inputs
@@ -66,10 +70,16 @@ class Named:
     device: str | None
 
     @property
-    def folder(self) -> Path:
-        """Where a run goes that was given no folder: runs/ and the name of the preset or the model."""
-        name = (self.preset or "digits") if self.model is None else self.model
-        return Path("runs") / re.sub(r"[^\w.-]+", "-", name)
+    def title(self) -> str:
+        """Model, weights and data in words: the name of a preset, or what was named."""
+        if self.model is None:
+            return self.preset or "digits"
+        weights = "" if self.weights is None else f" {self.weights.stem}"
+        return f"{self.model}{weights} {Path(self.data or '').name}"
+
+    def under(self, noise: Noise, source: Source) -> Source:
+        """What `load` gives under a noise, of which `source` is what it gave under another: only presets differ."""
+        return source if self.model is not None else self.load(noise)
 
     def load(self, noise: Noise) -> Source:
         """The model and the data; the digits network is trained under this noise.

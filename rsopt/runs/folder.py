@@ -12,6 +12,9 @@ CERTIFICATES = "certificates"
 PLOT = "certified_accuracy.png"
 PICTURES = "pictures"
 REPORT = "report.html"
+SWEEP_TABLE = "sweep.tsv"
+SWEEP_PLOT = "sweep.png"
+"""Beside the folders of the runs of a sweep."""
 
 
 def folder_of(run: Path) -> Path:
