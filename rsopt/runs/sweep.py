@@ -12,8 +12,8 @@ from rsopt.files import replaced
 from rsopt.methods import OWN
 from rsopt.runs.results import Results, radius_grid
 
-ENVELOPE = ("The envelope is not one classifier: at every radius it is the best of these curves, and each curve is of a "
-            "classifier of its own. No input may be given the largest of its radii.")
+ENVELOPE = ("The envelope is not one classifier: at every radius it is the best of these curves, and each curve is of "
+            "a classifier of its own. No input may be given the largest of its radii.")
 COLUMNS = 7
 """At most so many radii in a table."""
 

@@ -50,11 +50,12 @@ def test_every_command_that_ends_in_a_table_has_json(name: str) -> None:
 
 
 def test_a_line_a_minute_and_no_more(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    now = 100.0
-    monkeypatch.setattr(progress.time, "monotonic", lambda: now)
+    clock = [100.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: clock[0])
     log = progress.Log("certifying", 500, "inputs")
     log.go_on_from(100)
     for now, done in ((130.0, 110), (161.0, 120), (170.0, 130), (220.0, 140), (221.0, 150), (3700.0, 150)):
+        clock[0] = now
         log.tell(done, "7 samples")
     lines = [LOG.match(line)[1] for line in capsys.readouterr().err.splitlines()]  # type: ignore[index]
     assert lines == ["certifying: 120 of 500 inputs, 7 samples, about 19 min left",

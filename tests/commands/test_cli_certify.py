@@ -222,7 +222,8 @@ def test_a_number_of_samples_in_another_spelling_is_refused(text: str) -> None:
 
 
 OPTIONS = [(), ("--alpha", 0.05), ("--n", 200), ("--n0", 30), ("--label-mode",), ("--seed", 1), ("--inputs", 2),
-           ("--skip", 2), ("--sigma", 0.4), ("--noise", "laplace", "--scale", 0.3), ("--noise", "uniform", "--scale", 0.3),
+           ("--skip", 2), ("--sigma", 0.4), ("--noise", "laplace", "--scale", 0.3),
+           ("--noise", "uniform", "--scale", 0.3),
            ("--functional", "margin"), ("--statistic", "clopper-pearson"), ("--target-radius", 0.1),
            ("--precision", "50%"), ("--scores", "softmax"), ("--scores", "softmax", "--temperature", 0.5)]
 
@@ -259,7 +260,7 @@ def test_a_sweep_over_sigma(place: Path) -> None:
     with (place / "sweep" / "sweep.tsv").open() as file:
         lines = list(csv.DictReader(file, delimiter="\t"))
     assert {line["noise"] for line in lines} == {"sigma 0.1", "sigma 0.3", "sigma 0.6", "envelope"}
-    assert [float(line["share"]) for line in lines if line["noise"] == "envelope"][0] == told["sweep"]["envelope"][0]
+    assert next(float(line["share"]) for line in lines if line["noise"] == "envelope") == told["sweep"]["envelope"][0]
 
 
 @pytest.mark.parametrize(("given", "text"), [

@@ -103,7 +103,7 @@ def test_a_store_of_another_noise_is_refused(models: Path) -> None:
     command = ("certify", "--model", "noise_models:flat", "--data", "noise_models:images", *SMALL, "--output", "run")
     assert run(*command, "--noise", "laplace", "--scale", 0.2).exit_code == 0
     for options, told in ((("--noise", "laplace", "--scale", 0.3), "noise.scale is 0.2 there and 0.3 here."),
-                          (("--noise", "logistic", "--scale", 0.2), 'noise.name is "laplace" there and "logistic" here'),
+                          (("--noise", "logistic", "--scale", 0.2), '"laplace" there and "logistic" here'),
                           (("--sigma", 0.2), 'noise.name is "laplace" there and not said here')):
         text = run(*command, *options).stderr
         assert told in text, text

@@ -35,7 +35,7 @@ def test_what_differs_is_named_once_and_without_digests(change: dict[str, Any], 
 def test_another_noise() -> None:
     assert differences(FACTS, LAPLACE) == [
         'noise.name is not said there and "laplace" here', "noise.scale is not said there and 0.5 here"]
-    other = LAPLACE | {"noise": {"name": "laplace", "scale": 0.25}, "sampling.law": '{"name": "laplace", "scale": 0.25}'}
+    other = LAPLACE | {"noise": {"name": "laplace", "scale": 0.25}, "sampling.law": '{"name": "laplace"}'}
     assert differences(LAPLACE, other) == ["noise.scale is 0.5 there and 0.25 here"]
     # What should follow from something else and does not is told all the same.
     assert differences(LAPLACE, LAPLACE | {"sampling.law": "{}"}) == [
