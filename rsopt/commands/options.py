@@ -39,8 +39,8 @@ Output = Annotated[Path | None, typer.Option(help="Folder of the run: store, tab
 Preset = Annotated[str | None, typer.Option(help="Ready model and data: digits (default without --model).")]
 Model = Annotated[str | None, typer.Option(help="module:callable that makes a torch model.")]
 Weights = Annotated[Path | None, typer.Option(help="State dict for --model; tensors only are loaded.")]
-Data = Annotated[str | None, typer.Option(help="module:callable giving (images, labels), or FILE.npz with these "
-                                               "arrays.")]
+Data = Annotated[str | None, typer.Option(help="FILE.npz or FILE.pt with arrays images and labels, a folder of images, "
+                                               "or module:callable giving such arrays, a data set or a DataLoader.")]
 Classes = Annotated[int | None, typer.Option(help="Columns of the model's output, if it cannot be asked.")]
 Inputs = Annotated[int | None, typer.Option(min=1, help="Certify so many inputs; by default all.")]
 Skip = Annotated[int, typer.Option(min=1, help="Take every SKIP-th input.")]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from rsopt.noise import Noise
     from rsopt.runs.inputs import Inputs
-    from rsopt.smoothing.loading import Dataset
+    from rsopt.smoothing import Dataset, StreamedDataset
 
 PRESETS = ("digits",)
 
@@ -32,7 +32,7 @@ class Source:
 
     name: str
     model: nn.Module
-    data: Dataset
+    data: Dataset | StreamedDataset
     classes: int
     weights: str
 
@@ -46,7 +46,9 @@ class Source:
         from rsopt.runs.inputs import Inputs
 
         chosen = range(0, len(self.data.images), skip)[:limit]
-        return Inputs(self.data.images, self.data.labels.tolist(), list(chosen))
+        # Labels of these alone: one may have to be read with its input.
+        labels = {idx: self.data.labels[idx] for idx in chosen}
+        return Inputs(self.data.images, labels, list(chosen))
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class Named:
         preset: name of a preset; None with `model` and `data`.
         model: ``module:callable``.
         weights: file of weights for it.
-        data: ``module:callable`` or an ``.npz`` file.
+        data: ``module:callable``, an ``.npz`` or ``.pt`` file, or a folder of images.
         classes: columns of the model's output; None to ask the model.
         device: where the model runs; None to leave it.
     """
@@ -95,7 +97,8 @@ class Named:
             raise InvalidInputError("--preset brings its own model and data: leave out --model and --data, or it.")
         if self.model is None or self.data is None:
             missing = "--model" if self.model is None else "--data"
-            raise InvalidInputError(f"Give {missing} too: --model module:callable, --data module:callable or FILE.npz.")
+            raise InvalidInputError(f"Give {missing} too: --model module:callable, --data module:callable, FILE.npz, "
+                                    "FILE.pt or a folder of images.")
         from rsopt.smoothing.evaluation import class_count
         from rsopt.smoothing.loading import as_made, load_data, load_model
 

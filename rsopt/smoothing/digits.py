@@ -19,7 +19,7 @@ from rsopt.errors import InvalidInputError, MissingDependencyError
 from rsopt.files import replaced
 from rsopt.noise import Noise, Source
 from rsopt.noise.gaussian import plain_sigma
-from rsopt.smoothing.loading import Dataset
+from rsopt.smoothing.dataset import Dataset
 
 __all__ = ["DigitsRecipe", "cache_folder", "digits_data", "digits_model", "digits_network"]
 
