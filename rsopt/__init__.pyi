@@ -1,4 +1,5 @@
 from . import baselines as baselines
+from . import compat as compat
 from .bound import Bound as Bound
 from .bound_table import BoundTable as BoundTable
 from .bound_table import lower_bounds as lower_bounds

@@ -49,10 +49,11 @@ intervals
 scores
 sequential
 smoothing
-runs
+compat runs
 solvers
 testing
 commands
+__main__
 """.strip().splitlines())
 
 

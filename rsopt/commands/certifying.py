@@ -2,33 +2,69 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from shlex import quote
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.text import Text
 
 from rsopt.commands.console import PlainConsole
+from rsopt.commands.folders import cleaned
 from rsopt.commands.progress import Bar
-from rsopt.commands.sources import Source
-from rsopt.commands.stopping import described
-from rsopt.commands.tables import print_facts, print_savings, print_summary
+from rsopt.commands.sources import Named, Source
+from rsopt.commands.stopping import Asked, described
+from rsopt.commands.tables import print_facts, print_savings, print_summary, print_sweep
 from rsopt.commands.terminal import warn
+from rsopt.noise import Noise
+from rsopt.noise.options import with_grid
+from rsopt.noise.registry import grid_of_facts
+from rsopt.question import Question
 from rsopt.runs.certify import certify
-from rsopt.runs.decisions import decided
-from rsopt.runs.folder import CERTIFICATES, PLOT, STORE, TABLE
+from rsopt.runs.decisions import Decided, decided
+from rsopt.runs.folder import CERTIFICATES, PLOT, STORE, SWEEP_PLOT, SWEEP_TABLE, TABLE
 from rsopt.runs.inputs import Inputs
-from rsopt.runs.reports.plots import save_plot
+from rsopt.runs.reports.plots import save_plot, save_sweep_plot
 from rsopt.runs.results import Results
 from rsopt.runs.rows import Row
 from rsopt.runs.soft_outputs import SoftOutputs
 from rsopt.runs.store import Store, facts_of
+from rsopt.runs.sweep import Sweep
 from rsopt.runs.task import VARIATION, Task
 from rsopt.runs.workers.executors import Workers
 from rsopt.sequential.adaptive import TargetRadii
 from rsopt.sequential.policy import FixedSamples
 from rsopt.smoothing.classifier import BATCH, CHUNK, SmoothedClassifier
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+@dataclass(frozen=True)
+class Asking:
+    """What is asked of every run of a command, whatever its noise.
+
+    Attributes:
+        functional, order, statistic, alpha, solver: as in `Question`.
+        n0, soft: as in `Task`.
+    """
+
+    functional: str | None
+    order: int | None
+    statistic: str
+    alpha: float
+    solver: str
+    n0: int | None
+    soft: SoftOutputs | None
+
+    def task(self, noise: Noise, shape: tuple[int, ...], stopping: Asked) -> Task:
+        """The task of the run under one noise, for inputs of this shape; errors as in `Question` and `Task`."""
+        question = Question(noise.fitted(shape), self.functional, self.order, statistic=self.statistic,
+                            alpha=self.alpha, solver=self.solver)
+        return Task(question, stopping.policy(question), self.n0, self.soft)
 
 
 @dataclass(frozen=True)
@@ -49,9 +85,62 @@ class Sampling:
     workers: Workers
 
 
-def certified(source: Source, inputs: Inputs, task: Task, sampling: Sampling, output: Path) -> list[Row]:
+def certify_all(named: Named, noises: Sequence[Noise], grid: str | None, asking: Asking, stopping: Asked,
+                sampling: Sampling, chosen: tuple[int | None, int], folder: Path, as_json: bool) -> None:
+    """A run under each noise, in `folder` or, where there are several, in one folder below it each; all are told of.
+
+    Everything that can be refused is refused for all of them before the first is begun.
+
+    Args:
+        named: model and data.
+        noises: the noises; the digits network is trained under each.
+        grid: as the option says it; None for that of the run which is continued, else that of the data.
+        asking: what is asked.
+        stopping: when sampling stops.
+        sampling: how the model is sampled.
+        chosen: at most so many inputs, every so many-th.
+        folder: where to.
+        as_json: whether stdout gets one JSON object; what is said on the way then goes to stderr.
+
+    Raises:
+        RsoptError: as in `rsopt.runs.certify.certify` and `Named.load`.
+    """
+    console = PlainConsole(stderr=as_json)
+    source = named.load(noises[0])
+    several = len(noises) > 1
+    folders = [folder / cleaned(noise.setting) if several else folder for noise in noises]
+    # A run that is there goes on as it was begun.
+    begun = [facts_of(place / STORE) for place in folders]
+    asked = [replace(stopping, chunk=stopping.chunk or facts.get("sampling.chunk")) for facts in begun]
+    tasks = [asking.task(with_grid(noise, grid, grid_of_facts(facts) if facts else source.step), source.shape, one)
+             for noise, facts, one in zip(noises, begun, asked, strict=True)]
+    told, found = [], []
+    for noise, task, one, place in zip(noises, tasks, asked, folders, strict=True):
+        source = named.under(noise, source)
+        rows = certified(console, source, source.inputs(*chosen), task, replace(sampling, chunk=one.rows), place)
+        results = Results(rows, task.question)
+        found.append(results)
+        told.append(report(None if as_json or several else console, source.name, results, task, place))
+    if several:
+        sweep = Sweep(found)
+        sweep.write(folder / SWEEP_TABLE)
+        save_sweep_plot(folder / SWEEP_PLOT, sweep, f"{source.name}: {len(found[0].rows)} inputs, n {_most(tasks[0])}, "
+                                                    f"alpha {found[0].alpha:g}")
+        if not as_json:
+            print_sweep(console, sweep)
+            print_facts(console, [
+                *((run.noise.setting, f"{place} (check its proofs again with: rsopt verify {quote(str(place))})")
+                  for run, place in zip(found, folders, strict=True)),
+                ("curves", str(folder / SWEEP_TABLE)), ("picture", str(folder / SWEEP_PLOT))])
+    if as_json:
+        print(json.dumps({"runs": told, "table": str(folder / SWEEP_TABLE), "plot": str(folder / SWEEP_PLOT),
+                          "sweep": sweep.to_dict()} if several else told[0], allow_nan=False))
+
+
+def certified(console: Console, source: Source, inputs: Inputs, task: Task, sampling: Sampling, output: Path
+              ) -> list[Row]:
     """Says what will be done, and does it under a bar; errors as in `rsopt.runs.certify.certify`."""
-    console, question = PlainConsole(), task.question
+    question = task.question
     if source.weights:
         console.print(source.weights, style="yellow", soft_wrap=True)
     what = (f": {len(inputs.chosen)} inputs, {source.classes} classes, {question.noise.title}, n {_most(task)}, "
@@ -69,28 +158,40 @@ def certified(source: Source, inputs: Inputs, task: Task, sampling: Sampling, ou
             raise typer.Exit(130) from None
 
 
-def report(name: str, rows: list[Row], task: Task, output: Path) -> None:
-    """Prints the summary of a run, draws its plot, and says where everything lies."""
-    console, policy, results = PlainConsole(), task.policy, Results(rows, task.question)
-    targets = []
+def report(console: Console | None, name: str, results: Results, task: Task, output: Path) -> dict[str, Any]:
+    """Draws the plot of a run, prints its summary and where everything lies, and returns the same as JSON values.
+
+    Args:
+        console: where to print; None for nowhere.
+        name: model and data in words.
+        results: the table.
+        task: what was asked.
+        output: the folder of the run.
+    """
+    policy, targets = task.policy, list[Decided]()
     if isinstance(policy, TargetRadii):
         with Store.read(output / STORE) as store:
             targets = decided(store, policy)
-    print_summary(console, results, [target.radius for target in targets])
-    if not isinstance(policy, FixedSamples):
-        print_savings(console, rows, targets)
-    if failed := [row for row in rows if row.error]:
-        console.print(f"{len(failed)} inputs failed, the first is {failed[0].idx}: {failed[0].error}", style="red")
     mode = "known labels" if task.n0 is None else f"class chosen on n0 = {task.n0}"
     used = "" if task.soft is None else _scores_used(output)
     below = f"\nscores: {used}" if used else ""
-    save_plot(output / PLOT, results, f"{name}: {len(rows)} inputs, {results.noise.title}, n {_most(task)}, alpha "
-                                      f"{results.alpha:g}, {mode}{below}")
-    print_facts(console, [
-        *_noise_facts(output),
-        *([] if task.soft is None else [("scores", f"{used}{_choice_of(task.soft)}")]),
-        ("table", str(output / TABLE)), ("plot", str(output / PLOT)),
-        ("proofs", f"{output / CERTIFICATES} (check them again with: rsopt verify {quote(str(output))})")])
+    save_plot(output / PLOT, results, f"{name}: {len(results.rows)} inputs, {results.noise.title}, n {_most(task)}, "
+                                      f"alpha {results.alpha:g}, {mode}{below}")
+    radii = [target.radius for target in targets]
+    if console is not None:
+        print_summary(console, results, radii)
+        if not isinstance(policy, FixedSamples):
+            print_savings(console, results.rows, targets)
+        if failed := [row for row in results.rows if row.error]:
+            console.print(f"{len(failed)} inputs failed, the first is {failed[0].idx}: {failed[0].error}", style="red")
+        print_facts(console, [
+            *_noise_facts(output),
+            *([] if task.soft is None else [("scores", f"{used}{_choice_of(task.soft)}")]),
+            ("table", str(output / TABLE)), ("plot", str(output / PLOT)),
+            ("proofs", f"{output / CERTIFICATES} (check them again with: rsopt verify {quote(str(output))})")])
+    return {"name": name, "folder": str(output), "table": str(output / TABLE), "plot": str(output / PLOT),
+            "certificates": str(output / CERTIFICATES), "n": policy.most_samples, "n0": task.n0,
+            "scores": used or None, "targets": [asdict(target) for target in targets], **results.to_dict(radii)}
 
 
 def _noise_facts(output: Path) -> list[tuple[str, str]]:

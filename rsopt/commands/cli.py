@@ -7,7 +7,8 @@ import gc
 import importlib
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from importlib import metadata
+from typing import Annotated, Any
 
 from rsopt.commands.terminal import prepare, warn
 from rsopt.errors import MissingDependencyError, RsoptError
@@ -41,7 +42,7 @@ def application(arguments: Sequence[str]) -> typer.Typer:
     app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False,
                       help="Proven confidence bounds for randomized smoothing.")
     # Without a callback typer would drop the name of a command that is alone.
-    app.callback()(_no_options)
+    app.callback()(_before_any_command)
     asked = [name for name in arguments[:1] if name in COMMANDS]
     for name in asked or COMMANDS:
         path, _, function = COMMANDS[name].partition(":")
@@ -77,5 +78,12 @@ def main() -> None:
     application(sys.argv[1:])()
 
 
-def _no_options() -> None:
+def _tell_version(asked: bool) -> None:
+    if asked:
+        print(f"rsopt {metadata.version('rsopt')}")
+        raise typer.Exit
+
+
+def _before_any_command(version: Annotated[bool, typer.Option(
+        "--version", help="Print the version and end.", callback=_tell_version, is_eager=True)] = False) -> None:
     """Proven confidence bounds for randomized smoothing."""

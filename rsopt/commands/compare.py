@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import math
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rsopt.commands.options import Json
 from rsopt.errors import InvalidInputError, UnknownNameError
 from rsopt.files import made_folder
 
@@ -28,13 +31,13 @@ def compare(
     seconds: Annotated[float, typer.Option(help="Budget of one worst case.")] = 60.0,
     seeds: Annotated[int, typer.Option(min=1, help="How many seeds, from 0.")] = 1,
     bounds: Annotated[bool, typer.Option(help="Compute the whole bound with each solver too.")] = True,
+    json_: Json = False,
     output: Annotated[Path, typer.Option(help="Folder for comparison.csv, comparison.parquet and gaps.png."
                                          )] = Path("runs/compare"),
 ) -> None:
     """Compare solvers on the zoo: gap to the proven supremum, time, claim, and the bound each leads to."""
-    from rich.progress import Progress
-
     from rsopt.commands.console import PlainConsole
+    from rsopt.commands.progress import counted
     from rsopt.registry import solver_names
     from rsopt.solver import Budget
     from rsopt.testing.comparison import compare as compare_solvers
@@ -47,20 +50,26 @@ def compare(
     if not cases:
         raise InvalidInputError("The zoo has no such problem; widen --n or --functional.")
     made_folder(output)
-    with Progress(transient=True) as bar:
-        task = bar.add_task("", total=len(cases) * len(names) * seeds)
-
-        def progress(problem: str, solver: str) -> None:
-            bar.update(task, advance=1, description=f"{solver} on {problem}")
-
-        found = compare_solvers(cases, names, [Budget(seconds)], list(range(seeds)), bounds=bounds, progress=progress)
-    console = PlainConsole()
-    console.print(summary_table(found))
-    _print_rest(console.print, found, bounds)
+    with counted("comparing", len(cases) * len(names) * seeds, "solves") as advance:
+        found = compare_solvers(cases, names, [Budget(seconds)], list(range(seeds)), bounds=bounds,
+                                progress=lambda problem, solver: advance(now=f"{solver} on {problem}"))
     found.save(output / "comparison.csv")
     found.save(output / "comparison.parquet")
     found.plot(output / "gaps.png")
+    if json_:
+        print(json.dumps({"folder": str(output), "summary": [_plain(asdict(line)) for line in found.summary()]},
+                         allow_nan=False))
+        return
+    console = PlainConsole()
+    console.print(summary_table(found))
+    _print_rest(console.print, found, bounds)
     console.print(f"Rows in {output}/comparison.csv and .parquet, picture in {output}/gaps.png", soft_wrap=True)
+
+
+def _plain(line: dict[str, Any]) -> dict[str, Any]:
+    """A line of the summary as JSON values: what there is no number of is null."""
+    return {name: None if isinstance(value, float) and not math.isfinite(value) else value
+            for name, value in line.items()}
 
 
 def summary_table(found: Comparison) -> Table:

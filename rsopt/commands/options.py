@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,15 +27,15 @@ Grid = Annotated[str | None, typer.Option(help="Step of the grid that inputs lie
                                                "scaled to [0, 1], and the digits preset. 'none' for noise in float32.",
                                           show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
-Output = Annotated[Path | None, typer.Option(help="Folder of the run: store, table, certificates, plot; by default "
-                                                  "runs/NAME.")]
+Output = Annotated[Path | None, typer.Option(help="Folder of the run: store, table, certificates, plot; by default one "
+                                                  "in runs/ whose name says what was asked.")]
 
 # What rsopt certify takes, from where, and how much of it.
 Preset = Annotated[str | None, typer.Option(help="Ready model and data: digits (default without --model).")]
 Model = Annotated[str | None, typer.Option(help="module:callable that makes a torch model.")]
 Weights = Annotated[Path | None, typer.Option(help="State dict for --model; tensors only are loaded.")]
-Data = Annotated[str | None, typer.Option(help="module:callable giving (images, labels), or FILE.npz with these "
-                                               "arrays.")]
+Data = Annotated[str | None, typer.Option(help="FILE.npz or FILE.pt with arrays images and labels, a folder of images, "
+                                               "or module:callable giving such arrays, a data set or a DataLoader.")]
 Classes = Annotated[int | None, typer.Option(help="Columns of the model's output, if it cannot be asked.")]
 Inputs = Annotated[int | None, typer.Option(min=1, help="Certify so many inputs; by default all.")]
 Skip = Annotated[int, typer.Option(min=1, help="Take every SKIP-th input.")]
@@ -111,6 +111,10 @@ class SaidNoise:
     name: str | None
     values: dict[str, float | int | None]
 
+    def at(self, sigma: float | None) -> SaidNoise:
+        """The same with this standard deviation."""
+        return replace(self, values={**self.values, "sigma": sigma})
+
     def noise(self) -> Noise | None:
         """The noise that they say; None where they say nothing. Errors as in `rsopt.noise.options.noise_of_options`."""
         from rsopt.noise.options import noise_of_options
@@ -119,17 +123,21 @@ class SaidNoise:
 
 
 def takes_noise(command: Callable[..., None]) -> Callable[..., None]:
-    """The command with the options of the noise in the place of its parameter `said`, a `SaidNoise`."""
+    """The command with the options of the noise in the place of its parameter `said`, a `SaidNoise`.
+
+    An option that the command has itself stays its own.
+    """
     signature = inspect.signature(command, eval_str=True)
+    taken = {option: annotation for option, annotation in _NOISE.items() if option not in signature.parameters}
     parameters: list[inspect.Parameter] = []
     for name, parameter in signature.parameters.items():
         parameters += [parameter] if name != "said" else [
             inspect.Parameter(option, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation=annotation)
-            for option, annotation in _NOISE.items()]
+            for option, annotation in taken.items()]
 
     @functools.wraps(command)
     def wrapped(**given: Any) -> None:
-        values = {option: given.pop(option) for option in _NOISE}
+        values = {option: given.pop(option) for option in taken}
         command(**given, said=SaidNoise(values.pop("noise"), values))
 
     # typer reads both.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Annotated
@@ -26,14 +27,14 @@ def recertify(
     statistic: options.Statistic = "studentized",
     alpha: options.Alpha = 1e-3,
     solver: options.Solver = "scipy",
+    json_: options.Json = False,
     jobs: Annotated[int, typer.Option(min=1, help="Processes to use.")] = os.cpu_count() or 1,
     output: Annotated[Path | None, typer.Option(help="Folder for the table, the certificates and the plot; by default "
                                                      "the log's whole name with .rsopt.")] = None,
 ) -> None:
     """Prove the exact bound for every line of a log of votes, beside the baselines on the same votes."""
-    from rich.progress import Progress
-
     from rsopt.commands.console import PlainConsole
+    from rsopt.commands.progress import counted
     from rsopt.commands.tables import print_summary
     from rsopt.errors import InvalidInputError
     from rsopt.files import is_file, refuse_overwrite
@@ -59,10 +60,8 @@ def recertify(
                                 "--output.")
     refuse_overwrite(folder / TABLE, [log], "The table")
     refuse_strangers(folder / CERTIFICATES, [line.idx for line in lines])
-    errors = PlainConsole(stderr=True)
-    with Progress(console=errors, transient=True, disable=not errors.is_terminal) as bar:
-        task = bar.add_task(f"Proving {len(lines):,} bounds", total=len(lines))
-        rows, certificates = proven(lines, question, jobs=jobs, advanced=lambda done: bar.advance(task, done))
+    with counted("proving", len(lines), "bounds") as advance:
+        rows, certificates = proven(lines, question, jobs=jobs, advanced=advance)
     write_table(folder / TABLE, rows)
     save_proofs(folder / CERTIFICATES, certificates.items())
     for line in lines:
@@ -70,6 +69,11 @@ def recertify(
             (folder / CERTIFICATES / f"{line.idx:06d}.json").unlink(missing_ok=True)
     results, console = Results(rows, question), PlainConsole()
     save_plot(folder / PLOT, results, f"{log.name}: {len(rows):,} inputs, {asked.title}, alpha {alpha:g}")
+    if json_:
+        print(json.dumps({"folder": str(folder), "table": str(folder / TABLE), "plot": str(folder / PLOT),
+                          "certificates": str(folder / CERTIFICATES), "merged": any(line.merged for line in lines),
+                          **results.to_dict()}, allow_nan=False))
+        return
     print_summary(console, results)
     if any(line.merged for line in lines):
         console.print("This log holds no counts. The top count was recovered from the printed radius, the smallest "

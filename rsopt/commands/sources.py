@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +13,7 @@ if TYPE_CHECKING:
 
     from rsopt.noise import Noise
     from rsopt.runs.inputs import Inputs
-    from rsopt.smoothing.loading import Dataset
+    from rsopt.smoothing import Dataset, StreamedDataset
 
 PRESETS = ("digits",)
 
@@ -34,17 +33,24 @@ class Source:
 
     name: str
     model: nn.Module
-    data: Dataset
+    data: Dataset | StreamedDataset
     classes: int
     weights: str
     step: float | None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the first input."""
+        return tuple(self.data.images[0].shape)
 
     def inputs(self, limit: int | None, skip: int) -> Inputs:
         """Every `skip`-th input, at most `limit` of them."""
         from rsopt.runs.inputs import Inputs
 
         chosen = range(0, len(self.data.images), skip)[:limit]
-        return Inputs(self.data.images, self.data.labels.tolist(), list(chosen))
+        # Labels of these alone: one may have to be read with its input.
+        labels = {idx: self.data.labels[idx] for idx in chosen}
+        return Inputs(self.data.images, labels, list(chosen))
 
 
 @dataclass(frozen=True)
@@ -55,7 +61,7 @@ class Named:
         preset: name of a preset; None with `model` and `data`.
         model: ``module:callable``.
         weights: file of weights for it.
-        data: ``module:callable`` or an ``.npz`` file.
+        data: ``module:callable``, an ``.npz`` or ``.pt`` file, or a folder of images.
         classes: columns of the model's output; None to ask the model.
         device: where the model runs; None to leave it.
     """
@@ -68,10 +74,16 @@ class Named:
     device: str | None
 
     @property
-    def folder(self) -> Path:
-        """Where a run goes that was given no folder: runs/ and the name of the preset or the model."""
-        name = (self.preset or "digits") if self.model is None else self.model
-        return Path("runs") / re.sub(r"[^\w.-]+", "-", name)
+    def title(self) -> str:
+        """Model, weights and data in words: the name of a preset, or what was named."""
+        if self.model is None:
+            return self.preset or "digits"
+        weights = "" if self.weights is None else f" {self.weights.stem}"
+        return f"{self.model}{weights} {Path(self.data or '').name}"
+
+    def under(self, noise: Noise, source: Source) -> Source:
+        """What `load` gives under a noise, of which `source` is what it gave under another: only presets differ."""
+        return source if self.model is not None else self.load(noise)
 
     def load(self, noise: Noise) -> Source:
         """The model and the data; the digits network is trained under this noise.
@@ -87,7 +99,8 @@ class Named:
             raise InvalidInputError("--preset brings its own model and data: leave out --model and --data, or it.")
         if self.model is None or self.data is None:
             missing = "--model" if self.model is None else "--data"
-            raise InvalidInputError(f"Give {missing} too: --model module:callable, --data module:callable or FILE.npz.")
+            raise InvalidInputError(f"Give {missing} too: --model module:callable, --data module:callable, FILE.npz, "
+                                    "FILE.pt or a folder of images.")
         from rsopt.noise.grid import BYTES
         from rsopt.smoothing.evaluation import class_count
         from rsopt.smoothing.loading import as_made, load_data, load_model

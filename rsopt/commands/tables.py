@@ -10,6 +10,7 @@ from rsopt.runs.decisions import Decided, spent
 from rsopt.runs.results import Results
 from rsopt.runs.rows import Row
 from rsopt.runs.savings import DEFINITION
+from rsopt.runs.sweep import ENVELOPE, Sweep
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -39,7 +40,7 @@ def summary_table(results: Results, radii: Sequence[float] = ()) -> Table:
                   title_justify="left", title_style="bold")
     table.add_column("method", no_wrap=True)
     for radius in grid:
-        table.add_column("> 0" if radius == 0.0 else f"≥ {radius:g}", justify="right")
+        table.add_column(_at(radius), justify="right")
     table.add_column("mean\nradius", justify="right")
     table.add_column("samples for\nour radius", justify="right")
     for line in results.summary(grid):
@@ -53,6 +54,32 @@ def print_summary(console: Console, results: Results, radii: Sequence[float] = (
     console.print(summary_table(results, radii))
     for note in cost_notes(results):
         console.print(note)
+
+
+def print_sweep(console: Console, sweep: Sweep) -> None:
+    """Prints our bound under every noise of a sweep, the envelope, and what the envelope is not."""
+    from rich.table import Table
+
+    first, grid = sweep.runs[0], sweep.radii
+    table = Table(title=f"Share of inputs certified{' as their label' if first.labelled else ''} by rsopt, by "
+                        f"{first.noise.radius_name}",
+                  title_justify="left", title_style="bold")
+    table.add_column("noise", no_wrap=True)
+    for radius in grid:
+        table.add_column(_at(radius), justify="right")
+    table.add_column("mean\nradius", justify="right")
+    for run in sweep.runs:
+        (line,) = [line for line in run.summary(grid) if line.method == OWN]
+        table.add_row(run.noise.setting, *(f"{share:.1%}" for share in line.shares), f"{line.mean_radius:.4f}",
+                      end_section=run is sweep.runs[-1])
+    table.add_row("envelope", *(f"{sweep.envelope(radius):.1%}" for radius in grid), "–")
+    console.print(table)
+    console.print(ENVELOPE)
+
+
+def _at(radius: float) -> str:
+    """The heading of a column of certified shares."""
+    return "> 0" if radius == 0.0 else f"≥ {radius:g}"
 
 
 def print_savings(console: Console, rows: Sequence[Row], targets: Sequence[Decided] = ()) -> None:

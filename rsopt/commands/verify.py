@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from rsopt.commands.terminal import warn
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 
 def verify(
@@ -24,14 +21,12 @@ def verify(
     Prints one line a file, for a folder one line in all. A run is also held against its own facts. Ends with status 2
     if any proof is rejected, or if something in a run contradicts the rest of it.
     """
-    from rsopt.commands.console import PlainConsole
     from rsopt.errors import RsoptError
 
-    errors = PlainConsole(stderr=True)
     rejected = False
     for given in files:
         try:
-            rejected |= _rejected(given, arithmetic, workers, errors)
+            rejected |= _rejected(given, arithmetic, workers)
         except RsoptError as error:
             warn(f"rsopt: {' '.join(str(error).split())}")
             rejected = True
@@ -39,26 +34,24 @@ def verify(
         raise typer.Exit(2)
 
 
-def _rejected(given: Path, arithmetic: str, workers: int, errors: Console) -> bool:
+def _rejected(given: Path, arithmetic: str, workers: int) -> bool:
     """Whether anything in a file or folder is rejected; what was found is printed."""
-    from rich.progress import track
-
+    from rsopt.commands.progress import counted
     from rsopt.files import is_folder
     from rsopt.runs.proofs import proofs_in
     from rsopt.runs.verification import run_differences, verdicts
 
     folder = is_folder(given)
-    total = sum(1 for _ in proofs_in(given)) if folder and errors.is_terminal else None
     checked = held = 0
-    for name, holds, said in track(verdicts(proofs_in(given), arithmetic, workers if folder else 1),
-                                   f"Checking {given}", total=total, console=errors, transient=True,
-                                   disable=total is None):
-        checked += 1
-        held += holds
-        if not holds:
-            warn(f"{name}: REJECTED: {' '.join(said.split())}")
-        elif not folder:
-            print(f"{name}: holds: {said}")
+    with counted(f"checking {given}", sum(1 for _ in proofs_in(given)) if folder else None, "proofs") as advance:
+        for name, holds, said in verdicts(proofs_in(given), arithmetic, workers if folder else 1):
+            checked += 1
+            held += holds
+            advance()
+            if not holds:
+                warn(f"{name}: REJECTED: {' '.join(said.split())}")
+            elif not folder:
+                print(f"{name}: holds: {said}")
     found = run_differences(given)
     for difference in found:
         warn(f"{given}: REJECTED: {difference}")

@@ -14,6 +14,9 @@ PICTURES = "pictures"
 REPORT = "report.html"
 CARD = "card.json"
 CARD_SUFFIX = ".zip"
+SWEEP_TABLE = "sweep.tsv"
+SWEEP_PLOT = "sweep.png"
+"""Beside the folders of the runs of a sweep."""
 
 
 def folder_of(run: Path) -> Path:

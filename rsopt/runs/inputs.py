@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import operator
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, SupportsIndex
 
@@ -23,7 +23,7 @@ class Inputs:
 
     Attributes:
         images: the whole data set: images[i] is input number i, without a batch dimension.
-        labels: its labels, or None for each that is unknown.
+        labels: its labels, or None for each that is unknown; or those of the chosen inputs by their numbers.
         chosen: the numbers of the inputs to certify, each once. The number keys the noise, so an input gets the same
             samples whatever else is certified beside it.
 
@@ -33,14 +33,19 @@ class Inputs:
     """
 
     images: Sequence[Tensor] | Tensor
-    labels: Sequence[int | None]
+    labels: Sequence[int | None] | Mapping[int, int | None]
     chosen: Sequence[int]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "labels", [None if label is None else _integer(label, "label")
-                                            for label in self.labels])
         object.__setattr__(self, "chosen", [_integer(idx, "number of an input") for idx in self.chosen])
-        if len(self.images) != len(self.labels):
+        if isinstance(self.labels, Mapping):
+            if missing := [idx for idx in self.chosen if idx not in self.labels]:
+                raise InvalidInputError(f"Input {missing[0]} was asked for, and its label is not said, not even as "
+                                        "None.")
+            object.__setattr__(self, "labels", {idx: _label(self.labels[idx]) for idx in self.chosen})
+        else:
+            object.__setattr__(self, "labels", [_label(label) for label in self.labels])
+        if not isinstance(self.labels, Mapping) and len(self.images) != len(self.labels):
             raise InvalidInputError(f"There are {len(self.images)} images and {len(self.labels)} labels.")
         if not self.chosen:
             raise InvalidInputError("There are no inputs to certify.")
@@ -58,6 +63,10 @@ class Inputs:
             digest.update(f"{idx} {self.labels[idx]} {image.dtype.str} {image.shape}\n".encode())
             digest.update(image.tobytes())
         return digest.hexdigest()
+
+
+def _label(label: SupportsIndex | None) -> int | None:
+    return None if label is None else _integer(label, "label")
 
 
 def _integer(value: SupportsIndex, what: str) -> int:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from rsopt.methods import BASELINES, METHODS, OWN, SOFT_METHODS
 from rsopt.noise import Noise
+from rsopt.noise.registry import noise_facts
 from rsopt.question import Question
 from rsopt.runs.rows import Row
 from rsopt.runs.savings import Savings, savings
@@ -35,6 +37,13 @@ class MethodSummary:
     def cost(self) -> str:
         """The samples for our radius, in words."""
         return "1×" if self.method == OWN else "–" if self.samples is None else str(self.samples)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The line as JSON values; a median that no number of samples reaches, or that there is none of, is null."""
+        median = None if self.samples is None else self.samples.median
+        return {"method": self.method, "shares": list(self.shares), "mean_radius": self.mean_radius,
+                "samples_for_our_radius": None if median is None or not math.isfinite(median) else median,
+                "never_reached": None if self.samples is None else self.samples.never}
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,10 +101,30 @@ class Results:
 
     def grid(self) -> list[float]:
         """Up to four radii for the columns of a table."""
-        return radius_grid(max((radius for name in self.methods for radius in self.radii(name)), default=0.0))
+        return radius_grid(self.largest)
+
+    @property
+    def largest(self) -> float:
+        """The largest radius that any method certifies; 0 for none."""
+        return max((radius for name in self.methods for radius in self.radii(name)), default=0.0)
+
+    def to_dict(self, radii: Sequence[float] = ()) -> dict[str, Any]:
+        """The summary as JSON values.
+
+        Args:
+            radii: at which shares are told; none for round steps.
+        """
+        grid = list(radii) or self.grid()
+        return {
+            "inputs": len(self.rows), "failed": sum(bool(row.error) for row in self.rows), "labelled": self.labelled,
+            "abstentions": sum(row.abstain for row in self.rows), **noise_facts(self.noise), "norm": self.noise.norm,
+            "unit": self.noise.unit, "functional": self.question.functional.name,
+            "statistic": self.question.statistic.name, "alpha": self.alpha,
+            "samples": {"selection": sum(row.n0 for row in self.rows), "estimation": sum(row.n for row in self.rows)},
+            "radii": grid, "methods": [line.to_dict() for line in self.summary(grid)]}
 
 
-def radius_grid(largest: float) -> list[float]:
-    """Up to four radii from 0 in round steps."""
-    step = next((step for step in _STEPS if largest / step < 4.0), largest / 4.0 or 1.0)
-    return [step * k for k in range(4) if k == 0 or step * k <= largest]
+def radius_grid(largest: float, columns: int = 4) -> list[float]:
+    """Radii from 0 in round steps, at most so many."""
+    step = next((step for step in _STEPS if largest / step < columns), largest / columns or 1.0)
+    return [step * k for k in range(columns) if k == 0 or step * k <= largest]

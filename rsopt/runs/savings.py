@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -47,7 +48,7 @@ class Savings:
     @property
     def never(self) -> int:
         """Inputs for which no number of samples is enough: at these shares the method's limit is below our bound."""
-        return sum(np.isinf(factor) for factor in self.factors)
+        return sum(math.isinf(factor) for factor in self.factors)
 
     def __str__(self) -> str:
         median = self.median

@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 
 from rsopt.errors import StorageError
 from rsopt.files import is_file, replaced
+from rsopt.runs.differences import differences
 from rsopt.runs.records import RECORDS, BoundRow, CertificateRow, Chunk, Fact, InputOutcome, Look, Session
 
 APPLICATION_ID = 0x72736F70
@@ -252,8 +253,7 @@ class Store:
                 for name, value in here.items():
                     self._insert(Fact(name, json.dumps(value)))
             return
-        different = [f"{name} is {json.dumps(stored.get(name))} there and {json.dumps(here.get(name))} here"
-                     for name in sorted({*stored, *here}) if stored.get(name) != here.get(name)]
+        different = differences(stored, here)
         if different:
             raise StorageError(f"{self.path} holds another run: {'; '.join(different)}. Repeat the command that "
                                "began it, or choose another output folder.")

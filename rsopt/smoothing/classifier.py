@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import binomtest
 from torch import nn
 
-from rsopt.arguments import Real, Whole, checked_whole
+from rsopt.arguments import Real, Whole, as_whole, checked_whole
 from rsopt.bounding import lower_bound
 from rsopt.counts import checked_alpha
 from rsopt.errors import InvalidInputError, shown
@@ -22,7 +23,9 @@ from rsopt.functionals import FunctionalLike
 from rsopt.noise import Noise, as_noise
 from rsopt.noise.gaussian import the_sigma
 from rsopt.question import Question, checked_draws, left_of_alpha
+from rsopt.smoothing.adapters.recognised import as_module
 from rsopt.smoothing.certified import CertifiedInput
+from rsopt.smoothing.datasets import as_dataset
 from rsopt.smoothing.evaluation import Forward, input_dtype, model_device
 from rsopt.smoothing.keys import Stream
 from rsopt.smoothing.noise import noise_source
@@ -56,10 +59,12 @@ class SmoothedClassifier:
     numbers for names, such as tokens, they stay whole.
 
     Attributes:
-        model: the base classifier.
+        model: the base classifier; a classifier of the Adversarial Robustness Toolbox is wrapped by
+            `rsopt.smoothing.adapters.ArtModel`.
         noise: a `rsopt.noise.Noise`; a number is the standard deviation of Gaussian noise, in the units of the input.
             ``sigma=`` is another spelling of that.
-        num_classes: K >= 2, columns of the model's output.
+        num_classes: K >= 2, columns of the model's output; where it is not given, what the model calls so, as adapters
+            do.
         chunk: rows of every forward pass. Samples depend on it.
         batch: samples in flight, rounded up to whole chunks. Costs memory; samples do not depend on it.
         device: only for a model without parameters; any other is called where it lies.
@@ -85,14 +90,13 @@ class SmoothedClassifier:
     _checked: set[tuple[int, ...]] = field(repr=False)
     _compiled: list[Callable[[torch.Tensor], object]] = field(repr=False)
 
-    def __init__(self, model: nn.Module, noise: Noise | Real | None = None, num_classes: Whole | None = None,
+    def __init__(self, model: nn.Module | Any, noise: Noise | Real | None = None, num_classes: Whole | None = None,
                  chunk: Whole = CHUNK, batch: Whole = BATCH, device: torch.device | str | None = None,
                  input_dtype: torch.dtype | None = None, autocast: torch.dtype | None = None,
                  compile_backend: str | None = None, progress: bool = True, *, sigma: Real | None = None) -> None:
-        found: object = model
-        if not isinstance(found, nn.Module):
-            hint = " Give its module()." if isinstance(found, torch.export.ExportedProgram) else ""
-            raise InvalidInputError(f"model must be a torch.nn.Module, got {type(found).__name__}.{hint}")
+        model = as_module(model)
+        if num_classes is None:
+            num_classes = as_whole(getattr(model, "num_classes", None))
         for name, dtype in (("input_dtype", input_dtype), ("autocast", autocast)):
             if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
                 raise InvalidInputError(f"{name} must be a floating-point dtype, got {shown(dtype)}.")
@@ -243,6 +247,37 @@ class SmoothedClassifier:
         return CertifiedInput(number, bound, noise, question.radius(bound.lower), selection,
                               time.perf_counter() - start, sampler.provenance, question.alpha,
                               noise.total_variation(samples, dimension))
+
+    def certify_each(self, data: object, *, n: Whole, alpha: Real, seed: Whole, n0: Whole | None = None,
+                     functional: FunctionalLike | None = None, statistic: StatisticLike = "studentized",
+                     solver: SolverLike = "scipy") -> Generator[CertifiedInput, None, None]:
+        """Certifies the inputs of a data set one after the other; each is read when its turn comes, and none is kept.
+
+            for found in smoothed.certify_each(loader, n0=100, n=10_000, alpha=0.001, seed=0):
+                print(found.index, found.predict, found.radius)
+
+        Each statement holds with probability 1 - alpha by itself. `rsopt certify` does the same, keeps everything and
+        goes on where it was interrupted.
+
+        Args:
+            data: whatever `rsopt.smoothing.as_dataset` takes: a data set or DataLoader of torch, a list of pairs,
+                arrays, a folder of images, an ``.npz`` or ``.pt`` file.
+            n, alpha, seed, functional, statistic, solver: as in `certify`.
+            n0: selection samples; None to certify every input as its label.
+
+        Raises:
+            InvalidInputError: data of another kind, an input without a label where n0 is None, or as in `certify`.
+            RsoptError: as in `certify`.
+        """
+        source = as_dataset(data)
+        for idx in range(len(source.images)):
+            label = None if n0 is not None else source.labels[idx]
+            if n0 is None and label is None:
+                raise InvalidInputError(f"Input {idx} has no label. Give n0, and the class is chosen on n0 separate "
+                                        "samples.")
+            yield self.certify(source.images[idx], n=n, alpha=alpha, seed=seed, n0=n0,
+                               label=None if label is None else int(label), functional=functional, statistic=statistic,
+                               solver=solver, index=idx)
 
     def scores(self, x: torch.Tensor | ArrayLike, n: Whole, seed: Whole, *, simplex: str | SimplexMap = "softmax",
                index: Whole = 0, stream: Stream = Stream.ESTIMATION) -> Generator[ScoreBlock, None, None]:

@@ -23,7 +23,7 @@ from rsopt.noise import Noise, Source, as_noise
 from rsopt.noise.additive import on_grid
 from rsopt.noise.gaussian import plain_sigma
 from rsopt.noise.noise import fields_of
-from rsopt.smoothing.loading import Dataset
+from rsopt.smoothing.dataset import Dataset
 
 __all__ = ["DigitsRecipe", "cache_folder", "digits_data", "digits_model", "digits_network"]
 

@@ -182,8 +182,9 @@ def _checked_scores(output: object, rows: int, classes: int | None, index: int) 
         ModelError: it is not; the text names the input.
     """
     if not isinstance(output, torch.Tensor):
+        adapters = " rsopt.smoothing.adapters does so for models of transformers." if hasattr(output, "logits") else ""
         raise ModelError(f"Input {index}: the model returned a {type(output).__name__}, not a tensor. "
-                         "Wrap it so that it returns the class scores alone.")
+                         f"Wrap it so that it returns the class scores alone.{adapters}")
     if output.ndim != 2:
         expected = "classes" if classes is None else classes
         raise ModelError(f"Input {index}: the model returned shape {tuple(output.shape)}; "

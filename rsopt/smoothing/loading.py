@@ -1,22 +1,21 @@
-"""Models and data named on a command line: ``module:callable``, ``.npz`` files and weights files."""
+"""Models and data named on a command line: ``module:callable``, files of data and of weights."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import nn
 from torch.export import ExportedProgram
 
 from rsopt.arguments import as_name, checked_instance
-from rsopt.errors import InvalidInputError, RsoptError, StorageError, shown
+from rsopt.errors import InvalidInputError, StorageError, shown
 from rsopt.named import load_named
-from rsopt.noise.grid import BYTES, Grid
+from rsopt.smoothing.dataset import Dataset, StreamedDataset
+from rsopt.smoothing.datasets import as_dataset, file_dataset
 
-__all__ = ["Dataset", "as_made", "load_data", "load_model", "load_named", "load_weights"]
+__all__ = ["as_made", "load_data", "load_model", "load_named", "load_weights"]
 
 _HOLDERS = ("state_dict", "model_state_dict", "model", "net", "network", "module", "weights", "params")
 """Keys under which training programs keep the state dict, the usual ones first."""
@@ -26,57 +25,6 @@ _OUTER = (*_WRAPPERS, "model", "net", "network")
 """Names of the one attribute in which a wrapper keeps the whole model."""
 
 
-@dataclass(frozen=True, eq=False)
-class Dataset:
-    """Labelled inputs.
-
-    Attributes:
-        images: float32 (n, *shape), finite, in the units of the noise; an array of floating-point numbers becomes one.
-            Whole numbers that name something, such as tokens, are int64; int32 becomes that.
-        labels: int64 (n,), 0 for the first class; any integers do.
-
-    Raises:
-        InvalidInputError: another shape, dtype or number of labels, NaN, or negative labels.
-    """
-
-    images: torch.Tensor
-    labels: torch.Tensor
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "images", _tensor(self.images, "images"))
-        object.__setattr__(self, "labels", _tensor(self.labels, "labels"))
-        if self.images.ndim < 2 or len(self.images) == 0:
-            raise InvalidInputError("images must have shape (n, *shape) with n >= 1, found "
-                                    f"{tuple(self.images.shape)}.")
-        named = self.images.dtype in (torch.int32, torch.int64)
-        if not self.images.is_floating_point() and not named:
-            raise InvalidInputError(f"images must be floating point, found {self.images.dtype}. Scale them to the "
-                                    "units in which sigma is given, for bytes usually images / 255.")
-        if self.labels.shape != self.images.shape[:1]:
-            columns = self.labels.ndim == 2 and len(self.labels) == len(self.images) and self.labels.shape[1] > 1
-            raise InvalidInputError(f"labels must have shape ({len(self.images)},), one per image, "
-                                    f"found {tuple(self.labels.shape)}."
-                                    + (" Of one-hot labels take argmax(axis=1)." if columns else ""))
-        if self.labels.is_floating_point() or self.labels.is_complex() or self.labels.dtype == torch.bool:
-            raise InvalidInputError(f"labels must be integers, found {self.labels.dtype}.")
-        if int(self.labels.min()) < 0:
-            raise InvalidInputError(f"labels must not be negative, found {int(self.labels.min())}.")
-        bad = (~torch.isfinite(self.images)).flatten(1).any(dim=1)
-        if bool(bad.any()):
-            raise InvalidInputError(f"image {int(bad.int().argmax())} holds NaN or infinite values.")
-        object.__setattr__(self, "images", self.images.long() if named else self.images.float())
-        object.__setattr__(self, "labels", self.labels.long())
-
-    @property
-    def bytes(self) -> bool:
-        """Whether these are images of bytes, scaled to [0, 1]: two axes or more, and all values multiples of 1/255."""
-        if self.images.ndim < 3 or not self.images.is_floating_point():
-            return False
-        try:
-            Grid(BYTES).check(self.images)
-        except InvalidInputError:
-            return False
-        return bool((self.images >= 0.0).all() and (self.images <= 1.0).all())
 
 
 def load_model(name: str, *, weights: Path | None = None, device: torch.device | str | None = None) -> nn.Module:
@@ -178,52 +126,21 @@ def _unwrapped(names: Iterable[str]) -> dict[str, str]:
     return short
 
 
-def load_data(name: str) -> Dataset:
-    """Data from an ``.npz`` file with the arrays ``images`` and ``labels``, or from ``module:callable``.
+def load_data(name: str) -> Dataset | StreamedDataset:
+    """Data from a file, from a folder of images, or from ``module:callable``.
 
     Args:
-        name: path of the file, or a callable without required arguments (or a pair) giving (images, labels),
-            arrays or tensors.
+        name: path of an ``.npz`` or ``.pt`` file with arrays ``images`` and ``labels``, of a folder of images
+            (`image_folder`), or an object, or a callable without required arguments that gives one, which `as_dataset`
+            takes.
 
     Raises:
         InvalidInputError: no such object, arrays that are missing or have no meaning.
         StorageError: the file cannot be read.
     """
-    if as_name(name).endswith(".npz"):
-        return _from_file(Path(name))
+    if (held := file_dataset(Path(as_name(name)))) is not None:
+        return held
     found = load_named(name)
-    if callable(found) and not isinstance(found, Dataset):
+    if callable(found) and not isinstance(found, Dataset | StreamedDataset):
         found = found()
-    if isinstance(found, Dataset):
-        return found
-    if not isinstance(found, tuple | list) or len(found) != 2:
-        raise InvalidInputError(f"{name!r} gives a {type(found).__name__}, not a pair (images, labels).")
-    return Dataset(found[0], found[1])
-
-
-def _from_file(path: Path) -> Dataset:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            if missing := [key for key in ("images", "labels") if key not in file]:
-                raise InvalidInputError(f"{path} has no array {missing[0]!r}; it has "
-                                        f"{', '.join(file.files) or 'none'}.")
-            return Dataset(file["images"], file["labels"])
-    except RsoptError:
-        raise
-    except OSError as error:
-        raise StorageError(f"The data file {path} cannot be read: {error.strerror or error}.") from error
-    except Exception as error:  # a damaged archive raises whatever the reader of its parts trips over
-        raise StorageError(f"The data file {path} is damaged or holds Python objects: "
-                           f"{error or type(error).__name__}.") from error
-
-
-def _tensor(values: object, name: str) -> torch.Tensor:
-    if isinstance(values, torch.Tensor):
-        return values.detach().cpu()
-    try:
-        array = np.asarray(values)
-    except ValueError as error:
-        raise InvalidInputError(f"{name} must be an array of numbers of one shape: {error}") from error
-    if array.dtype.kind not in "fiub":
-        raise InvalidInputError(f"{name} must be an array of numbers of one shape, found dtype {array.dtype}.")
-    return torch.from_numpy(np.ascontiguousarray(array))
+    return as_dataset(found, repr(name))

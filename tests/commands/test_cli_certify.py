@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 from pathlib import Path
 
@@ -48,7 +49,7 @@ def test_a_module_and_a_file_give_the_same_table(place: Path) -> None:
     assert result.exit_code == 0, result.output
     assert ("own_models:build on own_models:data: 4 inputs, 3 classes, Gaussian noise, sigma 0.3 on the grid of 1/255, "
             "n 300") in result.stdout
-    folder = place / "runs" / "own_models-build"
+    folder = place / "runs" / "own_models-build-weights-own_models-data-sigma-0.3-n-300-alpha-0.01-n0-40-chunk-50"
     assert {path.name for path in folder.iterdir()} >= {
         "certificates", "certified_accuracy.png", "run.sqlite", "table.tsv"}
     assert run("certify", *model, "--data", "data.npz", *SMALL, "--output", "other").exit_code == 0
@@ -66,7 +67,8 @@ def test_label_mode_and_soft_outputs(place: Path) -> None:
     assert result.exit_code == 0, result.output
     assert "the certified class is the known label" in result.stdout
     assert "rsopt soft, R2" in result.stdout
-    lines = table(place / "runs" / "own_models-build")
+    (folder,) = (place / "runs").iterdir()
+    lines = table(folder)
     assert [line[0] for line in lines] == ["0", "2"]
     assert "label" in lines[0]
 
@@ -241,7 +243,7 @@ def test_a_run_keeps_the_chunk_it_was_begun_with(first: tuple[object, ...], chun
     assert "Going on with a run that has 1 finished inputs" in result.stdout
     assert facts_of(place / "kept" / STORE)["sampling.chunk"] == chunk
     if not again:
-        assert f"sampling.chunk is {chunk} there and 77 here." in refused_late(
+        assert f"chunk is {chunk} there and 77 here." in refused_late(
             *model[1:], "--output", "kept", "--chunk", 77)
 
 
@@ -251,3 +253,69 @@ def test_a_number_of_samples_in_another_spelling_is_refused(text: str) -> None:
     assert result.exit_code == 2
     assert "Invalid value for '--n'" in result.stderr
     assert "Traceback" not in result.output
+
+
+OPTIONS = [(), ("--alpha", 0.05), ("--n", 200), ("--n0", 30), ("--label-mode",), ("--seed", 1), ("--inputs", 2),
+           ("--skip", 2), ("--sigma", 0.4), ("--noise", "laplace", "--scale", 0.3),
+           ("--noise", "uniform", "--scale", 0.3),
+           ("--functional", "margin"), ("--statistic", "clopper-pearson"), ("--target-radius", 0.1),
+           ("--precision", "50%"), ("--scores", "softmax"), ("--scores", "softmax", "--temperature", 0.5)]
+
+
+def test_default_folders_do_not_collide(place: Path) -> None:
+    """Commands that ask something else go to folders of their own; the same command goes on."""
+    command = ("certify", "--model", "own_models:fixed", "--data", "data.npz", "--n", 100)
+    for options in OPTIONS:
+        result = run(*command, *options)
+        assert result.exit_code == 0, result.output
+    names = {path.name for path in (place / "runs").iterdir()}
+    assert len(names) == len(OPTIONS)
+    assert "own_models-fixed-data.npz-sigma-0.25-n-100" in names
+    assert "own_models-fixed-data.npz-noise-laplace-scale-0.3-n-100" in names
+    again = run(*command, *OPTIONS[-1])
+    assert "Going on with a run that has 4 finished inputs" in again.stdout
+    assert len(names) == len(list((place / "runs").iterdir()))
+
+
+def test_a_sweep_over_sigma(place: Path) -> None:
+    command = ("certify", "--model", "own_models:fixed", "--data", "data.npz", "--n", 200)
+    result = run(*command, "--sigma", "0.1,.3", "--sigma", 0.6, "--output", "sweep")
+    assert result.exit_code == 0, result.output
+    assert "The envelope is not one classifier" in " ".join(result.stdout.split())
+    assert {path.name for path in (place / "sweep").iterdir()} == {
+        "sigma-0.1", "sigma-0.3", "sigma-0.6", "sweep.png", "sweep.tsv"}
+    alone = run(*command, "--sigma", 0.3, "--output", "alone")
+    assert alone.exit_code == 0, alone.output
+    assert table(place / "alone") == table(place / "sweep" / "sigma-0.3")
+    told = json.loads(run(*command, "--sigma", "0.1 0.3 0.6", "--output", "sweep", "--json").stdout)
+    shares = [run["methods"][0]["shares"] for run in told["sweep"]["runs"]]
+    assert told["sweep"]["envelope"] == [max(column) for column in zip(*shares, strict=True)]
+    assert [run["sigma"] for run in told["runs"]] == [0.1, 0.3, 0.6]
+    with (place / "sweep" / "sweep.tsv").open() as file:
+        lines = list(csv.DictReader(file, delimiter="\t"))
+    assert {line["noise"] for line in lines} == {"sigma 0.1", "sigma 0.3", "sigma 0.6", "envelope"}
+    assert next(float(line["share"]) for line in lines if line["noise"] == "envelope") == told["sweep"]["envelope"][0]
+
+
+@pytest.mark.parametrize(("given", "text"), [
+    (("0.1,0.2,0.1",), "--sigma names 0.1 more than once"), (("0.1,x",), "several with commas between them; found 'x'"),
+    (("",), "found ''"), (("0.25,-1",), "sigma must be a positive number")])
+def test_what_a_sweep_refuses(given: tuple[str, ...], text: str, place: Path) -> None:
+    assert text in refused("certify", *(word for sigma in given for word in ("--sigma", sigma)))
+    assert not (place / "runs").exists()
+
+
+def test_a_run_as_json(place: Path) -> None:
+    command = ("certify", "--model", "own_models:fixed", "--data", "data.npz", *SMALL, "--output", "run", "--json")
+    result = run(*command)
+    assert result.exit_code == 0, result.output
+    (line,) = result.stdout.splitlines()
+    told = json.loads(line)
+    assert "own_models:fixed on data.npz: 4 inputs" in result.stderr
+    rows = table(place / "run")
+    assert (told["inputs"], told["failed"], told["n"], told["n0"], told["sigma"]) == (4, 0, 300, 40, 0.3)
+    assert told["methods"][0]["method"] == "rsopt"
+    right = [line for line in rows if line[4] == "1"]
+    assert told["methods"][0]["mean_radius"] == pytest.approx(sum(float(line[3]) for line in right) / 4)
+    assert told["table"] == "run/table.tsv"
+    assert told["targets"] == []

@@ -129,8 +129,8 @@ def test_formulas_are_rendered_when_the_site_is_built(site: Site) -> None:
 
 def test_every_public_name_has_its_place(site: Site) -> None:
     documented = {identifier for name, page in site.pages.items() if name.startswith("api/") for identifier in page.ids}
-    public = {f"rsopt.{name}" for name in rsopt.__all__ if name not in ("adapters", "RsoptError")}
-    for module in ("rsopt.smoothing", "rsopt.testing", "rsopt.smoothing.adapters"):
+    public = {f"rsopt.{name}" for name in rsopt.__all__ if name not in ("adapters", "compat", "RsoptError")}
+    for module in ("rsopt.smoothing", "rsopt.testing", "rsopt.smoothing.adapters", "rsopt.compat"):
         public |= {f"{module}.{name}" for name in importlib.import_module(module).__all__}
     for module in ("rsopt.intervals", "rsopt.baselines", "rsopt.errors"):
         found = importlib.import_module(module)

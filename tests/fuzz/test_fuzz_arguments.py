@@ -20,7 +20,7 @@ from mutations import TEXTS, VALUES, outcome, pick, seeded
 from small_run import work
 
 import rsopt
-from rsopt import baselines, intervals, noise, smoothing, testing
+from rsopt import baselines, compat, intervals, noise, smoothing, testing
 from rsopt.errors import RsoptError
 from rsopt.smoothing import SmoothedClassifier, Stream
 
@@ -149,6 +149,9 @@ CALLS: Mapping[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "check_solver": (testing.check_solver, {"solver": "scipy", "problems": testing.core()[:1], "tolerance": 0.01,
                                             "share": 0.9, "seconds": 60.0}),
     "zoo": (testing.zoo, {"least_n": 1, "most_n": 100}),
+    "Smooth": (compat.Smooth, {"base_classifier": torch.nn.Linear(2, 3), "num_classes": 3, "sigma": 0.25, "seed": 0}),
+    "Smooth.certify": (compat.Smooth(torch.nn.Linear(2, 3), 3, 0.25, 0).certify, {
+        "x": torch.zeros(2), "n0": 10, "n": 20, "alpha": 0.05, "batch_size": 10}),
 }
 
 

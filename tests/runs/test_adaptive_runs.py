@@ -210,7 +210,7 @@ def test_runs_are_compared_at_the_targets(tmp_path: Path) -> None:
 def test_a_run_that_asked_something_else_is_refused(tmp_path: Path) -> None:
     work(tmp_path, task=TASKS["targets"])
     other = Task(Question(SIGMA), TargetRadii((0.1, 0.3), ASKED, LOOKS), n0=60)
-    with pytest.raises(StorageError, match=r'"radii": \[0\.1, 0\.4\].* there and .*"radii": \[0\.1, 0\.3\].* here'):
+    with pytest.raises(StorageError, match=r"radii is \[0\.1, 0\.4\] there and \[0\.1, 0\.3\] here"):
         work(tmp_path, task=other)
 
 
@@ -277,16 +277,17 @@ def test_target_radii_from_the_command_line(place: Path) -> None:
     assert "Inputs by what became of a target radius" in result.stdout
     assert "of the 12,000 that a fixed n = 3,000 takes" in result.stdout
     assert "≥ 0.1" in result.stdout
-    with (place / "runs" / "own_models-build" / TABLE).open() as file:
+    (folder,) = (place / "runs").iterdir()
+    with (folder / TABLE).open() as file:
         lines = list(csv.DictReader(file, delimiter="\t"))
     assert all(int(line["n"]) + int(line["saved"]) == 3000 for line in lines)
     assert sum(int(line["saved"]) for line in lines) > 6000
-    assert run("verify", place / "runs" / "own_models-build").exit_code == 0
+    assert run("verify", folder).exit_code == 0
     again = run("certify", *options)
     assert "Going on with a run that has 4 finished inputs" in again.stdout
     parallel = run("certify", *options, "--workers", 2, "--output", "parallel")
     assert parallel.exit_code == 0, parallel.output
-    assert left_behind(place / "parallel") == left_behind(place / "runs" / "own_models-build")
+    assert left_behind(place / "parallel") == left_behind(folder)
     assert run("report", "parallel").exit_code == 0
 
 
@@ -296,7 +297,8 @@ def test_precision_from_the_command_line(place: Path) -> None:
     assert "until the bound is known to 0.5 of itself; fewer than 7 samples certify nothing at this alpha" in (
         result.stdout)
     assert "of the 8,000 that a fixed n = 2,000 takes" in result.stdout
-    with Store.read(place / "runs" / "own_models-build" / STORE) as store:
+    (folder,) = (place / "runs").iterdir()
+    with Store.read(folder / STORE) as store:
         stopping = store.facts["stopping"]
     assert (stopping["policy"], stopping["share"], stopping["looks"]["spending"]) == ("precision", 0.5, "pocock")
     assert stopping["looks"]["chunk"] == 100

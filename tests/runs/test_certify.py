@@ -140,10 +140,11 @@ def test_an_input_that_the_model_cannot_take_stops_the_run_or_is_a_row(tmp_path:
 
 
 @pytest.mark.parametrize(("change", "difference"), [
-    ({"seed": 4}, "sampling.seed is 3 there and 4 here"),
-    ({"chunk": 32}, "sampling.chunk is 64 there and 32 here"),
-    ({"labels": [0, 0, 1, 1]}, "data is"), ({"chosen": [0, 1]}, "inputs is 4 there and 2 here"),
-    ({"weight": 1.5}, "model is"), ({"n": 301}, 'stopping is {"policy": "fixed", "n": 300')])
+    ({"seed": 4}, "seed is 3 there and 4 here"),
+    ({"chunk": 32}, "chunk is 64 there and 32 here"),
+    ({"labels": [0, 0, 1, 1]}, "the inputs or their labels are others"),
+    ({"chosen": [0, 1]}, "inputs is 4 there and 2 here"),
+    ({"weight": 1.5}, "the model has other weights or layers"), ({"n": 301}, "n is 300 there and 301 here")])
 def test_a_run_of_something_else_is_refused(change: dict[str, object], difference: str, tmp_path: Path) -> None:
     def begin(seed=3, chunk=64, labels=ANSWERS, chosen=range(4), weight=1.0, n=300):
         model = classifier(chunk)

@@ -92,7 +92,7 @@ def test_another_run_is_refused_with_the_difference_named(tmp_path: Path) -> Non
     with pytest.raises(StorageError) as refused:
         Store.open(tmp_path / STORE, {"model": "a", "sigma": 0.5, "order": None, "n0": 100})
     assert str(refused.value) == (
-        f"{tmp_path / STORE} holds another run: n0 is null there and 100 here; sigma is 0.25 there and 0.5 here. "
+        f"{tmp_path / STORE} holds another run: n0 is not said there and 100 here; sigma is 0.25 there and 0.5 here. "
         "Repeat the command that began it, or choose another output folder.")
     Store.open(tmp_path / STORE, FACTS).close()
 

@@ -38,7 +38,7 @@ def test_a_model_of_the_working_folder_reaches_the_workers(tmp_path: Path) -> No
                "--workers", "2", "--inputs", "2"]
     done = subprocess.run([*RSOPT, *options], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "runs" / "own_models-Fresh" / "table.tsv").exists()
+    assert [path.name for path in (tmp_path / "runs").glob("own_models-Fresh-*/table.tsv")] == ["table.tsv"]
 
 
 def test_a_script_without_guard_gets_one_error(tmp_path: Path) -> None:

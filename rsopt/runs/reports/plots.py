@@ -14,9 +14,11 @@ from rsopt.errors import MissingDependencyError
 from rsopt.files import replaced
 from rsopt.methods import BASELINES, CLOPPER_PEARSON, COHEN, OWN, SOFT_MARGIN, SOFT_PROBIT, TITLES
 from rsopt.runs.results import Results
+from rsopt.runs.sweep import Sweep
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 COLOURS = {OWN: "#0b5cad", CLOPPER_PEARSON: "#d1662b", COHEN: "#6f6f6f", SOFT_PROBIT: "#35c27a",
            SOFT_MARGIN: "#1b8a5a"}
@@ -54,19 +56,63 @@ def save_plot(path: Path, results: Results, title: str) -> None:
         MissingDependencyError: matplotlib is not installed.
         StorageError: the file cannot be written.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingDependencyError.of("The plot", "matplotlib", "plots") from error
-    figure = Figure(figsize=(11.0, 4.6), dpi=140, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = _figure(11.0, 4.6)
     curve, cost = figure.subplots(1, 2, width_ratios=(3, 2))
     figure.suptitle(title, x=0.012, ha="left", fontsize=11)
     _draw_accuracy(curve, results)
     _draw_cost(cost, results)
     with replaced(path, "The plot") as partial:
         figure.savefig(partial, format="png")
+
+
+def save_sweep_plot(path: Path, sweep: Sweep, title: str) -> None:
+    """Draws our curve of every run of a sweep, and the envelope over them, as a PNG.
+
+    Args:
+        path: the file.
+        sweep: the runs.
+        title: what was certified, one line.
+
+    Raises:
+        MissingDependencyError: matplotlib is not installed.
+        StorageError: the file cannot be written.
+    """
+    from matplotlib import colormaps
+
+    figure = _figure(8.0, 5.2)
+    axes = figure.subplots()
+    figure.suptitle(title, x=0.012, ha="left", fontsize=11)
+    steps = sorted({0.0, *(radius for run in sweep.runs for radius in run.radii())})
+    heights = [sweep.envelope(radius) for radius in steps]
+    # A share holds up to and including its radius, so that steps fall behind their points.
+    axes.step([*steps, steps[-1]], [*heights, 0.0], where="pre", color="#c9c9c9", linewidth=6.0,
+              label="envelope: not one classifier")
+    colours = colormaps["viridis"]([0.9 * place / max(len(sweep.runs) - 1, 1) for place in range(len(sweep.runs))])
+    for run, colour in zip(sweep.runs, colours, strict=True):
+        radii, share = certified_accuracy(run.radii(), len(run.rows))
+        mean = sum(run.radii()) / len(run.rows)
+        axes.step([*radii, radii[-1]], [*share, 0.0], where="pre", color=colour, linewidth=1.8,
+                  label=f"{run.noise.setting}, mean radius {mean:.3f}")
+    first = sweep.runs[0]
+    axes.set(xlabel=f"certified {first.noise.radius_name} ({first.noise.unit})",
+             ylabel=f"share of inputs certified{' and correct' if first.labelled else ''}", xlim=(0.0, None),
+             ylim=(0.0, 1.02))
+    axes.legend(loc="upper right", frameon=False, fontsize=9)
+    quiet(axes)
+    with replaced(path, "The plot") as partial:
+        figure.savefig(partial, format="png")
+
+
+def _figure(width: float, height: float) -> Figure:
+    """An empty figure, inches wide and high."""
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingDependencyError.of("The plot", "matplotlib", "plots") from error
+    figure = Figure(figsize=(width, height), dpi=140, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
 
 
 def _draw_accuracy(axes: Axes, results: Results) -> None:

@@ -6,5 +6,6 @@ classifier (normalisation, defences) happens inside, so that sigma and the radii
 
 from rsopt.smoothing.adapters.art import ArtModel
 from rsopt.smoothing.adapters.huggingface import ImageModel, pixels
+from rsopt.smoothing.adapters.text import TextModel
 
-__all__ = ["ArtModel", "ImageModel", "pixels"]
+__all__ = ["ArtModel", "ImageModel", "TextModel", "pixels"]
