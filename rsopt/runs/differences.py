@@ -14,7 +14,8 @@ DIGESTS = {
 """Facts that are digests, and what it means that they differ."""
 _PREFIXES = ("stopping.", "sampling.")
 _FOLLOWS = {"data": ("inputs",), "sigma": ("noise.name",), "sampling.sigma": ("noise.name",),
-            "sampling.law": ("noise.", "sigma")}
+            "sampling.law": ("noise.", "sigma"), "sampling.noise": ("noise.",), "dimension": ("noise.",),
+            "total variation": ("noise.",)}
 """Facts that differ because others do, by how the names of these begin."""
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from rsopt.methods import BASELINES, METHODS, OWN, SOFT_METHODS
 from rsopt.noise import Noise
+from rsopt.noise.gaussian import one_sigma
 from rsopt.noise.registry import noise_facts
 from rsopt.question import Question
 from rsopt.runs.rows import Row
@@ -115,9 +116,11 @@ class Results:
             radii: at which shares are told; none for round steps.
         """
         grid = list(radii) or self.grid()
+        sigma = one_sigma(self.noise)
         return {
             "inputs": len(self.rows), "failed": sum(bool(row.error) for row in self.rows), "labelled": self.labelled,
-            "abstentions": sum(row.abstain for row in self.rows), **noise_facts(self.noise), "norm": self.noise.norm,
+            "abstentions": sum(row.abstain for row in self.rows), **noise_facts(self.noise),
+            **({} if sigma is None else {"sigma": sigma}), "norm": self.noise.norm,
             "unit": self.noise.unit, "functional": self.question.functional.name,
             "statistic": self.question.statistic.name, "alpha": self.alpha,
             "samples": {"selection": sum(row.n0 for row in self.rows), "estimation": sum(row.n for row in self.rows)},
