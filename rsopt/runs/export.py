@@ -19,6 +19,9 @@ OWN_COLUMNS = ("top", "chosen", "n0", "n", "x1", "x2", "lower", "lower_at_most",
 `saved` is what a fixed number of samples would have taken more."""
 SOFT_COLUMNS = ("soft_probit_lower", "soft_probit_radius", "soft_margin_lower", "soft_margin_radius")
 """Columns of a run on soft outputs: R2 from the probit margin of the mean scores, R1 from their margin."""
+VERONA_COLUMNS = ("network_path", "image_id", "original_label", "tmp_path", "epsilon_value", "smallest_sat_value",
+                  "total_time", "verifier")
+"""The columns of VERONA's result_df.csv, after a first one without a name that counts the rows."""
 _PREFIXES = {OWN: "", CLOPPER_PEARSON: "cp_", COHEN: "cohen_", SOFT_PROBIT: "soft_probit_",
              SOFT_MARGIN: "soft_margin_"}
 
@@ -43,6 +46,34 @@ def write_table(path: Path, rows: Sequence[Row], *, columns: tuple[str, ...] | N
         writer = csv.DictWriter(file, columns, delimiter="\t", lineterminator="\n", extrasaction="ignore")
         writer.writeheader()
         writer.writerows(cells(row, method) for row in rows)
+
+
+def write_verona(path: Path, rows: Sequence[Row], run: str, place: Path, *, method: str = OWN) -> None:
+    """Writes rows as CSV with the columns of VERONA's results, which its robustness distributions are drawn from.
+
+    ``epsilon_value`` is the radius that is certified as the label, in the norm of the run's noise (l-infinity is meant
+    there): 0 where nothing is, the radius of any class where the label is not known. ``smallest_sat_value`` stays
+    empty, since certifying finds no counterexample, ``total_time`` is in seconds, ``image_id`` the number of the input.
+
+    Args:
+        path: the file.
+        rows: the rows.
+        run: what the network is called. VERONA takes what stands between the last slash and the first point after it,
+            so points become underscores.
+        place: the folder of the run.
+        method: whose radii they are; also the ``verifier``.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    network = place.resolve().parent / run.replace(".", "_").replace("/", "_")
+    with replaced(path, "The table") as partial, partial.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("", *VERONA_COLUMNS))
+        for place_in_table, row in enumerate(rows):
+            radius = row.radius(method) if row.label is None or row.correct(method) else 0.0
+            writer.writerow((place_in_table, network, row.idx, "" if row.label is None else row.label, place.resolve(),
+                             repr(radius), "", repr(row.seconds), method))
 
 
 def write_parquet_table(path: Path, rows: Sequence[Row], facts: Mapping[str, object]) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scipy.stats import binom
+from scipy.stats import beta, binom
 
 from rsopt.errors import InvalidInputError
 from rsopt.noise.registry import noise_of_facts
@@ -115,6 +115,13 @@ def confidence(rows: int, alpha: float) -> Confidence:
     """
     wrong = int(binom.ppf(CONFIDENCE, rows, alpha))
     return Confidence(wrong, wrong / rows, alpha + math.sqrt(math.log(1.0 / (1.0 - CONFIDENCE)) / (2.0 * rows)))
+
+
+def share_interval(count: int, total: int) -> tuple[float, float]:
+    """Clopper and Pearson's interval for the share of new inputs of which `count` of `total` are, at `CONFIDENCE`."""
+    tail = (1.0 - CONFIDENCE) / 2.0
+    return (float(beta.ppf(tail, count, total - count + 1)) if count else 0.0,
+            float(beta.isf(tail, count + 1, total - count)) if count < total else 1.0)
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,11 @@ class Results:
 
     def share(self, radius: float, method: str = OWN) -> float:
         """Share of all inputs that are certified at `radius`; at 0, with any radius."""
-        return sum(found >= radius for found in self.radii(method)) / len(self.rows)
+        return self.count(radius, method) / len(self.rows)
+
+    def count(self, radius: float, method: str = OWN) -> int:
+        """How many inputs are certified at `radius`; at 0, with any radius."""
+        return sum(found >= radius for found in self.radii(method))
 
     def savings(self, method: str) -> Savings:
         """What a baseline would need for our radii."""

@@ -34,8 +34,8 @@ def as_dataset(data: object, called: str = "data") -> Dataset | StreamedDataset:
 
     Args:
         data: a `Dataset`; the path of an ``.npz`` or ``.pt`` file or of a folder of images; a map-style data set of
-            torch or Hugging Face; a DataLoader of one, whose inputs are numbered as in its data set, whatever its batches and
-            their order; a list of pairs (input, label); or arrays (images, labels).
+            torch or Hugging Face; a DataLoader of one, whose inputs are numbered as in its data set, whatever its
+            batches and their order; a list of pairs (input, label); or arrays (images, labels).
         called: how messages call it.
 
     Raises:
@@ -53,7 +53,8 @@ def as_dataset(data: object, called: str = "data") -> Dataset | StreamedDataset:
         return _of_loader(data)
     if isinstance(data, IterableDataset):
         raise InvalidInputError(f"{called} is a {type(data).__name__}, which is read from its beginning alone. Inputs "
-                                "are certified by number, so that a run can go on: give a data set with len and [number].")
+                                "are certified by number, so that a run can go on: give a data set with "
+                                "len and [number].")
     if (arrays := _arrays(data)) is not None:
         return Dataset(*arrays)
     if isinstance(data, tuple | list):

@@ -20,8 +20,8 @@ def image_folder(folder: FilePath, mode: str = "RGB") -> StreamedDataset:
     """The images in a folder, read one at a time.
 
     Folders in it are the classes, numbered in the order of their names, with all images at any depth below: the layout
-    of torchvision's ImageFolder. Without folders the images have no labels. They are numbered class by class, in the order
-    of their names.
+    of torchvision's ImageFolder. Without folders the images have no labels. They are numbered class by class, in the
+    order of their names.
 
     Args:
         folder: the folder.

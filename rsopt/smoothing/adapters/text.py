@@ -50,8 +50,8 @@ class TextModel(nn.Module):
         taken = inspect.signature(model.forward).parameters
         table = model.get_input_embeddings() if "input_ids" in taken else None  # type: ignore[operator]
         if not isinstance(getattr(table, "weight", None), torch.Tensor):
-            raise InvalidInputError(f"{type(model).__name__} takes no input_ids, or has no table of embeddings for them: it "
-                                    " is no classifier of texts.")
+            raise InvalidInputError(f"{type(model).__name__} takes no input_ids, or has no table of embeddings for "
+                                    "them: it is no classifier of texts.")
         self.model = model
         self._told = [name for name in NAMES if name in taken]
         self._special = sorted({number for name, value in vars(config).items() if name.endswith("_token_id")
