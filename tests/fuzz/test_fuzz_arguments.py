@@ -134,6 +134,8 @@ CALLS: Mapping[str, tuple[Callable[..., Any], dict[str, Any]]] = {
                                               "noise": None}),
     "digits_data": (smoothing.digits_data, {"train": False}),
     "Dataset": (smoothing.Dataset, {"images": torch.zeros(2, 2), "labels": torch.zeros(2, dtype=torch.int64)}),
+    "as_dataset": (smoothing.as_dataset, {"data": [(torch.zeros(2), 0)], "called": "data"}),
+    "image_folder": (smoothing.image_folder, {"folder": Path("nowhere"), "mode": "RGB"}),
     "Softmax": (smoothing.Softmax, {"temperature": 1.0}),
     "simplex_map": (smoothing.simplex_map, {"name": "softmax", "temperature": 1.0}),
     "lipschitz_constant": (smoothing.lipschitz_constant, {
