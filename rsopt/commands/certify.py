@@ -55,7 +55,7 @@ def certify(
     apart = Workers(workers, cluster, device)
     # Workers take the device; the model of this process, which only sends it to them, stays where it is.
     named = Named(preset, model, weights, data, classes, None if apart.apart else device)
-    sigmas = sigmas_in(sigma or [])
+    sigmas: list[float | None] = [*sigmas_in(sigma or [])]
     noises = [noise_of_options(noise, {"sigma": one, "scale": scale, "keep": keep, "positions": positions,
                                        "probability": probability, "add": add, "remove": remove}) or
               Gaussian(options.SIGMA) for one in sigmas or [None]]

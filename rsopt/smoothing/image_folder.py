@@ -49,7 +49,7 @@ def image_folder(folder: FilePath, mode: str = "RGB") -> StreamedDataset:
         if classes and loose:
             raise InvalidInputError(f"{place} holds images, such as {loose[0].name}, beside folders of classes, such "
                                     f"as {classes[0].name}. Put every image into the folder of its class.")
-        found = [(image, None) for image in loose]
+        found: list[tuple[Path, int | None]] = [(image, None) for image in loose]
         for number, entry in enumerate(classes):
             below = sorted(path for path in entry.rglob("*") if _is_image(path))
             if not below:
