@@ -13,13 +13,14 @@ import typer
 from rich.text import Text
 
 from rsopt.commands.console import PlainConsole
-from rsopt.commands.folders import cleaned
+from rsopt.commands.folders import number
 from rsopt.commands.progress import Bar
 from rsopt.commands.sources import Named, Source
 from rsopt.commands.stopping import Asked, described
 from rsopt.commands.tables import print_facts, print_savings, print_summary, print_sweep
 from rsopt.commands.terminal import warn
 from rsopt.noise import Noise
+from rsopt.noise.gaussian import the_sigma
 from rsopt.question import Question
 from rsopt.runs.certify import certify
 from rsopt.runs.decisions import Decided, decided
@@ -105,7 +106,8 @@ def certify_all(named: Named, noises: Sequence[Noise], asking: Asking, stopping:
     console = PlainConsole(stderr=as_json)
     source = named.load(noises[0])
     several = len(noises) > 1
-    folders = [folder / cleaned(noise.setting) if several else folder for noise in noises]
+    # Only Gaussian noise is swept over.
+    folders = [folder / f"sigma-{number(the_sigma(noise))}" if several else folder for noise in noises]
     chunks = [stopping.chunk or facts_of(place / STORE).get("sampling.chunk") for place in folders]
     asked = [replace(stopping, chunk=chunk) for chunk in chunks]
     tasks = [asking.task(noise, source.shape, one) for noise, one in zip(noises, asked, strict=True)]
