@@ -44,7 +44,7 @@ def certify(
     Everything is kept as it is made. Interrupted, even killed, the same command goes on where it stopped.
     """
     from rsopt.commands.certifying import Asking, Sampling, certify_all
-    from rsopt.commands.folders import default_folder
+    from rsopt.commands.folders import default_folder, number
     from rsopt.commands.sources import Named
     from rsopt.commands.stopping import Asked
     from rsopt.noise import Gaussian
@@ -53,7 +53,7 @@ def certify(
     apart = Workers(workers, cluster, device)
     # Workers take the device; the model of this process, which only sends it to them, stays where it is.
     named = Named(preset, model, weights, data, classes, None if apart.apart else device)
-    sigmas = sigmas_in(sigma or [])
+    sigmas: list[float | None] = [*sigmas_in(sigma or [])]
     noises = [said.at(one).noise() or Gaussian(options.SIGMA) for one in sigmas or [None]]
     asking = Asking(functional, order, statistic, alpha, solver, selection_samples(n0, label_mode),
                     soft_outputs(scores, temperature, score_method, seed))
@@ -62,7 +62,7 @@ def certify(
     folder = output or default_folder(named.title, {
         **said_noise(said.name, noises, said.values), "grid": grid,
         "n": n, "alpha": _unless(alpha, ALPHA), "n0": n0, "label-mode": label_mode,
-        "target": None if not target_radius else "-".join(f"{radius:g}" for radius in target_radius),
+        "target": None if not target_radius else "-".join(map(number, target_radius)),
         "precision": precision, "spending": spending, "functional": functional, "order": order,
         "statistic": _unless(statistic, STATISTIC), "solver": _unless(solver, SOLVER), "scores": scores,
         "temperature": temperature, "score-method": score_method, "seed": _unless(seed, 0), "inputs": inputs,
@@ -94,11 +94,12 @@ def sigmas_in(texts: list[str]) -> list[float]:
 
 def said_noise(name: str | None, noises: Sequence[Noise], fields: Mapping[str, object]) -> dict[str, object]:
     """The noise, or the noises of a sweep, as words of a folder's name."""
+    from rsopt.commands.folders import number
     from rsopt.noise.gaussian import plain_sigma
 
-    sigmas = [plain_sigma(noise) for noise in noises]
-    if None not in sigmas:
-        return {"sigma": "-".join(f"{sigma:g}" for sigma in sigmas)}
+    sigmas = [sigma for noise in noises if (sigma := plain_sigma(noise)) is not None]
+    if len(sigmas) == len(noises):
+        return {"sigma": "-".join(map(number, sigmas))}
     return {"noise": name, **fields}
 
 

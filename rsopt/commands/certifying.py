@@ -13,13 +13,14 @@ import typer
 from rich.text import Text
 
 from rsopt.commands.console import PlainConsole
-from rsopt.commands.folders import cleaned
+from rsopt.commands.folders import number
 from rsopt.commands.progress import Bar
 from rsopt.commands.sources import Named, Source
 from rsopt.commands.stopping import Asked, described
 from rsopt.commands.tables import print_facts, print_savings, print_summary, print_sweep
 from rsopt.commands.terminal import warn
 from rsopt.noise import Noise
+from rsopt.noise.gaussian import the_sigma
 from rsopt.noise.options import with_grid
 from rsopt.noise.registry import grid_of_facts
 from rsopt.question import Question
@@ -108,7 +109,8 @@ def certify_all(named: Named, noises: Sequence[Noise], grid: str | None, asking:
     console = PlainConsole(stderr=as_json)
     source = named.load(noises[0])
     several = len(noises) > 1
-    folders = [folder / cleaned(noise.setting) if several else folder for noise in noises]
+    # Only Gaussian noise is swept over.
+    folders = [folder / f"sigma-{number(the_sigma(noise))}" if several else folder for noise in noises]
     # A run that is there goes on as it was begun.
     begun = [facts_of(place / STORE) for place in folders]
     asked = [replace(stopping, chunk=stopping.chunk or facts.get("sampling.chunk")) for facts in begun]

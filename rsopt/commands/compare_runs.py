@@ -37,6 +37,7 @@ def _print(console: Console, found: RunComparison) -> None:
     from rich.table import Table
 
     from rsopt.commands.tables import print_facts
+    from rsopt.runs.differences import DIGESTS
 
     alone = "".join(f"; {count:,} more in {name} only" for name, count in (
         (found.first, found.only_first), (found.second, found.only_second)) if count)
@@ -47,7 +48,8 @@ def _print(console: Console, found: RunComparison) -> None:
         ("mean radius", f"{found.mean_radius[0]:.4f}, {found.mean_radius[1]:.4f}"),
         ("samples", f"{found.samples[0]:,}, {found.samples[1]:,}"),
         ("seconds of work", f"{found.seconds[0]:,.1f}, {found.seconds[1]:,.1f}"),
-        *((f"{option.name}", f"{_plain(option.first)}, {_plain(option.second)}") for option in found.options)])
+        *((option.name, DIGESTS.get(option.name) or f"{_plain(option.first)}, {_plain(option.second)}")
+          for option in found.options)])
     shares = Table(title="Certified at radius …, share of the common inputs", title_justify="left", title_style="bold")
     for heading in ("radius", "A", "B", "only A", "only B", "p-value"):
         shares.add_column(heading, justify="right")

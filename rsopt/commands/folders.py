@@ -24,8 +24,13 @@ def default_folder(name: str, said: Mapping[str, object]) -> Path:
         if value is True:
             words.append(option)
         elif value is not None and value is not False:
-            words.append(f"{option} {f'{value:g}' if isinstance(value, float) else value}")
+            words.append(f"{option} {number(value) if isinstance(value, float) else value}")
     return RUNS / cleaned(" ".join(words))
+
+
+def number(value: float) -> str:
+    """A number in full, so that two that differ have different names: 0.25, and 1 for 1.0."""
+    return repr(value).removesuffix(".0")
 
 
 def cleaned(text: str) -> str:

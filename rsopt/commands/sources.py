@@ -49,7 +49,8 @@ class Source:
 
         chosen = range(0, len(self.data.images), skip)[:limit]
         # Labels of these alone: one may have to be read with its input.
-        labels = {idx: self.data.labels[idx] for idx in chosen}
+        known = ((idx, self.data.labels[idx]) for idx in chosen)
+        labels = {idx: None if label is None else int(label) for idx, label in known}
         return Inputs(self.data.images, labels, list(chosen))
 
 

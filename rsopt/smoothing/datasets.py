@@ -100,7 +100,7 @@ def _is_pair(item: object) -> bool:
 
 
 def _of_loader(loader: DataLoader[object]) -> StreamedDataset:
-    dataset: object = loader.dataset
+    dataset: Any = loader.dataset
     if isinstance(dataset, IterableDataset):
         as_dataset(dataset, "The loader's data set")
     batches = loader.batch_sampler
@@ -110,8 +110,8 @@ def _of_loader(loader: DataLoader[object]) -> StreamedDataset:
                                 "data set. Give the data set itself, or torch.utils.data.Subset of it.")
     collate = loader.collate_fn
     if batches is None or collate is default_collate:
-        return StreamedDataset(len(dataset), dataset.__getitem__)  # type: ignore[arg-type, attr-defined]
-    return StreamedDataset(len(dataset), lambda idx: _first(collate([dataset[idx]])))  # type: ignore[arg-type, index]
+        return StreamedDataset(len(dataset), dataset.__getitem__)
+    return StreamedDataset(len(dataset), lambda idx: _first(collate([dataset[idx]])))
 
 
 def _first(batch: object) -> object:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from rsopt.errors import InvalidInputError, MissingDependencyError, StorageError
+from rsopt.arguments import as_name
+from rsopt.errors import InvalidInputError, MissingDependencyError, StorageError, shown
 from rsopt.files import FilePath
 from rsopt.smoothing.dataset import StreamedDataset, picture
 
@@ -39,8 +40,10 @@ def image_folder(folder: FilePath, mode: str = "RGB") -> StreamedDataset:
         from PIL import Image
     except ImportError as error:
         raise MissingDependencyError.of("A folder of images", "pillow", "images") from error
-    if mode not in ("RGB", "L"):
-        raise InvalidInputError(f"mode must be 'RGB' or 'L'; found {mode!r}.")
+    if as_name(mode) not in ("RGB", "L"):
+        raise InvalidInputError(f"mode must be 'RGB' or 'L'; found {shown(mode)}.")
+    if not isinstance(folder, str | os.PathLike):
+        raise InvalidInputError(f"folder must be a path; found {shown(folder)}.")
     place = Path(folder)
     try:
         entries = sorted(entry for entry in place.iterdir() if not entry.name.startswith("."))
@@ -49,7 +52,7 @@ def image_folder(folder: FilePath, mode: str = "RGB") -> StreamedDataset:
         if classes and loose:
             raise InvalidInputError(f"{place} holds images, such as {loose[0].name}, beside folders of classes, such "
                                     f"as {classes[0].name}. Put every image into the folder of its class.")
-        found = [(image, None) for image in loose]
+        found: list[tuple[Path, int | None]] = [(image, None) for image in loose]
         for number, entry in enumerate(classes):
             below = sorted(path for path in entry.rglob("*") if _is_image(path))
             if not below:

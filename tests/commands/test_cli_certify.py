@@ -261,8 +261,9 @@ OPTIONS = [(), ("--alpha", 0.05), ("--n", 200), ("--n0", 30), ("--label-mode",),
            ("--precision", "50%"), ("--scores", "softmax"), ("--scores", "softmax", "--temperature", 0.5)]
 
 
-def test_default_folders_do_not_collide(place: Path) -> None:
+def test_default_folders_do_not_collide(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Commands that ask something else go to folders of their own; the same command goes on."""
+    monkeypatch.setattr("rsopt.commands.certifying.save_plot", lambda *_: None)
     command = ("certify", "--model", "own_models:fixed", "--data", "data.npz", "--n", 100)
     for options in OPTIONS:
         result = run(*command, *options)

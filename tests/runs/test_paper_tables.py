@@ -89,7 +89,7 @@ def test_signs_of_latex_are_set_as_they_are(text: str, latex: str) -> None:
 def test_runs_in_different_norms_are_no_table(folders: list[Path], tmp_path: Path) -> None:
     work(tmp_path / "laplace", task=Task(Question(Laplace(0.5), alpha=0.01), TASK.policy, n0=60))
     runs = [Overview.read(folder) for folder in (folders[1], tmp_path / "laplace")]
-    with pytest.raises(InvalidInputError, match=r"other has radii in l2, units of the input, and laplace in l1, .*: one"):
+    with pytest.raises(InvalidInputError, match=r"other has radii in l2, units of the input, and laplace in l1,"):
         latex_table(runs)
     assert "laplace, scale 0.5" in latex_table(runs[1:])
 

@@ -163,6 +163,16 @@ def test_a_folder_of_images(folder: Path) -> None:
     assert found == [0, 1, 2, 3]
 
 
+def test_pictures_of_a_data_set(folder: Path) -> None:
+    """Data sets of torchvision and Hugging Face give pictures of PIL where nobody says what to make of them."""
+    pairs = [(Image.open(folder / "cat" / "a.png"), 1), (Image.open(folder / "dog" / "d.PNG"), 0)]
+    data = as_dataset(pairs)
+    assert [tuple(image.shape) for image in data.images] == [(3, 6, 5), (1, 6, 5)]
+    assert torch.equal(data.images[0], as_dataset(folder).images[0])
+    named = as_dataset(StreamedDataset(1, lambda _: {"image": pairs[0][0], "label": 4}))
+    assert (named.labels[0], named.images[-1].shape) == (4, (3, 6, 5))
+
+
 def test_folders_that_are_refused(folder: Path) -> None:
     with pytest.raises(InvalidInputError, match=r"mode must be 'RGB' or 'L'; found 'rgb'\."):
         image_folder(folder, mode="rgb")
