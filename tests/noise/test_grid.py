@@ -202,6 +202,8 @@ NOISES = [Gaussian(0.25, grid=1 / 255), Laplace(0.2, grid=1 / 255), Logistic(0.1
 def test_a_noise_knows_its_grid(noise):
     check_noise(noise, torch.arange(12).reshape(3, 4) / 255)
     assert noise.title.endswith(" on the grid of 1/255")
+    assert repr(noise).endswith(", grid=0.00392156862745098)")
+    assert "grid" not in repr(on_grid(noise, None))
     assert noise.within.startswith("change of the input to other multiples of 1/255 by less than the radius")
     assert noise_from_dict(noise.to_dict()) == noise
     assert noise.total_variation(1000, 12) == noise.table.total_variation(12_000) > 0.0
