@@ -148,6 +148,13 @@ class Additive(Noise):
         """As in `Noise`; the grid only where there is one."""
         return {name: value for name, value in super().to_dict().items() if name != "grid" or value is not None}
 
+    def __repr__(self) -> str:
+        """The class with its fields; the grid only where there is one."""
+        said = {field.name: getattr(self, field.name) for field in fields_of(self)}
+        return (f"{type(self).__name__}("
+                + ", ".join(f"{name}={value!r}" for name, value in said.items() if name != "grid" or value is not None)
+                + ")")
+
     def _check_grid(self) -> None:
         """Makes the grid a float, and refuses one without meaning.
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Gaussian(Additive):
     """Normal noise of standard deviation sigma: radii in l2 (Cohen et al. 2019).
 

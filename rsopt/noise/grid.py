@@ -120,7 +120,8 @@ class GridNoise:
     """The law of round(Z/h), as a table.
 
     u uniform on the 64-bit integers gives K + `reach`, the number of thresholds that are <= u. Every threshold is
-    within one unit of 2^64 · P(K <= k), which `tails` proves.
+    within 3/4 of a unit of 2^64 · P(K <= k), and beyond `reach` lie at most 3/2: both are 1/2 a unit, for each side,
+    up to the width of the enclosures in `tails`.
 
     Attributes:
         law: one of `rsopt.noise.tails.LAWS`.
@@ -168,9 +169,9 @@ class GridNoise:
     def total_variation(self, draws: int) -> float:
         """Upper bound on the total variation between so many draws and independent draws of round(Z/h).
 
-        Half the sum of what the cells are off by, at most the sum of what the thresholds are off by, one unit of 2^-64
-        each; and less than one unit beyond `reach`. A statement with error probability alpha for the exact law has at
-        most alpha plus this for the draws.
+        Half the sum of what the cells are off by is at most the sum of what the thresholds are off by and what lies
+        beyond `reach`: 3/2 (reach + 1) units of 2^-64, at most 2 reach + 1 (theorem N6). A statement with error
+        probability alpha for the exact law has at most alpha plus this for the draws.
         """
         return rounded_up(min(Fraction((2 * self.reach + 1) * draws, 1 << 64), Fraction(1)))
 

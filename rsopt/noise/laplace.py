@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Laplace(Additive):
     """Noise of density exp(-|z|/scale)/(2 scale) in every coordinate: radii in l1.
 

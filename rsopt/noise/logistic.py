@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Logistic(Additive):
     """Noise of distribution function 1/(1 + exp(-z/scale)) in every coordinate: radii in l1.
 

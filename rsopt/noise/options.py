@@ -61,7 +61,11 @@ def with_grid(noise: Noise, said: str | None, step: float | None) -> Noise:
     """
     if said is None:
         fits = isinstance(noise, Additive) and noise.grid is None and isinstance(noise.spread, float)
-        return on_grid(noise, step) if fits and step is not None else noise
+        try:
+            return on_grid(noise, step) if fits and step is not None else noise
+        except InvalidInputError as error:
+            raise InvalidInputError(f"{error} The grid is that of the data; --grid says another one, and --grid none "
+                                    "takes noise in float32.") from None
     if said == "none":
         return on_grid(noise, None)
     try:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Uniform(Additive):
     """Noise that is uniform between -half_width and half_width in every coordinate: radii in l1.
 

@@ -34,13 +34,14 @@ def exact_cells(noise: GridNoise) -> list[mpmath.mpf]:
 @pytest.mark.parametrize(("law", "scale", "step"), [
     *((law, 0.25, 1 / 255) for law in LAWS), *((law, 0.7, 0.3) for law in LAWS), ("gaussian", 1.0, 1 / 255),
     ("gaussian", 0.12, 1 / 16), ("gaussian", 1e-3, 1 / 255), ("uniform", 0.5, 0.25)])
-def test_every_threshold_is_within_a_unit_and_the_variation_within_its_bound(law, scale, step):
+def test_every_threshold_is_the_nearest_unit_and_the_variation_within_its_bound(law, scale, step):
     noise = GridNoise.of(law, scale, Grid(step))
     with mpmath.workdps(60):
         cells = exact_cells(noise)
         unit = mpmath.mpf(2) ** -64
         for threshold, cell in zip(noise.thresholds.tolist(), cells[1:-1], strict=False):
-            assert abs(threshold * unit - cell) <= unit
+            assert abs(threshold * unit - cell) <= 0.75 * unit
+        assert cells[0] + 1 - cells[-2] <= 1.5 * unit, "what lies beyond the reach"
         drawn = [mpmath.mpf(0), *(t * unit for t in noise.thresholds.tolist()), mpmath.mpf(1), mpmath.mpf(1)]
         variation = sum(abs((drawn[k + 1] - drawn[k]) - (cells[k + 1] - cells[k])) for k in range(len(cells) - 1))
         variation = (variation + cells[0] + 1 - cells[-1]) / 2
@@ -201,6 +202,8 @@ NOISES = [Gaussian(0.25, grid=1 / 255), Laplace(0.2, grid=1 / 255), Logistic(0.1
 def test_a_noise_knows_its_grid(noise):
     check_noise(noise, torch.arange(12).reshape(3, 4) / 255)
     assert noise.title.endswith(" on the grid of 1/255")
+    assert repr(noise).endswith(", grid=0.00392156862745098)")
+    assert "grid" not in repr(on_grid(noise, None))
     assert noise.within.startswith("change of the input to other multiples of 1/255 by less than the radius")
     assert noise_from_dict(noise.to_dict()) == noise
     assert noise.total_variation(1000, 12) == noise.table.total_variation(12_000) > 0.0
@@ -255,6 +258,11 @@ def test_grids_without_meaning(make, text):
     (Gaussian((0.25, 0.5)), None, 1 / 255, None), (Gaussian(0.25, 1 / 16), None, 1 / 255, 1 / 16)])
 def test_the_grid_is_that_of_the_data_unless_another_is_said(noise, said, step, expected):
     assert with_grid(noise, said, step).grid == expected
+
+
+def test_noise_that_does_not_fit_the_grid_of_the_data_says_how_to_go_on():
+    with pytest.raises(InvalidInputError, match=r"never leaves a step of 1/16\. .*--grid none takes noise in float32"):
+        with_grid(Uniform(0.01), None, 1 / 16)
 
 
 def test_noise_without_a_grid_stays_as_it_is():

@@ -238,3 +238,13 @@ def test_an_exported_program_is_a_model(working_folder):
 def test_a_dataset_can_be_made_directly():
     data = Dataset(torch.zeros(3, 2, dtype=torch.float64), torch.tensor([0, 1, 2], dtype=torch.int32))
     assert (data.images.dtype, data.labels.dtype) == (torch.float32, torch.int64)
+
+
+@pytest.mark.parametrize(("images", "expected"), [
+    (torch.arange(256).reshape(4, 8, 8) / 255, True), (torch.arange(256).reshape(4, 1, 8, 8).double() / 255, True),
+    (torch.arange(256).reshape(4, 64) / 255, False), (torch.arange(256).reshape(4, 8, 8) / 256, False),
+    (torch.arange(256).reshape(4, 8, 8) / 127.5 - 1, False), (torch.arange(256).reshape(4, 8, 8) / 254, False),
+    (torch.arange(256).reshape(4, 8, 8), False)])
+def test_images_of_bytes_are_known_by_their_values(images, expected):
+    """Two axes or more, floating point, all from 0 to 1 and multiples of 1/255."""
+    assert Dataset(images, torch.zeros(4, dtype=torch.int64)).bytes == expected
