@@ -226,7 +226,6 @@ COMMANDS: Mapping[str, tuple[list[str], dict[str, list[str]]]] = {
         "--inputs": ["1"], "--skip": ["1"], "--functional": ["probit"], "--target-radius": ["0.1"],
         "--precision": ["5%"], "--spending": ["equal"], "--scores": ["softmax"], "--temperature": ["1"],
         "--chunk": ["10"], "--workers": ["1"], "--device": ["cpu"], "--seed": ["0"]}),
-    "report": (["{folder}/run"], {"--output": ["{folder}/page.html"]}),
     "compare": (["--n", "10", "--solvers", "scipy", "--seeds", "1"], {
         "--n": ["10"], "--solvers": ["scipy"], "--functional": ["margin"], "--seconds": ["5"], "--seeds": ["1"],
         "--no-bounds": [], "--output": ["{folder}/compared"]}),
