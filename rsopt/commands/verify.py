@@ -56,5 +56,17 @@ def _rejected(given: Path, arithmetic: str, workers: int) -> bool:
     for difference in found:
         warn(f"{given}: REJECTED: {difference}")
     if folder:
-        print(f"{given}: {held} of {checked} proofs hold.")
+        print(f"{given}: {held} of {checked} proofs hold{'' if found else _draws(given)}.")
     return held < checked or bool(found)
+
+
+def _draws(run: Path) -> str:
+    """What the draws of a run take of its alpha, which was computed again; nothing where they take nothing."""
+    from rsopt.runs.folder import STORE
+    from rsopt.runs.store import facts_of
+    from rsopt.runs.task import VARIATION
+
+    facts = facts_of(run / STORE)
+    if VARIATION not in facts:
+        return ""
+    return f", at alpha {facts['stopping']['alpha']:g} less {facts[VARIATION]:.2g} for the draws"

@@ -33,6 +33,7 @@ OFF_GRID = 1e-3
 FURTHEST = 1 << 20
 """Inputs lie no further from 0, in steps: the rounding of float32, in input and quotient, is below a quarter there."""
 _ROUNDING = 2.0**-22
+_FINEST = 1e-6  # below, every step would be next to 1/m for some m
 MOST_STEPS = 1 << 14
 """Noise reaches no further than so many steps to either side."""
 _BLOCK = 1 << 16  # values per round: its scratch arrays stay in the second-level cache
@@ -59,7 +60,7 @@ class Grid:
     @property
     def exact(self) -> Fraction:
         """The step as the number that it stands for."""
-        parts = round(1.0 / self.step)
+        parts = round(1.0 / self.step) if self.step > _FINEST else 0
         near = parts > 0 and math.isclose(self.step, 1.0 / parts, rel_tol=1e-7)
         return Fraction(1, parts) if near else Fraction(float(self.step))
 
@@ -155,14 +156,18 @@ class GridNoise:
         if not (scale > 0.0 and math.isfinite(scale)):
             raise InvalidInputError(f"The scale of noise must be positive and finite; found {scale!r}.")
         ratio = grid.exact / Fraction(float(scale))
+
+        def beyond(steps: int) -> int:
+            return _rounded(upper_tail(law, (steps + Fraction(1, 2)) * ratio))
+
+        if beyond(MOST_STEPS) > 0:
+            raise InvalidInputError(f"Noise of scale {scale:g} reaches over more than {MOST_STEPS:,} steps of {grid}. "
+                                    "Use a coarser grid.")
+        if beyond(0) == 0:
+            raise InvalidInputError(f"Noise of scale {scale:g} never leaves a step of {grid}. Use a finer grid.")
         tails: list[int] = []
-        while (tail := _rounded(upper_tail(law, (len(tails) + Fraction(1, 2)) * ratio))) > 0:
+        while (tail := beyond(len(tails))) > 0:
             tails.append(tail)
-            if len(tails) > MOST_STEPS:
-                raise InvalidInputError(f"Noise of scale {scale:g} reaches over more than {MOST_STEPS:,} steps of "
-                                        f"{grid.exact}. Use a coarser grid.")
-        if not tails:
-            raise InvalidInputError(f"Noise of scale {scale:g} never leaves a step of {grid.exact}. Use a finer grid.")
         thresholds = np.array([*reversed(tails), *((1 << 64) - tail for tail in tails)], dtype=np.uint64)
         return GridNoise(law, scale, grid, len(tails), thresholds, _guide(thresholds))
 

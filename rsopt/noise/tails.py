@@ -12,10 +12,12 @@ from functools import lru_cache
 
 from rsopt.errors import UnknownNameError
 
-__all__ = ["BITS", "LAWS", "upper_tail"]
+__all__ = ["BITS", "FAR", "LAWS", "upper_tail"]
 
 BITS = 192
 """Binary places. Enclosures come out less than 2^-160 wide, for tables that need 2^-65."""
+FAR = 140
+"""Beyond so many scales every law has less than one unit."""
 _ONE = 1 << BITS
 
 Enclosure = tuple[int, int]
@@ -36,7 +38,8 @@ def upper_tail(law: str, z: Fraction) -> Enclosure:
     """
     if law not in _TAILS:
         raise UnknownNameError.of("law of noise", law, list(LAWS))
-    return _TAILS[law](z)
+    # exp(-FAR) is below 2^-BITS, and above it would be a number of any length.
+    return (0, 1) if z > FAR else _TAILS[law](z)
 
 
 def _enclosed(value: Fraction) -> Enclosure:

@@ -238,6 +238,7 @@ class Cauchy(Laplace):
 
 @pytest.mark.parametrize(("make", "text"), [
     (lambda: Gaussian(0.25, grid=0.0), "The step of a grid must be positive and finite; found 0.0."),
+    (lambda: Gaussian(0.25, grid=5e-324), "Noise of scale 0.25 reaches over more than 16,384 steps of 4.94066e-324."),
     (lambda: Gaussian(0.25, grid="bytes"), "grid must be the step of the grid that inputs lie on, such as 1/255"),
     (lambda: Gaussian([0.25, 0.5], grid=1 / 255), "Noise on a grid takes one sigma for all coordinates; found 2."),
     (lambda: Cauchy(0.25, grid=1 / 255), "The noise 'cauchy' has no grid: tables are of gaussian, laplace, logistic"),

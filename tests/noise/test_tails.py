@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rsopt.errors import UnknownNameError
-from rsopt.noise.tails import BITS, LAWS, upper_tail
+from rsopt.noise.tails import BITS, FAR, LAWS, upper_tail
 
 PLACES = 120
 REFERENCE = {
@@ -19,7 +19,7 @@ BALLS = {
     "gaussian": lambda z: (z / arb(2).sqrt()).erfc() / 2, "laplace": lambda z: (-z).exp() / 2,
     "logistic": lambda z: 1 / (1 + z.exp())}
 POINTS = [Fraction(0), Fraction(1, 10**9), Fraction(1, 510), Fraction(1, 3), Fraction(1), Fraction(5, 2),
-          Fraction(513, 64), Fraction(91, 10), Fraction(40)]
+          Fraction(513, 64), Fraction(91, 10), Fraction(40), Fraction(FAR), Fraction(FAR) + Fraction(1, 3)]
 
 
 def check(law: str, z: Fraction) -> None:
@@ -55,6 +55,11 @@ def test_against_ball_arithmetic(law):
             assert ball <= high
     finally:
         ctx.prec = before
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_far_beyond_every_tail(law):
+    assert upper_tail(law, Fraction(10) ** 600) == (0, 1)
 
 
 def test_an_unknown_law():
