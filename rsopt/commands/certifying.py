@@ -150,7 +150,7 @@ def certified(console: Console, source: Source, inputs: Inputs, task: Task, samp
     console.print(Text.assemble((source.name, "bold"), what), soft_wrap=True)
     classifier = SmoothedClassifier(source.model, question.noise, source.classes, chunk=sampling.chunk or CHUNK,
                                     batch=sampling.batch or BATCH, progress=False)
-    with Bar(console, len(inputs.chosen)) as bar:
+    with Bar(console, len(inputs.chosen), f"{source.name}, {question.noise.setting}") as bar:
         try:
             return certify(classifier, inputs, task, seed=sampling.seed, output=output, title=source.name,
                            stop_on_failure=sampling.stop_on_failure, watcher=bar, workers=sampling.workers)

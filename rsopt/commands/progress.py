@@ -51,7 +51,7 @@ class Log:
         self._told = now
         of = "" if self._total is None else f" of {self._total:,}"
         left = ""
-        if self._total is not None and done > self._before:
+        if self._total is not None and self._before < done < self._total:
             left = f", about {_duration((now - self._began) * (self._total - done) / (done - self._before))} left"
         warn(f"{datetime.now():%Y-%m-%d %H:%M:%S} {self._what}: {done:,}{of} {self._unit}"
              f"{f', {more}' if more else ''}{left}")
@@ -63,9 +63,10 @@ class Bar(Watcher):
     Args:
         console: where to show it.
         inputs: inputs of the run.
+        what: the run in a few words.
     """
 
-    def __init__(self, console: Console, inputs: int) -> None:
+    def __init__(self, console: Console, inputs: int, what: str) -> None:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         self._progress = Progress(
@@ -73,7 +74,7 @@ class Bar(Watcher):
             TextColumn("{task.fields[rate]}"), TimeRemainingColumn(), console=console, transient=True,
             disable=not console.is_terminal)
         self._task = self._progress.add_task("Certifying", total=inputs, rate="")
-        self._log = None if console.is_terminal else Log("certifying", inputs, "inputs")
+        self._log = None if console.is_terminal else Log(what, inputs, "inputs")
         self._drawn = 0
         self._began = time.monotonic()
         self._console = console

@@ -178,7 +178,9 @@ def _parts(item: object, idx: int) -> tuple[object, object]:
         name = next((key for key in INPUT_KEYS if key in item), None)
         if name is None:
             raise InvalidInputError(f"Item {idx} has {', '.join(map(repr, item)) or 'nothing'}, and none of "
-                                    f"{', '.join(INPUT_KEYS)} among them.")
+                                    f"{', '.join(INPUT_KEYS)} among them."
+                                    + (" A text becomes an input by rsopt.smoothing.adapters.TextModel.embedded."
+                                       if "input_ids" in item else ""))
         return item[name], next((item[key] for key in LABEL_KEYS if key in item), None)
     if isinstance(item, tuple | list):
         if len(item) not in (1, 2):
@@ -221,4 +223,5 @@ def _tensor(values: object, name: str) -> torch.Tensor:
         raise InvalidInputError(f"{name} must be an array of numbers of one shape: {error}") from error
     if array.dtype.kind not in "fiub":
         raise InvalidInputError(f"{name} must be an array of numbers of one shape, found dtype {array.dtype}.")
-    return torch.from_numpy(np.ascontiguousarray(array))
+    # A copy is made only of what torch cannot look at: arrays on the disk stay there.
+    return torch.from_numpy(array if min(array.strides, default=0) >= 0 else np.ascontiguousarray(array))

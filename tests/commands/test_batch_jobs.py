@@ -71,7 +71,7 @@ def test_jobs_leave_a_readable_log(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     lines = [LOG.match(line) for line in result.stderr.splitlines()]
     assert lines
     assert lines[-1] is not None
-    assert re.fullmatch(r"certifying: 2 of 2 inputs, 1,000 samples, [\d,]+ a second, about 1 min left", lines[-1][1])
+    assert re.fullmatch(r"digits, sigma 0\.25: 2 of 2 inputs, 1,000 samples, [\d,]+ a second", lines[-1][1])
     verified = run("verify", "job")
     assert verified.stdout == "job: 2 of 2 proofs hold.\n"
     assert "checking job: 2 of 2 proofs" in verified.stderr

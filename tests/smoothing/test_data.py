@@ -215,6 +215,7 @@ def test_what_is_no_data(data: object, text: str) -> None:
 
 @pytest.mark.parametrize(("item", "text"), [
     (({"picture": 1}), "Item 0 has 'picture', and none of pixel_values, image,"),
+    (({"input_ids": [1], "label": 1}), "A text becomes an input by rsopt.smoothing.adapters.TextModel.embedded."),
     ((POINTS[0], 1, 2), "Item 0 is a tuple of 3; expected (input, label)."),
     ((POINTS[0], "cat"), "The label of input 0 must be an integer; found 'cat'."),
     ((POINTS[0], np.eye(3)[0]), "Of one-hot labels take argmax."),
