@@ -66,7 +66,13 @@ class Grid:
 
     def __str__(self) -> str:
         """For example "1/255"."""
-        return str(self.exact) if self.exact.numerator == 1 else f"{self.step:g}"
+        return f"{self.step:g}" if self.parts is None else str(self.exact)
+
+    @property
+    def parts(self) -> int | None:
+        """m where the step is 1/m, m below 2^24, a number of float32; otherwise None."""
+        exact = self.exact
+        return exact.denominator if exact.numerator == 1 and exact.denominator < 1 << 24 else None
 
     def check(self, x: Tensor) -> None:
         """Refuses inputs off the grid.
@@ -86,9 +92,8 @@ class Grid:
         on = (off <= OFF_GRID + _ROUNDING * steps.abs()) & (steps.abs() <= FURTHEST)
         if not bool(on.all()):
             found = float(x.flatten()[int(torch.argmin(on.flatten().int()))])
-            whole = self.exact.numerator == 1
-            how = (f"(x * {self.exact.denominator}).round() / {self.exact.denominator}" if whole else
-                   f"(x / {self.step:g}).round() * {self.step:g}")
+            how = (f"(x / {self.step:g}).round() * {self.step:g}" if self.parts is None else
+                   f"(x * {self.parts}).round() / {self.parts}")
             raise InvalidInputError(f"Inputs must be multiples of {self}, at most {FURTHEST:,} of them; found "
                                     f"{found:.8g}. Round them to the grid first, {how}, and the rounded inputs are "
                                     "what is certified.")
@@ -105,15 +110,13 @@ class Grid:
         Args:
             multiples: whole numbers, float32, any shape.
         """
-        exact = self.exact
-        if exact.numerator == 1 and exact.denominator < 1 << 24:
+        if self.parts is not None:
             # A divisor on the host would be turned into its reciprocal by an accelerator.
-            return multiples.div_(multiples.new_full((), exact.denominator))
+            return multiples.div_(multiples.new_full((), self.parts))
         return multiples.mul_(float(np.float32(self.step)))
 
     def _steps(self, x: Tensor) -> Tensor:
-        exact = self.exact
-        return x.float() * exact.denominator if exact.numerator == 1 else x.float() / self.step
+        return x.float() / self.step if self.parts is None else x.float() * self.parts
 
 
 @dataclass(frozen=True, eq=False)
