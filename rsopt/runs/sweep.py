@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,10 @@ class Sweep:
         """The largest certified share at a radius, over all runs."""
         return max(run.share(radius) for run in self.runs)
 
+    def envelope_curve(self) -> tuple[list[float], list[float]]:
+        """(radii, shares): the envelope falls behind each of these radii."""
+        return _highest(self.runs)
+
     def to_dict(self) -> dict[str, Any]:
         """Every run and the envelope at the same radii, as JSON values."""
         grid = self.radii
@@ -52,10 +57,17 @@ class Sweep:
         with replaced(path, "The table") as partial, partial.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, delimiter="\t", lineterminator="\n")
             writer.writerow(("noise", "method", "radius", "share"))
-            steps = sorted({0.0, *(radius for run in self.runs for radius in run.radii(OWN))})
             for run in self.runs:
                 for method in run.methods:
-                    own = sorted({0.0, *run.radii(method)})
-                    writer.writerows((run.noise.setting, method, repr(radius), repr(run.share(radius, method)))
-                                     for radius in own)
-            writer.writerows(("envelope", OWN, repr(radius), repr(self.envelope(radius))) for radius in steps)
+                    writer.writerows((run.noise.setting, method, repr(radius), repr(share))
+                                     for radius, share in zip(*_highest([run], method), strict=True))
+            writer.writerows(("envelope", OWN, repr(radius), repr(share))
+                             for radius, share in zip(*self.envelope_curve(), strict=True))
+
+
+def _highest(runs: Sequence[Results], method: str = OWN) -> tuple[list[float], list[float]]:
+    """Every radius that one of the runs certifies, from 0 on, and the largest certified share there."""
+    ordered = [sorted(run.radii(method)) for run in runs]
+    steps = sorted({0.0, *(radius for radii in ordered for radius in radii)})
+    return steps, [max((len(radii) - bisect_left(radii, step)) / len(run.rows)
+                       for run, radii in zip(runs, ordered, strict=True)) for step in steps]

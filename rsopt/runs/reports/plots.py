@@ -82,8 +82,7 @@ def save_sweep_plot(path: Path, sweep: Sweep, title: str) -> None:
     figure = _figure(8.0, 5.2)
     axes = figure.subplots()
     figure.suptitle(title, x=0.012, ha="left", fontsize=11)
-    steps = sorted({0.0, *(radius for run in sweep.runs for radius in run.radii())})
-    heights = [sweep.envelope(radius) for radius in steps]
+    steps, heights = sweep.envelope_curve()
     # A share holds up to and including its radius, so that steps fall behind their points.
     axes.step([*steps, steps[-1]], [*heights, 0.0], where="pre", color="#c9c9c9", linewidth=6.0,
               label="envelope: not one classifier")
