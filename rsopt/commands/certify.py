@@ -49,15 +49,15 @@ def certify(
     output = output or named.folder
     said = noise_of_options(noise, {"sigma": sigma, "scale": scale, "keep": keep, "positions": positions,
                                     "probability": probability, "add": add, "remove": remove})
-    given = said or Gaussian(options.SIGMA)
+    given = with_grid(said or Gaussian(options.SIGMA), grid, None)
     source = named.load(given)
     begun = facts_of(output / STORE)
-    # A run that is there goes on as it was begun.
-    given = with_grid(given, grid, grid_of_facts(begun) if begun else source.step)
+    if grid is None:
+        # A run that is there goes on as it was begun.
+        given = with_grid(given, None, grid_of_facts(begun) if begun else source.step)
     question = Question(given.fitted(tuple(source.data.images[0].shape)), functional, order, statistic=statistic,
                         alpha=alpha, solver=solver)
-    asked = Asked(n, tuple(target_radius or ()), precision, spending,
-                  chunk or begun.get("sampling.chunk"))
+    asked = Asked(n, tuple(target_radius or ()), precision, spending, chunk or begun.get("sampling.chunk"))
     soft = soft_outputs(scores, temperature, score_method, seed)
     task = Task(question, asked.policy(question), selection_samples(n0, label_mode), soft)
     sampling = Sampling(seed, asked.rows, batch, stop_on_failure=not keep_going, workers=apart)
