@@ -107,6 +107,9 @@ def certify_all(named: Named, noises: Sequence[Noise], grid: str | None, asking:
         RsoptError: as in `rsopt.runs.certify.certify` and `Named.load`.
     """
     console = PlainConsole(stderr=as_json)
+    if grid is not None:
+        # Refused, where it has no meaning, before anything is loaded.
+        noises = [with_grid(noise, grid, None) for noise in noises]
     source = named.load(noises[0])
     several = len(noises) > 1
     # Only Gaussian noise is swept over.
@@ -114,8 +117,9 @@ def certify_all(named: Named, noises: Sequence[Noise], grid: str | None, asking:
     # A run that is there goes on as it was begun.
     begun = [facts_of(place / STORE) for place in folders]
     asked = [replace(stopping, chunk=stopping.chunk or facts.get("sampling.chunk")) for facts in begun]
-    tasks = [asking.task(with_grid(noise, grid, grid_of_facts(facts) if facts else source.step), source.shape, one)
-             for noise, facts, one in zip(noises, begun, asked, strict=True)]
+    steps = [grid_of_facts(facts) if facts else source.step for facts in begun]
+    tasks = [asking.task(noise if grid is not None else with_grid(noise, None, step), source.shape, one)
+             for noise, step, one in zip(noises, steps, asked, strict=True)]
     told, found = [], []
     for noise, task, one, place in zip(noises, tasks, asked, folders, strict=True):
         source = named.under(noise, source)
