@@ -46,7 +46,7 @@ def test_exit_codes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_command_that_ends_in_a_table_has_json(name: str) -> None:
     source = inspect.getsource(import_module(COMMANDS[name].partition(":")[0]))
     tables = any(word in source for word in ("Table(", "print_summary", "print_facts", "certify_all"))
-    assert ("--json" in run(name, "--help").stdout) == tables
+    assert "--json" in run(name, "--help").stdout or not tables
 
 
 def test_a_line_a_minute_and_no_more(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -71,7 +71,7 @@ def test_jobs_leave_a_readable_log(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     lines = [LOG.match(line) for line in result.stderr.splitlines()]
     assert lines
     assert lines[-1] is not None
-    assert re.fullmatch(r"digits, sigma 0\.25: 2 of 2 inputs, 1,000 samples, [\d,]+ a second", lines[-1][1])
+    assert re.fullmatch(r"digits, sigma 0\.25 on the grid of 1/16: 2 of 2 inputs, 1,000 samples, [\d,]+ a second", lines[-1][1])
     verified = run("verify", "job")
     assert verified.stdout == "job: 2 of 2 proofs hold.\n"
     assert "checking job: 2 of 2 proofs" in verified.stderr
