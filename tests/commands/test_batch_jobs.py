@@ -71,9 +71,10 @@ def test_jobs_leave_a_readable_log(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     lines = [LOG.match(line) for line in result.stderr.splitlines()]
     assert lines
     assert lines[-1] is not None
-    assert re.fullmatch(r"digits, sigma 0\.25 on the grid of 1/16: 2 of 2 inputs, 1,000 samples, [\d,]+ a second", lines[-1][1])
+    assert re.fullmatch(r"digits, sigma 0\.25 on the grid of 1/16: 2 of 2 inputs, 1,000 samples, [\d,]+ a second",
+                        lines[-1][1])
     verified = run("verify", "job")
-    assert verified.stdout == "job: 2 of 2 proofs hold.\n"
+    assert verified.stdout == "job: 2 of 2 proofs hold, at alpha 0.001 less 1e-13 for the draws.\n"
     assert "checking job: 2 of 2 proofs" in verified.stderr
     (tmp_path / "log.csv").write_text("label,c0,c1,c2\n0,90,6,4\n0,80,15,5\n")
     told = run("recertify", "log.csv", "--sigma", 0.25, "--jobs", 1, "--json")
