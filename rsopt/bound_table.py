@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -10,18 +10,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rsopt.arguments import Real, Whole, checked_whole, iterated
+from rsopt.arguments import Real, Whole, checked_whole
 from rsopt.bound import Bound
 from rsopt.bounding import lower_bound
-from rsopt.counts import Counts, VotesLike, as_counts
-from rsopt.errors import InvalidInputError
-from rsopt.functional import Functional
+from rsopt.counts import Counts, VotesLike, counts_of_rows
 from rsopt.functionals import FunctionalLike, as_functional
 from rsopt.noise import Noise
 from rsopt.processes import mapped
 from rsopt.registry import as_solver
 from rsopt.solver import SolverLike
-from rsopt.statistics import Statistic, StatisticLike, as_statistic
+from rsopt.statistics import StatisticLike, as_statistic
 
 Array = npt.NDArray[np.float64]
 
@@ -90,24 +88,10 @@ def lower_bounds(counts: Iterable[VotesLike | Counts] | npt.NDArray[np.integer],
             and nothing has been proven yet), or as in `rsopt.lower_bound`.
         UnknownNameError, MissingDependencyError, RefusedError, SolverFailedError: as in `rsopt.lower_bound`.
     """
-    rows: list[Any] = list(iterated(np.asarray(counts) if hasattr(counts, "__array__") else counts, "counts"))
-    classes: Sequence[Any] = [None] * len(rows) if tops is None else list(iterated(tops, "tops"))
-    if not rows or len(rows) != len(classes):
-        raise InvalidInputError("counts and tops must have as many rows as there are inputs, at least one; found "
-                                f"{len(rows)} and {len(classes)}.")
-    observed = []
-    for k, (row, top) in enumerate(zip(rows, classes, strict=True)):
-        try:
-            observed.append(as_counts(row, top))
-        except InvalidInputError as reason:
-            raise InvalidInputError(f"Row {k}: {reason}") from reason
-    chosen: tuple[Functional, Statistic] = as_functional(functional, order), as_statistic(statistic)
-    as_solver(solver)
+    observed = counts_of_rows(counts, tops)
+    # Names are refused here, not in another process.
+    prove = partial(lower_bound, functional=as_functional(functional, order), statistic=as_statistic(statistic),
+                    alpha=alpha, solver=as_solver(solver))
     first = {votes.reduced: votes for votes in reversed(observed)}
-    prove = partial(_bound, functional=chosen[0], statistic=chosen[1], alpha=alpha, solver=solver)
     proven = dict(zip(first, mapped(prove, list(first.values()), checked_whole("jobs", jobs, 1)), strict=True))
     return BoundTable(tuple(replace(proven[votes.reduced], counts=votes) for votes in observed))
-
-
-def _bound(votes: Counts, *, functional: Functional, statistic: Statistic, alpha: Real, solver: SolverLike) -> Bound:
-    return lower_bound(votes, functional=functional, statistic=statistic, alpha=alpha, solver=solver)

@@ -103,6 +103,9 @@ class _Ahead:
         return str(self._line)
 
 
+# numba has no types: its classes are Any to a checker.
+
+
 class _AheadFiles(_CacheFiles):  # type: ignore[misc]
     """Names and contents of files as numba's own, in other places."""
 

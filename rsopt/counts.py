@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, MappingView, Sequence, Set
+from collections.abc import Iterable, Mapping, MappingView, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
-from rsopt.arguments import Real, Whole, as_real, as_whole
+from rsopt.arguments import Real, Whole, as_real, as_whole, iterated
 from rsopt.errors import InvalidInputError, shown
 
 MAX_DRAWS = 10_000_000
@@ -186,6 +186,30 @@ def checked_alpha(alpha: Real, largest: float = 0.5) -> float:
     if value < 1e-15:
         raise InvalidInputError(f"alpha = {value!r} is below 1e-15, where double precision can prove nothing.")
     return value
+
+
+def counts_of_rows(counts: Iterable[Counts | VotesLike], tops: Iterable[Whole] | None) -> list[Counts]:
+    """Many rows of votes, each with its certified class.
+
+    Args:
+        counts: one row an input; also an array (m, K) or whatever gives one, such as a frame.
+        tops: the certified classes, shape (m,); None where the rows are `Counts`, which know theirs.
+
+    Raises:
+        InvalidInputError: no rows, another number of classes, or a row without meaning, which the text names.
+    """
+    rows: list[Any] = list(iterated(np.asarray(counts) if hasattr(counts, "__array__") else counts, "counts"))
+    classes: list[Any] = [None] * len(rows) if tops is None else list(iterated(tops, "tops"))
+    if not rows or len(rows) != len(classes):
+        raise InvalidInputError("counts and tops must have a row and a class for each input, at least one; found "
+                                f"{len(rows)} and {len(classes)}.")
+    found = []
+    for k, (row, top) in enumerate(zip(rows, classes, strict=True)):
+        try:
+            found.append(as_counts(row, top))
+        except InvalidInputError as reason:
+            raise InvalidInputError(f"Row {k}: {reason}") from reason
+    return found
 
 
 def as_counts(counts: Counts | VotesLike, top: Whole | None) -> Counts:

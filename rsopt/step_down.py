@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from rsopt.arguments import Real, Whole, as_real, iterated
-from rsopt.counts import Counts, VotesLike
+from rsopt.arguments import Real, Whole, as_real
+from rsopt.counts import VotesLike, counts_of_rows
 from rsopt.errors import InvalidInputError, shown
 from rsopt.functionals import FunctionalLike
 from rsopt.problem import LowerBoundProblem
@@ -56,21 +56,13 @@ def simultaneous(counts: Sequence[VotesLike] | npt.NDArray[np.integer], tops: Se
             a level or alpha without meaning.
         UnknownNameError: an unknown functional or statistic.
     """
-    rows, classes = list(iterated(counts, "counts")), list(iterated(tops, "tops"))
-    number = as_real(level)
-    if not rows or len(rows) != len(classes):
-        raise InvalidInputError(f"counts and tops must have a row for each of the positions, at least one; found "
-                                f"{len(rows)} and {len(classes)}.")
+    rows, number = counts_of_rows(counts, tops), as_real(level)
     if number is None or number != number:
         raise InvalidInputError(f"level must be a number; found {shown(level)}.")
     known: dict[tuple[int, int, int, bool], float] = {}
     p_values = np.empty(len(rows))
     error = 0.0
-    for k, (row, top) in enumerate(zip(rows, classes, strict=True)):
-        try:
-            observed = Counts(row, top)
-        except InvalidInputError as reason:
-            raise InvalidInputError(f"Row {k}: {reason}") from reason
+    for k, observed in enumerate(rows):
         key = observed.reduced
         if key not in known:
             problem = LowerBoundProblem(observed, functional, statistic, alpha)

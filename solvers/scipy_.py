@@ -14,7 +14,7 @@ from rsopt.errors import UnknownNameError
 from rsopt.solver import Budget, Claim, Proposal, Stop
 from rsopt.solving.forms import BlackBox, Form, SmoothOracle
 from rsopt.solving.log_program import LogProgram
-from rsopt.solving.starts import SMOOTH, bracket, promising, starting_points, survey
+from rsopt.solving.starts import bracket, promising, starting_points, survey
 
 Array = npt.NDArray[np.float64]
 
@@ -72,8 +72,7 @@ class SciPy:
         if self.method != "brent-grid":
             return self._box(form, start, rng)
         curve, meter = form.curve, form.meter
-        zoom = self.zoom if curve.tail_set.n > SMOOTH else 0
-        s, values = survey(curve, meter, start, self.grid, zoom, self.basins)
+        s, values = survey(curve, meter, start, self.grid, self.zoom, self.basins)
         for peak in promising(values)[: self.basins]:
             low, high = bracket(s, peak)
             optimize.minimize_scalar(lambda v: min(-float(meter.log_tails(v)[0]), _WORST), bounds=(low, high),

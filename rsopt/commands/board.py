@@ -37,9 +37,7 @@ def board(
     cards = write_board(folder, output, arithmetic, workers, told)
     target = output or folder / BOARD
     if json_:
-        print(json.dumps({"page": str(target), "cards": [
-            {"archive": str(card.path), "title": card.title, "holds": card.holds, "proofs": card.proofs,
-             "differences": card.differences} for card in cards]}))
+        print(json.dumps({"page": str(target), "cards": [card.to_dict() for card in cards]}))
     else:
         print(f"{target}: {sum(card.holds for card in cards)} of {len(cards)} cards hold.")
     if not all(card.holds for card in cards):

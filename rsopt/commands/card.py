@@ -46,19 +46,13 @@ def card(
 
 
 def _check(place: Path, arithmetic: str, workers: int, json_: bool) -> None:
-    from rich.progress import Progress
-
-    from rsopt.commands.console import PlainConsole
+    from rsopt.commands.progress import counted
     from rsopt.runs.checked_card import check_card
 
-    errors = PlainConsole(stderr=True)
-    with Progress(console=errors, transient=True, disable=not errors.is_terminal) as shown:
-        task = shown.add_task(f"Checking {place}", total=None)
-        found = check_card(place, arithmetic, workers, lambda proofs: shown.update(task, completed=proofs))
+    with counted(f"checking {place}", None, "proofs") as advance:
+        found = check_card(place, arithmetic, workers, advance)
     if json_:
-        print(json.dumps({"archive": str(found.path), "title": found.title, "holds": found.holds,
-                          "proofs": found.proofs, "differences": found.differences,
-                          "sha256": None if found.content is None else found.content["sha256"]}))
+        print(json.dumps({**found.to_dict(), "sha256": None if found.content is None else found.content["sha256"]}))
     elif found.content is not None:
         print(f"{found.path}: holds: {found.title}: {found.proofs:,} proofs, card {found.content['sha256']}")
     else:

@@ -32,16 +32,8 @@ def summary_table(results: Results, radii: Sequence[float] = ()) -> Table:
         results: the table.
         radii: the columns; none for round steps.
     """
-    from rich.table import Table
-
     grid = list(radii) or results.grid()
-    table = Table(title=f"Share of inputs certified{' as their label' if results.labelled else ''}, by "
-                        f"{results.noise.radius_name}",
-                  title_justify="left", title_style="bold")
-    table.add_column("method", no_wrap=True)
-    for radius in grid:
-        table.add_column(_at(radius), justify="right")
-    table.add_column("mean\nradius", justify="right")
+    table = _shares(results, "", "method", grid)
     table.add_column("samples for\nour radius", justify="right")
     for line in results.summary(grid):
         table.add_row(TITLES[line.method], *(f"{share:.1%}" for share in line.shares), f"{line.mean_radius:.4f}",
@@ -58,16 +50,8 @@ def print_summary(console: Console, results: Results, radii: Sequence[float] = (
 
 def print_sweep(console: Console, sweep: Sweep) -> None:
     """Prints our bound under every noise of a sweep, the envelope, and what the envelope is not."""
-    from rich.table import Table
-
-    first, grid = sweep.runs[0], sweep.radii
-    table = Table(title=f"Share of inputs certified{' as their label' if first.labelled else ''} by rsopt, by "
-                        f"{first.noise.radius_name}",
-                  title_justify="left", title_style="bold")
-    table.add_column("noise", no_wrap=True)
-    for radius in grid:
-        table.add_column(_at(radius), justify="right")
-    table.add_column("mean\nradius", justify="right")
+    grid = sweep.radii
+    table = _shares(sweep.runs[0], " by rsopt", "noise", grid)
     for run in sweep.runs:
         (line,) = [line for line in run.summary(grid) if line.method == OWN]
         table.add_row(run.noise.setting, *(f"{share:.1%}" for share in line.shares), f"{line.mean_radius:.4f}",
@@ -77,9 +61,18 @@ def print_sweep(console: Console, sweep: Sweep) -> None:
     console.print(ENVELOPE)
 
 
-def _at(radius: float) -> str:
-    """The heading of a column of certified shares."""
-    return "> 0" if radius == 0.0 else f"≥ {radius:g}"
+def _shares(results: Results, by: str, rows: str, grid: Sequence[float]) -> Table:
+    """A table without rows: what they are, certified shares at each radius of the grid, and the mean radius."""
+    from rich.table import Table
+
+    table = Table(title=f"Share of inputs certified{' as their label' if results.labelled else ''}{by}, by "
+                        f"{results.noise.radius_name}",
+                  title_justify="left", title_style="bold")
+    table.add_column(rows, no_wrap=True)
+    for radius in grid:
+        table.add_column("> 0" if radius == 0.0 else f"≥ {radius:g}", justify="right")
+    table.add_column("mean\nradius", justify="right")
+    return table
 
 
 def print_savings(console: Console, rows: Sequence[Row], targets: Sequence[Decided] = ()) -> None:

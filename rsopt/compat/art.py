@@ -73,6 +73,9 @@ class _Proven:
         return kept[1]
 
 
+# The toolbox has no types: its classes are Any to a checker, which no class can be made from unseen.
+
+
 class PyTorchRandomizedSmoothing(_Proven, toolbox.PyTorchRandomizedSmoothing):  # type: ignore[misc]
     """The toolbox's class of this name, with `certify` by rsopt; everything else is the toolbox's own.
 

@@ -10,8 +10,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import nn
 
-from rsopt.arguments import Real, Whole, as_whole
-from rsopt.errors import InvalidInputError, shown
+from rsopt.arguments import Real, Whole, checked_whole
 from rsopt.question import checked_draws
 from rsopt.smoothing.classifier import SmoothedClassifier
 
@@ -99,10 +98,7 @@ class Smooth:
 
     def _sampled_in(self, batch_size: Whole, samples: int) -> SmoothedClassifier:
         """The classifier that samples in such batches: one for each size, since the model is checked in each."""
-        rows = as_whole(batch_size)
-        if rows is None or rows < 1:
-            raise InvalidInputError(f"batch_size must be an integer of at least 1, got {shown(batch_size)}.")
-        chunk = min(rows, samples)
+        chunk = min(checked_whole("batch_size", batch_size, 1), samples)
         if chunk not in self._by_chunk:
             self._by_chunk[chunk] = SmoothedClassifier(self.base_classifier, self.sigma, self.num_classes, chunk=chunk,
                                                        batch=chunk)

@@ -58,20 +58,19 @@ def certify(classifier: SmoothedClassifier, inputs: Inputs, task: Task, *, seed:
         StorageError: the folder holds another run, or this one begun with another model.
         WorkerError, MissingDependencyError: as in `rsopt.runs.workers.executors.executor`.
     """
-    question = task.question
-    dimension = 0
+    question, dimension = task.question, 0
+    sampler = classifier.under(question.noise).sampler(seed)
     for idx in inputs.chosen:
-        shape = tuple(np.shape(inputs.images[idx]))
+        image = inputs.images[idx]
+        shape = tuple(np.shape(image))
         if (noise := classifier.noise.fitted(shape)) != question.noise:
             raise InvalidInputError(f"The task has {question.noise.title}, and the classifier has {noise.title} for "
                                     f"input {idx}.")
+        if stop_on_failure:
+            # What the noise cannot be applied to is refused before the first sample is paid for.
+            sampler.prepared(image, idx)
         dimension = max(dimension, math.prod(shape))
     classifier, task = classifier.under(question.noise), replace(task, dimension=dimension)
-    if stop_on_failure:
-        # What the noise cannot be applied to is refused before the first sample is paid for.
-        sampler = classifier.sampler(seed)
-        for idx in inputs.chosen:
-            sampler.prepared(inputs.images[idx], idx)
     if not is_file(output / STORE):
         # A run that is there tells by itself whether it is this one.
         refuse_strangers(output / CERTIFICATES, inputs.chosen)

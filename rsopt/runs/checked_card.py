@@ -43,16 +43,21 @@ class CheckedCard:
         """Whether everything was proven again."""
         return not self.differences
 
+    def to_dict(self) -> dict[str, Any]:
+        """What became of it, as JSON values."""
+        return {"archive": str(self.path), "title": self.title, "holds": self.holds, "proofs": self.proofs,
+                "differences": self.differences}
+
 
 def check_card(path: Path, arithmetic: str = "double", workers: int = 1,
-               told: Callable[[int], None] | None = None) -> CheckedCard:
+               told: Callable[[], None] | None = None) -> CheckedCard:
     """Proves a card again from its archive: every proof, the run against itself, and the card against the run.
 
     Args:
         path: the archive. A card NAME.json is looked for in NAME.zip beside it, and compared with the one in there.
         arithmetic: "double" or "arb", for certificates.
         workers: processes to use.
-        told: is called with the number of proofs after each.
+        told: is called after each proof.
 
     Raises:
         UnknownNameError, MissingDependencyError: as in `rsopt.runs.verification.verdicts`.
@@ -74,7 +79,7 @@ def check_card(path: Path, arithmetic: str = "double", workers: int = 1,
                 proofs += 1
                 found += [] if holds else [f"proof {name}: {said}"]
                 if told is not None:
-                    told(proofs)
+                    told()
     except MissingDependencyError:
         raise
     except RsoptError as error:

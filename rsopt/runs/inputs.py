@@ -45,8 +45,8 @@ class Inputs:
             object.__setattr__(self, "labels", {idx: _label(self.labels[idx]) for idx in self.chosen})
         else:
             object.__setattr__(self, "labels", [_label(label) for label in self.labels])
-        if not isinstance(self.labels, Mapping) and len(self.images) != len(self.labels):
-            raise InvalidInputError(f"There are {len(self.images)} images and {len(self.labels)} labels.")
+            if len(self.images) != len(self.labels):
+                raise InvalidInputError(f"There are {len(self.images)} images and {len(self.labels)} labels.")
         if not self.chosen:
             raise InvalidInputError("There are no inputs to certify.")
         if outside := [idx for idx in self.chosen if not 0 <= idx < len(self.images)]:

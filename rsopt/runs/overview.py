@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scipy.stats import beta, binom
+from scipy.stats import binom
 
 from rsopt.errors import InvalidInputError
 from rsopt.noise.registry import noise_of_facts
@@ -20,6 +20,7 @@ from rsopt.runs.records import CertificateRow, Session
 from rsopt.runs.results import Results
 from rsopt.runs.rows import Row, stored_rows
 from rsopt.runs.store import Store
+from rsopt.statistics import clopper_pearson_lower, clopper_pearson_upper
 
 CONFIDENCE = 0.95
 EQUAL = 1e-3
@@ -120,8 +121,7 @@ def confidence(rows: int, alpha: float) -> Confidence:
 def share_interval(count: int, total: int) -> tuple[float, float]:
     """Clopper and Pearson's interval for the share of new inputs of which `count` of `total` are, at `CONFIDENCE`."""
     tail = (1.0 - CONFIDENCE) / 2.0
-    return (float(beta.ppf(tail, count, total - count + 1)) if count else 0.0,
-            float(beta.isf(tail, count + 1, total - count)) if count < total else 1.0)
+    return float(clopper_pearson_lower(count, total, tail)), float(clopper_pearson_upper(count, total, tail))
 
 
 @dataclass(frozen=True)

@@ -185,8 +185,8 @@ class SmoothedClassifier:
             InvalidInputError: alpha is not in (0, 1/2), or as in `counts`.
             ModelError: as in `counts`.
         """
-        noise, samples = self.noise.fitted(_shape(x)), checked_draws("n", n)
-        alpha = left_of_alpha(noise, checked_alpha(alpha), samples, math.prod(_shape(x)))
+        shape, samples = _shape(x), checked_draws("n", n)
+        alpha = left_of_alpha(self.noise.fitted(shape), checked_alpha(alpha), samples, math.prod(shape))
         counts = self.counts(x, samples, seed, index=index, stream=Stream.SELECTION)
         winner = int(counts.argmax())
         first, second = int(counts[winner]), int(np.delete(counts, winner).max())
@@ -227,7 +227,8 @@ class SmoothedClassifier:
             ModelError: the model returned NaN or a wrong shape, or mixes the rows of a batch.
             RsoptError: as raised by `rsopt.lower_bound`.
         """
-        noise = self.noise.fitted(_shape(x))
+        shape = _shape(x)
+        noise, dimension = self.noise.fitted(shape), math.prod(shape)
         question = Question(noise, functional, statistic=statistic, alpha=alpha, solver=solver)
         samples = question.checked_samples(n)
         if (n0 is None) == (label is None):
@@ -235,7 +236,6 @@ class SmoothedClassifier:
                                     f"is known), got n0={n0}, label={label}.")
         top = None if label is None else self._class(label)
         selecting, number = None if n0 is None else checked_draws("n0", n0), checked_whole("index", index, 0)
-        dimension = math.prod(_shape(x))
         left = question.left_of(question.alpha, samples, dimension)
         start = time.perf_counter()
         with self.sampler(seed) as sampler:

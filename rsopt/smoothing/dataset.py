@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -14,6 +15,8 @@ from rsopt.noise.grid import BYTES, Grid
 
 __all__ = ["Dataset", "StreamedDataset", "checked_arrays", "picture"]
 
+T = TypeVar("T")
+
 BLOCK = 1 << 24
 """Numbers that are looked at together, so that an array on the disk is never in memory as a whole."""
 JUDGED = 16
@@ -21,7 +24,6 @@ JUDGED = 16
 INPUT_KEYS = ("pixel_values", "image", "images", "input", "inputs", "x")
 LABEL_KEYS = ("label", "labels", "target", "targets", "y")
 """Under which of them an item that is a mapping keeps its input and its label, the first that is there."""
-_UNITS = "Scale them to the units in which sigma is given, for bytes usually images / 255."
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,16 +117,16 @@ def _bytes(images: torch.Tensor) -> bool:
     return bool((images >= 0.0).all() and (images <= 1.0).all())
 
 
-class _Column(Sequence):  # type: ignore[type-arg]
+class _Column(Sequence[T]):
     """One half of a streamed data set."""
 
-    def __init__(self, count: int, read: Callable[[int], object]) -> None:
+    def __init__(self, count: int, read: Callable[[int], T]) -> None:
         self._count, self._read = count, read
 
     def __len__(self) -> int:
         return self._count
 
-    def __getitem__(self, idx):  # type: ignore[no-untyped-def]
+    def __getitem__(self, idx: Any) -> Any:
         number = operator.index(idx)
         if not -self._count <= number < self._count:
             raise IndexError(f"there are {self._count} items")
@@ -140,8 +142,7 @@ def checked_arrays(images: object, labels: object) -> tuple[torch.Tensor, torch.
     inputs, classes = _tensor(images, "images"), _tensor(labels, "labels")
     if inputs.ndim < 2 or len(inputs) == 0:
         raise InvalidInputError(f"images must have shape (n, *shape) with n >= 1, found {tuple(inputs.shape)}.")
-    if not inputs.is_floating_point() and inputs.dtype not in (torch.int32, torch.int64):
-        raise InvalidInputError(f"images must be floating point, found {inputs.dtype}. {_UNITS}")
+    _refuse_units(inputs, "images")
     if classes.shape != inputs.shape[:1]:
         columns = classes.ndim == 2 and len(classes) == len(inputs) and classes.shape[1] > 1
         raise InvalidInputError(f"labels must have shape ({len(inputs)},), one per image, found {tuple(classes.shape)}."
@@ -193,11 +194,17 @@ def _input(value: object, idx: int) -> torch.Tensor:
     if hasattr(value, "mode") and hasattr(value, "convert"):
         value = picture(value)
     found = _tensor(value, f"input {idx}")
-    if not found.is_floating_point() and found.dtype not in (torch.int32, torch.int64):
-        raise InvalidInputError(f"input {idx} must be floating point, found {found.dtype}. {_UNITS}")
+    _refuse_units(found, f"input {idx}")
     if not bool(torch.isfinite(found).all()):
         raise InvalidInputError(f"input {idx} holds NaN or infinite values.")
     return found.float() if found.is_floating_point() else found.long()
+
+
+def _refuse_units(values: torch.Tensor, name: str) -> None:
+    """Bytes and truth values are in no units of a noise; whole numbers may name something."""
+    if not values.is_floating_point() and values.dtype not in (torch.int32, torch.int64):
+        raise InvalidInputError(f"{name} must be floating point, found {values.dtype}. Scale them to the units in "
+                                "which sigma is given, for bytes usually images / 255.")
 
 
 def _label(value: object, idx: int) -> int | None:

@@ -35,7 +35,7 @@ def survey(curve: LevelCurve, meter: Meter, start: Array | None, walk: int, clos
         meter: counts the evaluations.
         start: the caller's own start, shape (3,), evaluated too; or None.
         walk: points of the first walk, geometric at both ends.
-        closer: points of the closer look around each basin.
+        closer: points of the closer look around each basin, which is taken where n is above `SMOOTH`.
         basins: how many local maxima of the walk get a closer look, the highest first.
 
     Returns:
@@ -48,7 +48,7 @@ def survey(curve: LevelCurve, meter: Meter, start: Array | None, walk: int, clos
     if start is not None:
         s = np.unique(np.append(s, curve.coordinate(start)))
     values = meter.log_tails(s)
-    if not closer:
+    if curve.tail_set.n <= SMOOTH or not closer:
         return s, values
     fresh = np.concatenate([np.linspace(*bracket(s, peak), closer + 2)[1:-1] for peak in promising(values)[:basins]])
     s, order = np.unique(np.concatenate([s, fresh]), return_index=True)
@@ -95,6 +95,6 @@ def starting_points(curve: LevelCurve, meter: Meter, start: Array | None, most: 
     Raises:
         SearchEnded: the survey itself decided the search.
     """
-    s, values = survey(curve, meter, start, 48, 64 if curve.tail_set.n > SMOOTH else 0, 3)
+    s, values = survey(curve, meter, start, 48, 64, 3)
     meter.at_start = meter.best
     return list(curve.points(s[peaks(values)[:most]]))

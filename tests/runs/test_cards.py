@@ -262,17 +262,8 @@ def alike(one: Any, other: Any) -> bool:
 
 
 def test_what_no_card_is_made_of(made: Path, tmp_path: Path) -> None:
-    class Halted(Exception):
-        pass
-
-    class Halting(small_run.KeyedExecutor):
-        def wait(self):
-            if self.drawn == 2 * 280:
-                raise Halted
-            return super().wait()
-
-    with pytest.raises(Halted):
-        small_run.work(tmp_path / "half", Halting())
+    with pytest.raises(small_run.Halted):
+        small_run.work(tmp_path / "half", small_run.HaltingExecutor())
     with pytest.raises(InvalidInputError, match="is not finished: 1 of 4 inputs"):
         write_card(tmp_path / "half")
     with pytest.raises(StorageError, match="There is no run at"):

@@ -179,20 +179,11 @@ def test_without_labels_it_speaks_of_what_is_certified(tmp_path: Path) -> None:
 
 
 def test_an_unfinished_run_and_one_without_results(tmp_path: Path) -> None:
-    class Halted(Exception):
-        pass
-
-    class Halting(small_run.KeyedExecutor):
-        def wait(self):
-            if self.drawn == 2 * 280:
-                raise Halted
-            return super().wait()
-
     with Store.open(tmp_path / STORE, small_run.facts()), \
             pytest.raises(InvalidInputError, match="has no finished inputs yet"):
         Overview.read(tmp_path)
-    with pytest.raises(Halted):
-        small_run.work(tmp_path, Halting())
+    with pytest.raises(small_run.Halted):
+        small_run.work(tmp_path, small_run.HaltingExecutor())
     write_report(tmp_path, tmp_path / "page.html")
     said = text((tmp_path / "page.html").read_text(encoding="utf-8"))
     assert "This run is not finished: 1 of 4 inputs are in this report" in said

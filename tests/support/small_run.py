@@ -82,6 +82,19 @@ def work(folder: Path, executor: KeyedExecutor | None = None, watcher: Watcher |
     return rows
 
 
+class Halted(Exception):
+    """Raised where a run is to end before its time."""
+
+
+class HaltingExecutor(KeyedExecutor):
+    """Ends a run once two inputs have all of their samples, the first of which is proven."""
+
+    def wait(self) -> Done:
+        if self.drawn == 2 * 280:
+            raise Halted
+        return super().wait()
+
+
 def left_behind(folder: Path) -> dict[str, list[dict[str, str]] | str]:
     """Everything in the folder that a reader sees, without the times."""
     import csv

@@ -11,11 +11,12 @@ from string import Template
 from rsopt.runs.overview import Overview
 
 
-def filled(template: str, **values: str) -> str:
-    """A page from a template of this folder, with the style that all pages have."""
+def filled(template: str, title: str, **values: str) -> str:
+    """A page: a template of this folder in the frame and with the style that all pages have."""
     folder = resources.files("rsopt.runs.reports")
-    page, style = (folder.joinpath(name).read_text(encoding="utf-8") for name in (template, "style.css"))
-    return Template(page).substitute(style=style, **values)
+    body, frame, style = (folder.joinpath(name).read_text(encoding="utf-8")
+                          for name in (template, "frame.html", "style.css"))
+    return Template(frame).substitute(title=title, style=style, body=Template(body).substitute(title=title, **values))
 
 
 def svg(picture: bytes) -> str:

@@ -48,7 +48,8 @@ class TextModel(nn.Module):
             raise InvalidInputError(f"A transformers model with a config and num_labels is needed; found "
                                     f"{type(model).__name__}. Load it with AutoModelForSequenceClassification.")
         taken = inspect.signature(model.forward).parameters
-        table = model.get_input_embeddings() if "input_ids" in taken else None  # type: ignore[operator]
+        # By its type a module has tensors and modules for attributes; what is needed of it is looked for.
+        table: Any = model.get_input_embeddings() if "input_ids" in taken else None  # type: ignore[operator]
         if not isinstance(getattr(table, "weight", None), torch.Tensor):
             raise InvalidInputError(f"{type(model).__name__} takes no input_ids, or has no table of embeddings for "
                                     "them: it is no classifier of texts.")
@@ -57,8 +58,7 @@ class TextModel(nn.Module):
         self._special = sorted({number for name, value in vars(config).items() if name.endswith("_token_id")
                                 for number in (value if isinstance(value, list) else [value])
                                 if isinstance(number, int)})
-        self._words = int(table.weight.shape[0])  # type: ignore[union-attr]
-        self._width = int(table.weight.shape[1])  # type: ignore[union-attr]
+        self._words, self._width = (int(size) for size in table.weight.shape[:2])
         self._ordinary = next((number for number in range(self._words) if number not in self._special), 0)
 
     @property
