@@ -1,1 +1,1 @@
-"""What the certified rows of a data set say together: about these inputs, and about new ones of the same distribution."""
+"""What the certified rows of a data set say together, about these inputs and about new ones of their distribution."""

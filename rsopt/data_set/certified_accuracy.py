@@ -24,19 +24,19 @@ _SAFE = 1e-12
 class CertifiedAccuracy:
     """What N certified rows say about accuracy at every radius.
 
-    An input is *certified* at r if its radius is positive and at least r, and its certified class is right where that is
-    known. It is *robust* at r if the smoothed classifier answers right for every change of less than r (or as the radius
-    of the noise says it); where no labels are known, if it answers the same class for all of them. Robust accuracy is
-    the share of robust inputs. Every statement holds with probability `confidence`, over the noise that was drawn for
-    the votes and, on new inputs, over the draw of these N. Those "at all radii" hold at every r at once, the largest
-    certified one and others chosen afterwards included.
+    An input is *certified* at r if its radius is positive and at least r, and its certified class is right where that
+    is known. It is *robust* at r if the smoothed classifier answers right for every change of less than r (or as the
+    radius of the noise says it); where no labels are known, if it answers the same class for all of them. Robust
+    accuracy is the share of robust inputs. Every statement holds with probability `confidence`, over the noise that was
+    drawn for the votes and, on new inputs, over the draw of these N. Those "at all radii" hold at every r at once, at
+    radii chosen afterwards too.
 
     Attributes:
         radius: where the columns below hold, rising, shape (R,); 0 stands for any positive radius.
         share: certified inputs among these, shape (R,).
         on_these_inputs: robust accuracy on these N inputs is at least that, at all radii (theorem D1), shape (R,).
-        on_new_inputs: robust accuracy on the distribution that these inputs are drawn from is at least that, at all radii
-            (theorem D3), shape (R,).
+        on_new_inputs: robust accuracy on the distribution that these inputs are drawn from is at least that, at all
+            radii (theorem D3), shape (R,).
         certified_low, certified_high: between them lies the probability that a new input is certified, at all radii
             (theorem D3), shape (R,) each. It is a property of model, n and alpha together.
         single_low, single_high: the same at one radius by itself, fixed in advance (Clopper–Pearson), shape (R,) each.
@@ -47,12 +47,12 @@ class CertifiedAccuracy:
         off_these_inputs: what D1 takes off the share, false_rows / N.
         off_new_inputs: what D3 takes off the share for robust accuracy, alpha included.
         off_certified: what D3 takes off and adds for the share that is certified.
-        mean_radius: of these inputs, one that is not certified counting 0. It mixes model, n and alpha, is moved most by
-            the easiest inputs, and says nothing about any one radius.
+        mean_radius: of these inputs, one that is not certified counting 0. It mixes model, n and alpha, is moved most
+            by the easiest inputs, and says nothing about any one radius.
         mean_on_these_inputs: the mean robust radius of these inputs is at least that (theorem D5).
         mean_on_new_inputs: that of new ones is at least that (theorem D5).
-        mean_low, mean_high: between them lies the mean certified radius of new inputs, each radius cut at the largest one
-            here (theorem D5).
+        mean_low, mean_high: between them lies the mean certified radius of new inputs, each radius cut at the largest
+            one here (theorem D5).
     """
 
     radius: Array

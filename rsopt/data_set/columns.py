@@ -14,8 +14,8 @@ def column(name: str, values: object, least: float, most: float, *, whole: bool 
     """`values` as floats, shape (N,), N at least 1.
 
     Raises:
-        InvalidInputError: no row of real numbers, none at all, or one that is NaN, below `least`, above `most`, or, with
-            `whole`, no whole number; the text calls the column by `name`.
+        InvalidInputError: no row of real numbers, none at all, or one that is NaN, infinite, below `least`, above
+            `most`, or, with `whole`, no whole number; the text calls the column by `name`.
     """
     found = _array(values)
     if found is None or found.ndim != 1 or not found.size or found.dtype.kind not in "iuf":

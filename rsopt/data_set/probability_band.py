@@ -27,7 +27,7 @@ class ProbabilityBand:
 
     p_A is the probability with which the model answers the certified class when the input is noised: of the known label,
     or of the class that separate samples chose. Low and high hold together, at every t at once, with probability
-    `confidence`; between two neighbouring entries of `probability` they are as at the smaller one (theorem D4).
+    `confidence` (theorem D4). Where no `at` was asked for they are between neighbours as at the smaller one.
 
     Attributes:
         probability: t, rising, shape (T,).

@@ -8,14 +8,16 @@ from statistics import median
 from typing import Any
 
 from rsopt import proof_file
+from rsopt.data_set.confidence import CONFIDENCE
 from rsopt.errors import CertificateError, InvalidInputError
 from rsopt.methods import OWN, SOFT_METHODS
 from rsopt.runs.claims import close
-from rsopt.runs.overview import CONFIDENCE, Overview, confidence
+from rsopt.runs.overview import Overview
 
 FORMAT = "rsopt card 1"
-_ENTRIES = ("title", "model", "data", "noise", "question", "sampling", "class", "certified", "confidence", "samples",
-            "proofs", "sessions", "facts", "files")
+_PROBABILITIES = (0.5, 0.75, 0.9, 0.99, 0.999)
+_ENTRIES = ("title", "model", "data", "noise", "question", "sampling", "class", "certified", "confidence",
+            "probabilities", "samples", "proofs", "sessions", "facts", "files")
 
 
 def card(run: Overview, title: str, files: Mapping[str, str]) -> dict[str, Any]:
@@ -35,7 +37,7 @@ def card(run: Overview, title: str, files: Mapping[str, str]) -> dict[str, Any]:
     if len(run.rows) < asked:
         raise InvalidInputError(f"{run.place} is not finished: {len(run.rows):,} of {asked:,} inputs. A card is of a "
                                 "whole run; the command that began it goes on where it stopped.")
-    sure, question = confidence(len(run.rows), run.alpha), run.question
+    sure, question = run.certified_accuracy(), run.question
     spent = [row.n for row in run.rows]
     return proof_file.hashed({
         "format": FORMAT, "title": title, "model": {"sha256": facts["model"]},
@@ -46,8 +48,10 @@ def card(run: Overview, title: str, files: Mapping[str, str]) -> dict[str, Any]:
                      "statistic": question.statistic.name, "alpha": run.alpha},
         "sampling": facts["stopping"], "class": {"chosen by": facts["certified class"], "n0": facts["n0"]},
         "certified": _certified(run),
-        "confidence": {"level": CONFIDENCE, "false_rows": sure.false_rows, "off_on_these_inputs": sure.on_inputs,
-                       "off_on_new_inputs": sure.on_distribution},
+        "confidence": {"level": CONFIDENCE, "false_rows": sure.false_rows,
+                       "off_on_these_inputs": sure.off_these_inputs, "off_on_new_inputs": sure.off_new_inputs,
+                       "off_certified": sure.off_certified},
+        "probabilities": _probabilities(run),
         "samples": {"selection": sum(row.n0 for row in run.rows), "estimation": sum(spent),
                     "median": median(spent), "most": max(spent)},
         "proofs": dict(sorted(run.proofs.items())),
@@ -119,12 +123,32 @@ def _same(stated: object, again: object) -> bool:
 
 
 def _certified(run: Overview) -> list[dict[str, Any]]:
-    sure = confidence(len(run.rows), run.alpha)
     grid = sorted({*run.grid(), *run.targets})
-    return [{"method": line.method, "proven": line.method in proven_methods(run), "mean_radius": line.mean_radius,
-             "at": [{"radius": radius, "share": share, "on_these_inputs_at_least": max(share - sure.on_inputs, 0.0),
-                     "on_new_inputs_at_least": max(share - sure.on_distribution, 0.0)}
-                    for radius, share in zip(grid, line.shares, strict=True)]} for line in run.summary(grid)]
+    lines = []
+    for method in run.methods:
+        found = run.certified_accuracy(method, grid)
+        columns = (found.radius, found.share, found.on_these_inputs, found.on_new_inputs, found.certified_low,
+                   found.certified_high)
+        lines.append({
+            "method": method, "proven": method in proven_methods(run), "mean_radius": found.mean_radius,
+            "mean_radius_on_these_inputs_at_least": found.mean_on_these_inputs,
+            "mean_radius_on_new_inputs_at_least": found.mean_on_new_inputs,
+            "at": [{"radius": radius, "share": share, "on_these_inputs_at_least": these, "on_new_inputs_at_least": new,
+                    "certified_on_new_inputs": [low, high]}
+                   for radius, share, these, new, low, high in zip(*(column.tolist() for column in columns),
+                                                                   strict=True)]})
+    return lines
+
+
+def _probabilities(run: Overview) -> dict[str, Any]:
+    """The band for the distribution of the probability of the certified class, at some probabilities."""
+    band = run.probability_band(_PROBABILITIES)
+    columns = (band.probability, band.these_low, band.these_high, band.new_low, band.new_high)
+    return {"row_error": band.row_error, "false_limits": band.false_limits,
+            "off_on_these_inputs": band.off_these_inputs, "off_on_new_inputs": band.off_new_inputs,
+            "at": [{"probability": probability, "these_inputs": [low, high], "new_inputs": [least, most]}
+                   for probability, low, high, least, most in zip(*(column.tolist() for column in columns),
+                                                                  strict=True)]}
 
 
 def _versions(text: str) -> dict[str, Any]:

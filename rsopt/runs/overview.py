@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scipy.stats import binom
-
+from rsopt.data_set.probability_band import ProbabilityBand, probability_band
 from rsopt.errors import InvalidInputError
 from rsopt.noise.registry import noise_of_facts
 from rsopt.question import Question
@@ -20,9 +18,8 @@ from rsopt.runs.records import CertificateRow, Session
 from rsopt.runs.results import Results
 from rsopt.runs.rows import Row, stored_rows
 from rsopt.runs.store import Store
-from rsopt.statistics import clopper_pearson_lower, clopper_pearson_upper
+from rsopt.runs.task import VARIATION
 
-CONFIDENCE = 0.95
 EQUAL = 1e-3
 """Radii that differ by no more than this share of the larger are called equal: bounds are not searched for closer."""
 
@@ -84,44 +81,26 @@ class Overview(Results):
         """All samples drawn for these rows."""
         return sum(row.n0 + row.n for row in self.rows)
 
+    def probability_band(self, at: Sequence[float] | None = None) -> ProbabilityBand:
+        """How the probability of the certified class is distributed over inputs, with a band (theorem D4).
+
+        Each row's limits are those of its reported look, with the share of the error that the look has of alpha;
+        nothing is known of rows that failed.
+
+        Args:
+            at: probabilities of the columns; None for every one at which the band steps.
+        """
+        looks = [row.reported for row in self.rows]
+        return probability_band(
+            [0 if look is None else look.x1 for look in looks], [0 if look is None else look.n for look in looks],
+            look_share=[1.0 if look is None else min(look.alpha / self.alpha, 1.0) for look in looks],
+            variation=float(self.facts.get(VARIATION, 0.0)), at=at)
+
 
 def _title(sessions: Sequence[Session]) -> str:
     """What the last session that said so called model and data."""
     said = [json.loads(session.versions).get("title", "") for session in sessions]
     return next((str(title) for title in reversed(said) if title), "")
-
-
-@dataclass(frozen=True)
-class Confidence:
-    """How far a certified share may lie above the truth, at every radius at once, with probability `CONFIDENCE`.
-
-    Attributes:
-        false_rows: at most so many of the rows are wrong.
-        on_inputs: what to take off the share for these very inputs: false_rows / N.
-        on_distribution: what to take off for new inputs, if these are a random sample of the same distribution.
-    """
-
-    false_rows: int
-    on_inputs: float
-    on_distribution: float
-
-
-def confidence(rows: int, alpha: float) -> Confidence:
-    """The confidence of a curve of certified shares over `rows` inputs, each wrong with probability at most `alpha`.
-
-    Rows have noise of their own, so the number of wrong ones is at most Binomial(rows, alpha), stochastically. For the
-    distribution: a row counts at r though it should not with probability at most alpha, and the empirical survival
-    function of the radii exceeds the true one by more than e anywhere with probability at most exp(-2 N e²) (Dvoretzky,
-    Kiefer and Wolfowitz with Massart's constant).
-    """
-    wrong = int(binom.ppf(CONFIDENCE, rows, alpha))
-    return Confidence(wrong, wrong / rows, alpha + math.sqrt(math.log(1.0 / (1.0 - CONFIDENCE)) / (2.0 * rows)))
-
-
-def share_interval(count: int, total: int) -> tuple[float, float]:
-    """Clopper and Pearson's interval for the share of new inputs of which `count` of `total` are, at `CONFIDENCE`."""
-    tail = (1.0 - CONFIDENCE) / 2.0
-    return float(clopper_pearson_lower(count, total, tail)), float(clopper_pearson_upper(count, total, tail))
 
 
 @dataclass(frozen=True)

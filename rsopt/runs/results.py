@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rsopt.data_set.certified_accuracy import CertifiedAccuracy, certified_accuracy
 from rsopt.methods import BASELINES, METHODS, OWN, SOFT_METHODS
 from rsopt.noise import Noise
 from rsopt.noise.gaussian import one_sigma
@@ -93,6 +94,17 @@ class Results:
     def count(self, radius: float, method: str = OWN) -> int:
         """How many inputs are certified at `radius`; at 0, with any radius."""
         return sum(found >= radius for found in self.radii(method))
+
+    def certified_accuracy(self, method: str = OWN, at: Sequence[float] | None = None) -> CertifiedAccuracy:
+        """What these rows say about certified accuracy at every radius, here and on new inputs (theorems D1 and D3).
+
+        Args:
+            method: whose radii; each method's statements are for itself.
+            at: radii of the columns; None for every one at which the share falls.
+        """
+        return certified_accuracy([row.radius(method) for row in self.rows],
+                                  [row.correct(method) for row in self.rows] if self.labelled else None,
+                                  alpha=self.alpha, at=at)
 
     def savings(self, method: str) -> Savings:
         """What a baseline would need for our radii."""

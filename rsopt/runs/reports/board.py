@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from rsopt.data_set.confidence import CONFIDENCE
 from rsopt.errors import InvalidInputError
 from rsopt.files import is_folder, refuse_overwrite, write_text
 from rsopt.methods import OWN, TITLES
 from rsopt.runs.card import proven_methods
 from rsopt.runs.checked_card import CheckedCard, check_card
 from rsopt.runs.folder import CARD_SUFFIX
-from rsopt.runs.overview import CONFIDENCE, Overview
+from rsopt.runs.overview import Overview
 from rsopt.runs.reports.card_page import PAGE_SUFFIX, render
 from rsopt.runs.reports.figures import board_figure
 from rsopt.runs.reports.parts import filled, svg

@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import quote as url
 
+from rsopt.data_set.confidence import CONFIDENCE
 from rsopt.errors import InvalidInputError
 from rsopt.files import refuse_overwrite, write_text
 from rsopt.methods import BASELINES, OWN, SOFT_METHODS, TITLES
@@ -19,10 +20,10 @@ from rsopt.runs.archive import file_hashes, write_archive
 from rsopt.runs.card import FORMAT, card, proven_methods
 from rsopt.runs.export import write_table
 from rsopt.runs.folder import CARD, CARD_SUFFIX, STORE, TABLE, folder_of, store_of
-from rsopt.runs.overview import CONFIDENCE, Overview
+from rsopt.runs.overview import Overview
 from rsopt.runs.reports import text as report_text
-from rsopt.runs.reports.figures import accuracy_figure
-from rsopt.runs.reports.parts import filled, svg, tiles
+from rsopt.runs.reports.figures import accuracy_figure, probability_figure
+from rsopt.runs.reports.parts import filled, interval, svg, tiles
 from rsopt.runs.rows import stored_rows
 from rsopt.runs.store import Store
 from rsopt.runs.verification import run_differences
@@ -87,7 +88,9 @@ def render(run: Overview, content: Mapping[str, Any], archive: str) -> str:
         "card.html", title=escape(run.title), lead=report_text.lead(replace(run, title="")),
         warnings=report_text.warnings(run), tiles=tiles(run), accuracy=svg(accuracy_figure(run)),
         accuracy_note=report_text.accuracy_note(run), certified=_certified(content),
-        certified_note=_certified_note(run), about=_lines(_about(run, content)),
+        certified_note=_certified_note(run), mean_note=report_text.mean_radius_note(run),
+        probabilities=svg(probability_figure(run)), probability_note=report_text.probability_note(run),
+        probability_table=_probabilities(content), about=_lines(_about(run, content)),
         guarantees=report_text.guarantees(run), checks=_checks(content, archive),
         facts=report_text.facts(run), sessions=_lines((str(session.get("began", "")), ", ".join(
             f"{name} {value}" for name, value in session.items() if name != "began"))
@@ -102,9 +105,16 @@ def _certified(content: Mapping[str, Any]) -> str:
             wanted = "any" if found["radius"] == 0.0 else f"≥ {found['radius']:g}"
             lines.append(f'<tr{" class=ours" if line["method"] == OWN else ""}><td>{escape(name)}</td><td>{wanted}</td>'
                          f"<td>{found['share']:.1%}</td><td>{found['on_these_inputs_at_least']:.1%}</td>"
-                         f"<td>{found['on_new_inputs_at_least']:.1%}</td></tr>")
+                         f"<td>{found['on_new_inputs_at_least']:.1%}</td>"
+                         f"<td>{interval(*found['certified_on_new_inputs'])}</td></tr>")
     return ("<table><tr><th>method</th><th>radius</th><th>certified</th><th>true on these inputs, at least</th>"
-            f"<th>true on new inputs, at least</th></tr>{''.join(lines)}</table>")
+            f"<th>true on new inputs, at least</th><th>certified on new inputs</th></tr>{''.join(lines)}</table>")
+
+
+def _probabilities(content: Mapping[str, Any]) -> str:
+    lines = "".join(f"<tr><td>≤ {found['probability']:g}</td><td>{interval(*found['these_inputs'])}</td>"
+                    f"<td>{interval(*found['new_inputs'])}</td></tr>" for found in content["probabilities"]["at"])
+    return f"<table><tr><th>probability</th><th>these inputs</th><th>new inputs</th></tr>{lines}</table>"
 
 
 def _certified_note(run: Overview) -> str:
@@ -112,7 +122,7 @@ def _certified_note(run: Overview) -> str:
     proven = ", ".join(TITLES[method] for method in proven_methods(run))
     left = [method for method in run.methods if method in SOFT_METHODS and method not in proven_methods(run)]
     unproven = f" No proof is kept of {', '.join(TITLES[method] for method in left)}." if left else ""
-    return escape(f"Shares of all inputs that are {counted}. The two columns on the right hold at all radii at once, "
+    return escape(f"Shares of all inputs that are {counted}. The three columns on the right hold at all radii at once, "
                   f"each with {CONFIDENCE:.0%} confidence, method by method. Proofs are in the archive for: "
                   f"{proven}.{unproven} {' and '.join(TITLES[method] for method in BASELINES)} are closed forms, "
                   "computed again from the votes.")

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rsopt.data_set.confidence import CONFIDENCE
 from rsopt.errors import MissingDependencyError
 from rsopt.methods import BASELINES, OWN, SOFT_PROBIT, TITLES
-from rsopt.runs.overview import CONFIDENCE, Overview, confidence
+from rsopt.runs.overview import Overview
 from rsopt.runs.reports.plots import COLOURS, STYLES, WIDTHS, certified_accuracy, quiet
 
 if TYPE_CHECKING:
@@ -28,20 +29,19 @@ _LONGEST = 40
 def accuracy_figure(run: Overview) -> bytes:
     """Certified accuracy against radius for every method, and what of our curve holds with confidence."""
     figure, axes = _figure(_WIDE)
-    margin = confidence(len(run.rows), run.alpha)
     for method in reversed(run.methods):
         radii, share = certified_accuracy(run.radii(method), len(run.rows))
         corners, heights = [*radii, radii[-1]], [*share, 0.0]
         axes.step(corners, heights, where="pre", label=TITLES[method], color=COLOURS[method], linestyle=STYLES[method],
                   linewidth=WIDTHS[method], zorder=3 if method == SOFT_PROBIT else 2)
         if method == OWN:
-            for off, text, style in ((margin.on_inputs, "true on these inputs, at least", ":"),
-                                     (margin.on_distribution, "true on new inputs, at least", (0, (1, 1.5)))):
-                axes.step(corners, np.maximum(np.array(heights) - off, 0.0), where="pre", color=COLOURS[OWN],
-                          linestyle=style, linewidth=1.0, alpha=0.9 if off == margin.on_inputs else 0.55,
-                          label=f"{text} ({CONFIDENCE:.0%} sure)")
-            axes.fill_between(corners, np.maximum(np.array(heights) - margin.on_distribution, 0.0), heights, step="pre",
-                              color=COLOURS[OWN], alpha=0.08, linewidth=0.0)
+            found = run.certified_accuracy()
+            for least, text, style, shade in ((found.on_these_inputs, "true on these inputs, at least", ":", 0.9),
+                                              (found.on_new_inputs, "true on new inputs, at least", (0, (1, 1.5)), 0.55)):
+                axes.step([*found.radius, found.radius[-1]], [*least, 0.0], where="pre", color=COLOURS[OWN],
+                          linestyle=style, linewidth=1.0, alpha=shade, label=f"{text} ({CONFIDENCE:.0%} sure)")
+            axes.fill_between(found.radius, found.certified_low, found.certified_high, step="pre", color=COLOURS[OWN],
+                              alpha=0.1, linewidth=0.0, label=f"certified on new inputs ({CONFIDENCE:.0%} sure)")
     what = "certified and right" if run.labelled else "certified"
     axes.set(xlabel=f"{run.noise.radius_name}, {run.noise.unit} ({run.noise.title})", ylabel=f"share of inputs {what}",
              xlim=(0.0, None), ylim=(0.0, 1.02))
@@ -49,13 +49,28 @@ def accuracy_figure(run: Overview) -> bytes:
     for radius in run.targets:
         axes.axvline(radius, color="#5b6472", linewidth=0.8, linestyle=(0, (4, 3)), zorder=0,
                      label="target radius" if radius == run.targets[0] else None)
-    found = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+    drawn = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
     # Ours first, what is true of it below it, then the others in the order of the tables.
     order = [*(TITLES[method] for method in run.methods), "target radius"]
-    order[1:1] = [label for label in found if label.startswith("true on")]
-    shown = [label for label in order if label in found]
-    axes.legend([found[label] for label in shown], shown, loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False,
+    order[1:1] = [label for label in drawn if label.startswith(("true on", "certified on"))]
+    shown = [label for label in order if label in drawn]
+    axes.legend([drawn[label] for label in shown], shown, loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False,
                 fontsize=8.5)
+    return _svg(figure)
+
+
+def probability_figure(run: Overview) -> bytes:
+    """How the probability of the certified class is distributed: bands for these inputs and for new ones."""
+    figure, axes = _figure(_HALF)
+    band = run.probability_band()
+    for low, high, text, shade in ((band.new_low, band.new_high, "new inputs", 0.12),
+                                   (band.these_low, band.these_high, "these inputs", 0.3)):
+        axes.fill_between(band.probability, low, high, step="post", color=COLOURS[OWN], alpha=shade, linewidth=0.0,
+                          label=f"{text} ({CONFIDENCE:.0%} sure)")
+    axes.set(xlabel="probability of the certified class under noise", ylabel="share of inputs at or below",
+             xlim=(0.0, 1.0), ylim=(0.0, 1.02))
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    _legend(axes)
     return _svg(figure)
 
 

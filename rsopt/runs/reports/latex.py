@@ -6,10 +6,11 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from importlib import metadata
 
+from rsopt.data_set.confidence import CONFIDENCE
 from rsopt.errors import InvalidInputError
 from rsopt.methods import METHODS, TITLES
 from rsopt.noise.gaussian import plain_sigma
-from rsopt.runs.overview import CONFIDENCE, Overview, share_interval
+from rsopt.runs.overview import Overview
 from rsopt.runs.results import radius_grid
 
 COLUMNS = 5
@@ -46,7 +47,8 @@ def latex_table(runs: Sequence[Overview], radii: Sequence[float] = ()) -> str:
         lines.append(r"\midrule")
         for place, summary in enumerate(run.summary(grid)):
             shares = " & ".join(f"{100.0 * share:.1f}" for share in summary.shares)
-            intervals = " & ".join(_interval(run, radius, summary.method) for radius in grid)
+            found = run.certified_accuracy(summary.method, grid)
+            intervals = " & ".join(_interval(*ends) for ends in zip(found.single_low, found.single_high, strict=True))
             lines += [rf"{name if place == 0 else ''} & {escaped(TITLES[summary.method])} & {shares} & "
                       rf"{summary.mean_radius:.3f} \\", rf" & & {intervals} & \\[2pt]"]
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}", ""])
@@ -76,8 +78,7 @@ def _norm(run: Overview) -> str:
     return _NORMS.get(run.noise.norm, escaped(run.noise.norm))
 
 
-def _interval(run: Overview, radius: float, method: str) -> str:
-    low, high = share_interval(run.count(radius, method), len(run.rows))
+def _interval(low: float, high: float) -> str:
     return rf"{{\scriptsize {100.0 * low:.1f}--{100.0 * high:.1f}}}"
 
 

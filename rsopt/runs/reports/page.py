@@ -14,8 +14,8 @@ from rsopt.runs.folder import PICTURES, folder_of, store_of
 from rsopt.runs.overview import EQUAL, Overview, duel
 from rsopt.runs.pictures import hardest
 from rsopt.runs.reports import text as report_text
-from rsopt.runs.reports.figures import accuracy_figure, gap_figure, radius_figure, samples_figure
-from rsopt.runs.reports.parts import filled, svg, tiles
+from rsopt.runs.reports.figures import accuracy_figure, gap_figure, probability_figure, radius_figure, samples_figure
+from rsopt.runs.reports.parts import filled, interval, svg, tiles
 from rsopt.runs.rows import Row
 from rsopt.runs.savings import DEFINITION
 
@@ -51,7 +51,9 @@ def render(run: Overview, pictures: Path) -> str:
     return filled(
         "page.html", title=escape(f"Certified run: {run.name}"), lead=report_text.lead(run),
         warnings=report_text.warnings(run), cards=tiles(run), accuracy=svg(accuracy_figure(run)),
-        accuracy_note=report_text.accuracy_note(run), methods=_methods(run),
+        accuracy_note=report_text.accuracy_note(run), mean_note=report_text.mean_radius_note(run),
+        probabilities=svg(probability_figure(run)), probability_note=report_text.probability_note(run),
+        new_inputs=_new_inputs(run), new_inputs_note=report_text.new_inputs_note(), methods=_methods(run),
         methods_note=escape(f"Samples for our radius: {DEFINITION}."), duels=_duels(run), gaps=svg(gap_figure(run)),
         radii=svg(radius_figure(run)), radii_note=report_text.radii_note(run),
         samples=svg(samples_figure(run)), samples_note=report_text.samples_note(run), sample_table=_sample_table(run),
@@ -62,9 +64,30 @@ def render(run: Overview, pictures: Path) -> str:
         facts=report_text.facts(run), sessions=report_text.sessions(run))
 
 
+def _grid(run: Overview) -> list[float]:
+    return sorted({0.0, *run.targets}) if run.targets else run.grid()
+
+
+def _asked(radius: float) -> str:
+    return "any radius" if radius == 0.0 else f"≥ {radius:g}"
+
+
+def _new_inputs(run: Overview) -> str:
+    """What our curve says of new inputs, at some radii."""
+    found = run.certified_accuracy(at=_grid(run))
+    lines = [f"<tr><td>{_asked(float(radius))}</td><td>{share:.1%}</td><td>{true:.1%}</td><td>{interval(*all_radii)}</td>"
+             f"<td>{interval(*single)}</td></tr>" for radius, share, true, all_radii, single in zip(
+                 found.radius, found.share, found.on_new_inputs,
+                 zip(found.certified_low, found.certified_high, strict=True),
+                 zip(found.single_low, found.single_high, strict=True), strict=True)]
+    return ("<table><tr><th>rsopt</th><th>certified here</th><th>true on new inputs, at least</th>"
+            "<th>certified on new inputs</th><th>the same at one radius by itself</th></tr>"
+            f"{''.join(lines)}</table>")
+
+
 def _methods(run: Overview) -> str:
-    grid = sorted({0.0, *run.targets}) if run.targets else run.grid()
-    head = "".join(f"<th>{'any radius' if radius == 0.0 else f'≥ {radius:g}'}</th>" for radius in grid)
+    grid = _grid(run)
+    head = "".join(f"<th>{_asked(radius)}</th>" for radius in grid)
     lines = []
     for line in run.summary(grid):
         shares = "".join(f"<td>{share:.1%}</td>" for share in line.shares)

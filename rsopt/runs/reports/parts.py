@@ -24,6 +24,11 @@ def svg(picture: bytes) -> str:
     return f"data:image/svg+xml;base64,{b64encode(picture).decode()}"
 
 
+def interval(low: float, high: float) -> str:
+    """A share between two limits, in per cent."""
+    return f"{low:.1%} – {high:.1%}"
+
+
 def tiles(run: Overview) -> str:
     """What a run came to, in six numbers."""
     radii = run.radii()

@@ -6,10 +6,11 @@ from html import escape
 from shlex import quote
 from typing import Any
 
+from rsopt.data_set.confidence import CONFIDENCE
 from rsopt.methods import OWN, SOFT_METHODS
 from rsopt.noise.options import options_of
 from rsopt.runs.decisions import spent
-from rsopt.runs.overview import CONFIDENCE, Overview, confidence
+from rsopt.runs.overview import Overview
 from rsopt.runs.task import VARIATION
 
 _QUANTITIES = {
@@ -52,8 +53,39 @@ def accuracy_note(run: Overview) -> str:
         f"At a radius r: the share of all {len(run.rows):,} inputs that are {certified} with at least that radius. "
         "Solid blue: rsopt. The two dotted lines below it are what is true of the smoothed classifier itself, at all "
         f"radii at once, with {CONFIDENCE:.0%} confidence: on these very inputs, and on new ones of which these are a "
-        "random sample. The other methods bound the same votes "
+        "random sample. Between the edges of the shaded band lies, as surely, the share of new inputs that would be "
+        "certified with these samples and this alpha. The other methods bound the same votes "
         f"{'at the same looks and errors' if run.adaptive else 'at the same alpha'}.")
+
+
+def probability_note(run: Overview) -> str:
+    """What the band for the distribution of p_A is, with its size."""
+    band = run.probability_band()
+    which = "the label" if run.facts.get("n0") is None else "the class that was chosen"
+    return (f"The distribution function of the probability with which the model answers {which} under the noise, known "
+            "from votes only: it runs inside of the dark band for these inputs and of the light one for new inputs, "
+            f"everywhere at once, each with {CONFIDENCE:.0%} confidence. Every input has limits of its own, each false "
+            f"with probability at most {band.row_error:.2g}; at most {band.false_limits:,} of them are on either side. "
+            "It shows hard and easy inputs without sigma and without the quantiles of the noise in between.")
+
+
+def new_inputs_note() -> str:
+    """Which limits on the share of new inputs hold together."""
+    return (f"With {CONFIDENCE:.0%} confidence each. The third and the fourth column hold at all radii at once; the last "
+            "one at a radius that was fixed before the run, by itself (Clopper–Pearson).")
+
+
+def mean_radius_note(run: Overview) -> str:
+    """What the mean radius is good for, with what holds of it."""
+    found = run.certified_accuracy()
+    return (f"<b>Mean {escape(run.noise.radius_name)} {found.mean_radius:.4f}</b>, inputs that are not certified "
+            f"counting 0. With {CONFIDENCE:.0%} confidence the radius within which the "
+            f"smoothed classifier {'is right' if run.labelled else 'keeps its class'} is at least {found.mean_on_these_inputs:.4f} in the mean over these inputs; as surely it is at "
+            f"least {found.mean_on_new_inputs:.4f} over new ones; and as surely the mean of what would be certified on "
+            f"new ones, radii cut at the largest here, lies between {found.mean_low:.4f} and {found.mean_high:.4f}. "
+            "Its weakness: it is moved most by the easiest inputs, whose radius grows with the number of samples and "
+            "the noise for ever; two models of equal mean may differ at every radius that matters. Compare them at a "
+            "radius, or by the band below.")
 
 
 def radii_note(run: Overview) -> str:
@@ -93,7 +125,7 @@ def hardest_note(pictured: bool) -> str:
 
 def guarantees(run: Overview) -> str:
     """The statements that hold, each with its probability, and what is not claimed."""
-    sure = confidence(len(run.rows), run.alpha)
+    sure = run.certified_accuracy()
     label_mode = run.facts.get("n0") is None
     items = [
         f"<b>Every radius.</b> With probability at least {1.0 - run.alpha:.6g} over the noise that was drawn, no "
@@ -110,11 +142,13 @@ def guarantees(run: Overview) -> str:
         f"<b>All rows together.</b> Rows have noise of their own. Among these {len(run.rows):,}, with "
         f"{CONFIDENCE:.0%} confidence at most {sure.false_rows:,} "
         f"{'is' if sure.false_rows == 1 else 'are'} false, so the curve of certified accuracy lies above the truth on "
-        f"these inputs by at most {sure.on_inputs:.2%}, at all radii at once.",
+        f"these inputs by at most {sure.off_these_inputs:.2%}, at all radii at once.",
         "<b>New inputs.</b> If these inputs are a random sample of those that matter, then with "
-        f"{CONFIDENCE:.0%} confidence the share of new inputs on which the smoothed classifier is right and robust is "
-        f"at least the curve minus {sure.on_distribution:.2%}, at all radii at once (Dvoretzky–Kiefer–Wolfowitz with "
-        "Massart's constant, and alpha). Inputs picked by hand carry no such statement."]
+        f"{CONFIDENCE:.0%} confidence the share of new inputs on which the smoothed classifier "
+        f"{'is right and robust' if run.labelled else 'keeps its class'} is at least the curve minus "
+        f"{sure.off_new_inputs:.2%}, at all radii at once (the exact law of Smirnov's statistic, and alpha). As surely "
+        f"the share of them that would be certified lies within {sure.off_certified:.2%} of the curve. Inputs picked "
+        "by hand carry no such statement."]
     if run.adaptive:
         items.append("<b>Looking more than once.</b> The number of samples depends on what the earlier ones showed. "
                      "Every look has an error of its own, the errors add up to at most alpha, and the best look is "
