@@ -8,6 +8,10 @@ from .certificate import Certificate as Certificate
 from .checks.certificate import check_certificate as check_certificate
 from .checks.transcript import check_transcript as check_transcript
 from .counts import Counts as Counts
+from .data_set.certified_accuracy import CertifiedAccuracy as CertifiedAccuracy
+from .data_set.certified_accuracy import certified_accuracy as certified_accuracy
+from .data_set.probability_band import ProbabilityBand as ProbabilityBand
+from .data_set.probability_band import probability_band as probability_band
 from .domain import Simplex as Simplex
 from .errors import RsoptError as RsoptError
 from .functional import Functional as Functional

@@ -28,6 +28,7 @@ counts domain staircase certificate transcript
 statistics
 inductive
 checks
+data_set
 family
 prover witness
 solving

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -120,6 +121,6 @@ def certified_accuracy(radii: npt.ArrayLike, correct: npt.ArrayLike | None = Non
         certified_high=np.minimum(share + wide, 1.0), single_low=lower_limits(counts, n, error / 2.0),
         single_high=upper_limits(counts, n, error / 2.0), inputs=n, alpha=rate, confidence=1.0 - error,
         false_rows=false, off_these_inputs=false / n, off_new_inputs=off_new, off_certified=wide,
-        mean_radius=float(np.sum(certified)) / n, mean_on_these_inputs=float(np.sum(kept)) / n * (1.0 - _SAFE),
+        mean_radius=math.fsum(certified) / n, mean_on_these_inputs=math.fsum(kept) / n * (1.0 - _SAFE),
         mean_on_new_inputs=area(heights - off_new) * (1.0 - _SAFE), mean_low=area(heights - wide) * (1.0 - _SAFE),
         mean_high=area(heights + wide) * (1.0 + _SAFE))

@@ -25,8 +25,8 @@ _LEAST = 1e-15
 class ProbabilityBand:
     """A band for H(t), the share of inputs whose certified class has probability p_A <= t under the noise.
 
-    p_A is the probability with which the model answers the certified class when the input is noised: of the known label,
-    or of the class that separate samples chose. Low and high hold together, at every t at once, with probability
+    p_A is the probability with which the model answers the certified class when the input is noised: of the known
+    label, or of the class that separate samples chose. Low and high hold together, at every t at once, with probability
     `confidence` (theorem D4). Where no `at` was asked for they are between neighbours as at the smaller one.
 
     Attributes:

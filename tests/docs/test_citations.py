@@ -83,6 +83,8 @@ def test_pages_that_the_code_names_exist(texts: dict[str, str]) -> None:
     ("Equations 7, 9, 10, 11 at 3 levels", ["equation-7", "equation-9", "equation-10", "equation-11"]),
     ("equations 4 to 6", ["equation-4", "equation-5", "equation-6"]),
     ("propositions P3 to P5", ["p3", "p4", "p5"]),
+    ("theorems D1 to D3", ["theorem-d1", "theorem-d2", "theorem-d3"]),
+    ("theorem N5 and theorem D2", ["theorem-n5", "theorem-d2"]),
     ("by Lemma 1.", ["lemma-1"]),
     ("Proposition 1 of another paper", []),
     ("in fact 7 of these are no citation", ["fact-7"]),

@@ -36,10 +36,11 @@ def accuracy_figure(run: Overview) -> bytes:
                   linewidth=WIDTHS[method], zorder=3 if method == SOFT_PROBIT else 2)
         if method == OWN:
             found = run.certified_accuracy()
-            for least, text, style, shade in ((found.on_these_inputs, "true on these inputs, at least", ":", 0.9),
-                                              (found.on_new_inputs, "true on new inputs, at least", (0, (1, 1.5)), 0.55)):
+            for least, text, style, shade in ((found.on_these_inputs, "these", ":", 0.9),
+                                              (found.on_new_inputs, "new", (0, (1, 1.5)), 0.55)):
                 axes.step([*found.radius, found.radius[-1]], [*least, 0.0], where="pre", color=COLOURS[OWN],
-                          linestyle=style, linewidth=1.0, alpha=shade, label=f"{text} ({CONFIDENCE:.0%} sure)")
+                          linestyle=style, linewidth=1.0, alpha=shade,
+                          label=f"true on {text} inputs, at least ({CONFIDENCE:.0%} sure)")
             axes.fill_between(found.radius, found.certified_low, found.certified_high, step="pre", color=COLOURS[OWN],
                               alpha=0.1, linewidth=0.0, label=f"certified on new inputs ({CONFIDENCE:.0%} sure)")
     what = "certified and right" if run.labelled else "certified"

@@ -75,11 +75,12 @@ def _asked(radius: float) -> str:
 def _new_inputs(run: Overview) -> str:
     """What our curve says of new inputs, at some radii."""
     found = run.certified_accuracy(at=_grid(run))
-    lines = [f"<tr><td>{_asked(float(radius))}</td><td>{share:.1%}</td><td>{true:.1%}</td><td>{interval(*all_radii)}</td>"
-             f"<td>{interval(*single)}</td></tr>" for radius, share, true, all_radii, single in zip(
-                 found.radius, found.share, found.on_new_inputs,
-                 zip(found.certified_low, found.certified_high, strict=True),
-                 zip(found.single_low, found.single_high, strict=True), strict=True)]
+    columns = (found.radius, found.share, found.on_new_inputs, found.certified_low, found.certified_high,
+               found.single_low, found.single_high)
+    lines = [f"<tr><td>{_asked(radius)}</td><td>{share:.1%}</td><td>{true:.1%}</td><td>{interval(low, high)}</td>"
+             f"<td>{interval(single_low, single_high)}</td></tr>"
+             for radius, share, true, low, high, single_low, single_high in zip(
+                 *(column.tolist() for column in columns), strict=True)]
     return ("<table><tr><th>rsopt</th><th>certified here</th><th>true on new inputs, at least</th>"
             "<th>certified on new inputs</th><th>the same at one radius by itself</th></tr>"
             f"{''.join(lines)}</table>")

@@ -71,20 +71,21 @@ def probability_note(run: Overview) -> str:
 
 def new_inputs_note() -> str:
     """Which limits on the share of new inputs hold together."""
-    return (f"With {CONFIDENCE:.0%} confidence each. The third and the fourth column hold at all radii at once; the last "
-            "one at a radius that was fixed before the run, by itself (Clopper–Pearson).")
+    return (f"With {CONFIDENCE:.0%} confidence each. The third and the fourth column hold at all radii at once; the "
+            "last one at a radius that was fixed before the run, by itself (Clopper–Pearson).")
 
 
 def mean_radius_note(run: Overview) -> str:
     """What the mean radius is good for, with what holds of it."""
     found = run.certified_accuracy()
+    kept = "is right" if run.labelled else "keeps its class"
     return (f"<b>Mean {escape(run.noise.radius_name)} {found.mean_radius:.4f}</b>, inputs that are not certified "
-            f"counting 0. With {CONFIDENCE:.0%} confidence the radius within which the "
-            f"smoothed classifier {'is right' if run.labelled else 'keeps its class'} is at least {found.mean_on_these_inputs:.4f} in the mean over these inputs; as surely it is at "
-            f"least {found.mean_on_new_inputs:.4f} over new ones; and as surely the mean of what would be certified on "
-            f"new ones, radii cut at the largest here, lies between {found.mean_low:.4f} and {found.mean_high:.4f}. "
-            "Its weakness: it is moved most by the easiest inputs, whose radius grows with the number of samples and "
-            "the noise for ever; two models of equal mean may differ at every radius that matters. Compare them at a "
+            f"counting 0. With {CONFIDENCE:.0%} confidence the radius within which the smoothed classifier {kept} is "
+            f"at least {found.mean_on_these_inputs:.4f} in the mean over these inputs; as surely it is at least "
+            f"{found.mean_on_new_inputs:.4f} over new ones; and as surely the mean of what would be certified on new "
+            f"ones, radii cut at the largest here, lies between {found.mean_low:.4f} and {found.mean_high:.4f}. Its "
+            "weakness: it is moved most by the easiest inputs, whose radius grows with the number of samples and the "
+            "noise for ever, and two models of equal mean may differ at every radius that matters. Compare them at a "
             "radius, or by the band below.")
 
 
