@@ -22,6 +22,7 @@ from mutations import mutated_bytes, mutated_json, outcome, seeded
 from PIL import Image
 from waiting import PATIENCE
 
+from rsopt import certified_accuracy, probability_band
 from rsopt.errors import InvalidInputError, RsoptError, StorageError
 from rsopt.methods import OWN
 from rsopt.proof_file import hashed
@@ -29,7 +30,7 @@ from rsopt.runs.archive import MEMBERS, file_hashes, opened_archive, write_archi
 from rsopt.runs.checked_card import check_card
 from rsopt.runs.export import write_table
 from rsopt.runs.folder import CARD, STORE, TABLE
-from rsopt.runs.overview import Overview, confidence
+from rsopt.runs.overview import Overview
 from rsopt.runs.records import BoundRow, CertificateRow, Fact, InputOutcome, Session
 from rsopt.runs.reports.board import write_board
 from rsopt.runs.reports.card_page import write_card
@@ -95,7 +96,6 @@ def stored(folder: Path, kind: type, number: int = 0) -> Any:
 def test_a_card_says_what_the_run_holds(made: Path) -> None:
     content = json.loads((made / "cards" / "mine.json").read_text())
     overview = Overview.read(made / "run")
-    sure = confidence(len(overview.rows), overview.alpha)
     assert content["title"] == TITLE
     assert content["data"] == {"sha256": "none", "inputs": 4, "labelled": True, "failed": 0}
     assert content["class"] == {"chosen by": "selection", "n0": 60}
@@ -104,11 +104,28 @@ def test_a_card_says_what_the_run_holds(made: Path) -> None:
     assert [line["method"] for line in content["certified"]] == overview.methods
     assert [line["proven"] for line in content["certified"]] == [True, False, False]
     for line in content["certified"]:
-        for found in line["at"]:
-            share = overview.share(found["radius"], line["method"])
-            assert found["share"] == share
-            assert found["on_these_inputs_at_least"] == max(share - sure.on_inputs, 0.0)
-            assert found["on_new_inputs_at_least"] == max(share - sure.on_distribution, 0.0)
+        radii = [found["radius"] for found in line["at"]]
+        sure = certified_accuracy([row.radius(line["method"]) for row in overview.rows],
+                                  [row.correct(line["method"]) for row in overview.rows], alpha=0.01, at=radii)
+        assert [found["share"] for found in line["at"]] == [overview.share(r, line["method"]) for r in radii]
+        for name, column in (("on_these_inputs_at_least", sure.on_these_inputs),
+                             ("on_new_inputs_at_least", sure.on_new_inputs)):
+            assert [found[name] for found in line["at"]] == column.tolist()
+        assert [found["certified_on_new_inputs"] for found in line["at"]] == [
+            list(ends) for ends in zip(sure.certified_low.tolist(), sure.certified_high.tolist(), strict=True)]
+        assert (line["mean_radius"], line["mean_radius_on_these_inputs_at_least"],
+                line["mean_radius_on_new_inputs_at_least"]) == (
+                    sure.mean_radius, sure.mean_on_these_inputs, sure.mean_on_new_inputs)
+    assert content["confidence"] == {
+        "level": 0.95, "false_rows": sure.false_rows, "off_on_these_inputs": sure.off_these_inputs,
+        "off_on_new_inputs": sure.off_new_inputs, "off_certified": sure.off_certified}
+    band = probability_band([row.x1 for row in overview.rows], [row.n for row in overview.rows],
+                            at=[found["probability"] for found in content["probabilities"]["at"]])
+    assert [found["new_inputs"] for found in content["probabilities"]["at"]] == [
+        list(ends) for ends in zip(band.new_low.tolist(), band.new_high.tolist(), strict=True)]
+    assert [found["these_inputs"] for found in content["probabilities"]["at"]] == [
+        list(ends) for ends in zip(band.these_low.tolist(), band.these_high.tolist(), strict=True)]
+    assert content["probabilities"]["false_limits"] == band.false_limits
     assert hashed({name: value for name, value in content.items() if name != "sha256"}) == content
 
 

@@ -17,7 +17,7 @@ from rsopt.errors import InvalidInputError
 from rsopt.noise import Laplace
 from rsopt.question import Question
 from rsopt.runs.folder import STORE
-from rsopt.runs.overview import Overview, share_interval
+from rsopt.runs.overview import Overview
 from rsopt.runs.reports.latex import escaped, latex_table
 from rsopt.runs.rows import stored_rows
 from rsopt.runs.store import Store
@@ -92,14 +92,6 @@ def test_runs_in_different_norms_are_no_table(folders: list[Path], tmp_path: Pat
     with pytest.raises(InvalidInputError, match=r"other has radii in l2, units of the input, and laplace in l1,"):
         latex_table(runs)
     assert "laplace, scale 0.5" in latex_table(runs[1:])
-
-
-def test_intervals() -> None:
-    assert share_interval(0, 10)[0] == 0.0
-    assert share_interval(10, 10)[1] == 1.0
-    for count in range(11):
-        exact = binomtest(count, 10).proportion_ci(0.95, "exact")
-        assert share_interval(count, 10) == pytest.approx((exact.low, exact.high))
 
 
 def test_the_command(folders: list[Path], tmp_path: Path) -> None:

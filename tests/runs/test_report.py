@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import io
-import math
 import re
 import shlex
 import shutil
@@ -29,7 +28,7 @@ from rsopt.question import Question
 from rsopt.runs.certify import certify
 from rsopt.runs.folder import PICTURES, STORE
 from rsopt.runs.inputs import Inputs
-from rsopt.runs.overview import EQUAL, Overview, confidence, duel
+from rsopt.runs.overview import EQUAL, Overview, duel
 from rsopt.runs.pictures import hardest, png, save_pictures
 from rsopt.runs.reports.page import write_report
 from rsopt.runs.rows import Row
@@ -176,6 +175,8 @@ def test_without_labels_it_speaks_of_what_is_certified(tmp_path: Path) -> None:
     share = sum(row.radius() > 0 for row in found.rows) / len(found.rows)
     assert f"{share:.1%} certified" in said
     assert "certified and right" not in said
+    assert "is right" not in said
+    assert "the smoothed classifier keeps its class is at least the curve minus" in said
 
 
 def test_an_unfinished_run_and_one_without_results(tmp_path: Path) -> None:
@@ -229,20 +230,21 @@ def test_the_command(run: Path, tmp_path: Path) -> None:
     assert "There is no run at" in done.output
 
 
-@pytest.mark.parametrize(("rows", "alpha"), [(1, 0.001), (250, 0.001), (500, 0.05), (10_000, 0.001), (40, 0.3)])
-def test_confidence_of_a_curve(rows: int, alpha: float) -> None:
-    """The number of false rows, against a sum of binomial probabilities made here."""
-    found = confidence(rows, alpha)
-
-    def more_than(count: int) -> float:
-        return math.fsum(math.exp(math.lgamma(rows + 1) - math.lgamma(k + 1) - math.lgamma(rows - k + 1)
-                                  + k * math.log(alpha) + (rows - k) * math.log1p(-alpha))
-                         for k in range(count + 1, rows + 1))
-
-    assert more_than(found.false_rows) <= 0.05
-    assert found.false_rows == 0 or more_than(found.false_rows - 1) > 0.05
-    assert found.on_inputs == found.false_rows / rows
-    assert math.exp(-2 * rows * (found.on_distribution - alpha) ** 2) == pytest.approx(0.05, rel=1e-9)
+def test_it_says_what_holds_of_the_data_set(run: Path, page: str) -> None:
+    found, said = Overview.read(run), text(page)
+    sure, band = found.certified_accuracy(), found.probability_band()
+    assert f"above the truth on these inputs by at most {sure.off_these_inputs:.2%}" in said
+    assert f"at least the curve minus {sure.off_new_inputs:.2%}, at all radii at once" in said
+    assert f"lies within {sure.off_certified:.2%} of the curve" in said
+    assert f"certified radius {sure.mean_radius:.4f}".removeprefix("certified ") in said
+    assert f"at least {sure.mean_on_these_inputs:.4f} in the mean over these inputs" in said
+    assert f"lies between {sure.mean_low:.4f} and {sure.mean_high:.4f}. Its weakness: it is moved most by" in said
+    assert f"false with probability at most {band.row_error:.2g}; at most {band.false_limits:,} of them" in said
+    asked = found.certified_accuracy(at=found.grid())
+    for line in zip(asked.share, asked.on_new_inputs, asked.certified_low, asked.certified_high, asked.single_low,
+                    asked.single_high, strict=True):
+        share, true, low, high, alone_low, alone_high = (f"{value:.1%}" for value in line)
+        assert f"{share} {true} {low} – {high} {alone_low} – {alone_high}" in said
 
 
 def row(idx: int, label: int | None, top: int | None, lower: float, others: tuple[float, float] = (0.0, 0.0)) -> Row:
