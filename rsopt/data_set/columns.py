@@ -41,7 +41,7 @@ def flags(name: str, values: object, rows: int) -> npt.NDArray[np.bool_]:
     found = _array(values)
     if found is None or found.dtype != np.bool_ or found.shape != (rows,):
         raise InvalidInputError(f"{name} must be {rows:,} truth values, one an input; found {shown(values)}.")
-    return found
+    return found.astype(np.bool_)
 
 
 def _array(values: object) -> npt.NDArray[np.generic] | None:

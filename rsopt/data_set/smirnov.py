@@ -57,7 +57,7 @@ def smirnov_offset(n: int, error: float) -> float:
         error: above 0 and at most 1/2.
     """
     found = brentq(lambda offset: smirnov_tail(n, offset) - error, 0.0, 1.0, xtol=_STEP / 4.0)
-    steps = math.ceil(found / _STEP)
+    steps = math.ceil(float(found) / _STEP)
     while smirnov_tail(n, steps * _STEP) > error:
         steps += 1
     # One step more, so that sums and differences made with it may be rounded.

@@ -118,7 +118,7 @@ def test_its_figures_need_nothing_either(page: str) -> None:
     from xml.etree import ElementTree
 
     pictures = [base64.b64decode(source.partition(",")[2]) for source in read(page).sources if "svg+xml" in source]
-    assert len(pictures) == 4
+    assert len(pictures) == 5
     for picture in pictures:
         for node in ElementTree.fromstring(picture).iter():
             for name, value in node.attrib.items():
@@ -302,11 +302,11 @@ def test_it_opens_in_a_browser_and_can_be_seen(run: Path, page: str, tmp_path: P
     subprocess.run(
         [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
          "--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars",
-         "--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={tmp_path / 'profile'}", "--window-size=1200,3600",
+         "--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={tmp_path / 'profile'}", "--window-size=1200,4600",
          f"--screenshot={shot}", (run / "report.html").resolve().as_uri()],
         check=True, capture_output=True, timeout=PATIENCE)
     seen = np.asarray(Image.open(shot).convert("RGB"), dtype=int)
-    assert seen.shape == (3600, 1200, 3)
+    assert seen.shape == (4600, 1200, 3)
     blue = (abs(seen - np.array([11, 92, 173])) <= 6).all(axis=2)
     assert blue[:1400].sum() > 2000, "the curve of certified accuracy is not there"
     worst = hardest(Overview.read(run).rows)[0]
