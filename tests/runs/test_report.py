@@ -188,6 +188,7 @@ def test_an_unfinished_run_and_one_without_results(tmp_path: Path) -> None:
     write_report(tmp_path, tmp_path / "page.html")
     said = text((tmp_path / "page.html").read_text(encoding="utf-8"))
     assert "This run is not finished: 1 of 4 inputs are in this report" in said
+    assert "Until then nothing holds of all these inputs together or of new ones" in said
     assert "No pictures were kept: the inputs are none, or the run is not finished." in said
 
 
@@ -239,7 +240,8 @@ def test_it_says_what_holds_of_the_data_set(run: Path, page: str) -> None:
     assert f"certified radius {sure.mean_radius:.4f}".removeprefix("certified ") in said
     assert f"at least {sure.mean_on_these_inputs:.4f} in the mean over these inputs" in said
     assert f"lies between {sure.mean_low:.4f} and {sure.mean_high:.4f}. Its weakness: it is moved most by" in said
-    assert f"false with probability at most {band.row_error:.2g}; at most {band.false_limits:,} of them" in said
+    assert (f"false with probability at most {band.row_error:.2g}; with that confidence at most {band.false_limits:,} "
+            "are false on either side") in said
     asked = found.certified_accuracy(at=found.grid())
     for line in zip(asked.share, asked.on_new_inputs, asked.certified_low, asked.certified_high, asked.single_low,
                     asked.single_high, strict=True):
