@@ -41,6 +41,7 @@ class CertifiedAccuracy:
         certified_low, certified_high: between them lies the probability that a new input is certified, at all radii
             (theorem D3), shape (R,) each. It is a property of model, n and alpha together.
         single_low, single_high: the same at one radius by itself, fixed in advance (Clopper–Pearson), shape (R,) each.
+        single_on_new_inputs: robust accuracy on new inputs is at least that, at one radius by itself, shape (R,).
         inputs: N, those included that failed or got no radius.
         alpha: probability that a single row is false.
         confidence: of each statement by itself.
@@ -64,6 +65,7 @@ class CertifiedAccuracy:
     certified_high: Array
     single_low: Array
     single_high: Array
+    single_on_new_inputs: Array
     inputs: int
     alpha: float
     confidence: float
@@ -119,7 +121,8 @@ def certified_accuracy(radii: npt.ArrayLike, correct: npt.ArrayLike | None = Non
         radius=grid, share=share, on_these_inputs=np.maximum(counts - false, 0) / n,
         on_new_inputs=np.maximum(share - off_new, 0.0), certified_low=np.maximum(share - wide, 0.0),
         certified_high=np.minimum(share + wide, 1.0), single_low=lower_limits(counts, n, error / 2.0),
-        single_high=upper_limits(counts, n, error / 2.0), inputs=n, alpha=rate, confidence=1.0 - error,
+        single_high=upper_limits(counts, n, error / 2.0),
+        single_on_new_inputs=np.maximum(np.nextafter(lower_limits(counts, n, error) - rate, -1.0), 0.0), inputs=n, alpha=rate, confidence=1.0 - error,
         false_rows=false, off_these_inputs=false / n, off_new_inputs=off_new, off_certified=wide,
         mean_radius=math.fsum(certified) / n, mean_on_these_inputs=math.fsum(kept) / n * (1.0 - _SAFE),
         mean_on_new_inputs=area(heights - off_new) * (1.0 - _SAFE), mean_low=area(heights - wide) * (1.0 - _SAFE),
