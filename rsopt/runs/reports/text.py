@@ -37,8 +37,8 @@ def warnings(run: Overview) -> str:
     asked = run.facts.get("inputs", len(run.rows))
     if len(run.rows) < asked:
         told.append(f"This run is not finished: {len(run.rows):,} of {asked:,} inputs are in this report. The command "
-                    "that began it goes on where it stopped. Until then nothing holds of all these inputs together or of "
-                    "new ones, whatever stands below: which inputs finish first may depend on their votes.")
+                    "that began it goes on where it stopped. Until then nothing holds of all these inputs together or "
+                    "of new ones, whatever stands below: which inputs finish first may depend on their votes.")
     failed = sum(bool(row.error) for row in run.rows)
     if failed:
         told.append(f"{failed:,} inputs failed. They count as not certified; the reasons are listed below.")
@@ -67,8 +67,8 @@ def probability_note(run: Overview) -> str:
             "from votes only: it runs inside of the dark band for these inputs and of the light one for new inputs, "
             f"everywhere at once, each with {CONFIDENCE:.0%} confidence. Every input has limits of its own, each false "
             f"with probability at most {band.row_error:.2g}; with that confidence at most {band.false_limits:,} are "
-            "false on either side. It shows hard and easy inputs without sigma and without the quantiles of the noise in "
-            "between.")
+            "false on either side. It shows hard and easy inputs without sigma and without the quantiles of the noise "
+            "in between.")
 
 
 def new_inputs_note() -> str:
