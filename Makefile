@@ -60,7 +60,7 @@ gallery: build/gallery/.drawn
 
 GALLERY := $(addprefix examples/, ablate_taylor_order.py compare_intervals.py ablate_sigma_alpha_n.py \
   ablate_temperature.py ablate_simplex_map.py ablate_samples_soft.py power_envelope.py sequential_limit.py \
-  l1_digits.py ablation_digits.py deletion_text.py brightness_and_shift.py sparse_flips.py float_noise.py)
+  l1_digits.py ablation_digits.py deletion_text.py brightness_and_shift.py sparse_flips.py float_noise.py segmentation.py)
 
 build/gallery/.drawn: $(VENV)/.docs $(GALLERY)
 	mkdir -p build/gallery
@@ -78,6 +78,7 @@ build/gallery/.drawn: $(VENV)/.docs $(GALLERY)
 	$(BIN)/python examples/brightness_and_shift.py --output build/gallery
 	$(BIN)/python examples/sparse_flips.py --output build/gallery
 	$(BIN)/python examples/float_noise.py --output build/gallery
+	$(BIN)/python examples/segmentation.py --output build/gallery
 	touch $@
 
 clean:
