@@ -30,14 +30,14 @@ def lifted(evidence: Evidence, functional: str, method: str, by: int) -> Transcr
         step = max(abs(verdict.null), 1e-3)
         nulls = np.array([min(verdict.null + by * 1e-4 * step, 1.0 - 1e-9 if functional == "margin" else np.inf)])
     else:
-        nulls = null_grid(verdict.prediction, plan.sloped, plan.n, plan.log_level)[:verdict.nulls.size + by]
+        nulls = null_grid(verdict.prediction, plan.kind, plan.n, plan.log_level)[:verdict.nulls.size + by]
         if nulls.size < verdict.nulls.size + by:
             return None
     null = float(nulls[-1])
     blocks = np.array([pair.blocks for pair in evidence.pairs])
     last = np.full(blocks.size, null)
     if verdict.prediction is not None:
-        whole = null_grid(verdict.prediction, plan.sloped, plan.n, plan.log_level)
+        whole = null_grid(verdict.prediction, plan.kind, plan.n, plan.log_level)
         some = sparse_nulls(whole.size)
         last[verdict.steps != 1] = whole[some[np.searchsorted(some, nulls.size - 1)]]
     raised = dataclasses.replace(evidence, verdict=Verdict(null, verdict.binding, nulls, blocks, last, verdict.steps,

@@ -71,7 +71,7 @@ def test_capital_against_the_true_mean_is_a_martingale(name, method):
     law = MEANS[name]
     n = 8
     for first_stage, alpha in ((0, 0.05), (3, 0.2)):
-        plan = BetPlan(n, alpha, sloped=False, first_stage=first_stage)
+        plan = BetPlan(n, alpha, kind=IDENTITY, first_stage=first_stage)
         rows, probabilities = law.sequences(n)
         paths = np.array([capital_path(recorded(row, plan), float(law.mean), method) for row in rows])
         check_supermartingale(paths, law)
@@ -86,7 +86,7 @@ def test_capital_against_the_true_probit_margin_is_a_supermartingale(name, metho
     n = 8
     rows, _ = law.sequences(n)
     for first_stage, alpha in ((0, 0.05), (3, 0.2)):
-        plan = BetPlan(n, alpha, sloped=True, first_stage=first_stage)
+        plan = BetPlan(n, alpha, kind=PROBIT, first_stage=first_stage)
         paths = np.array([capital_path(recorded(row, plan), probit_margin(law), method) for row in rows])
         check_supermartingale(paths, law)
 
@@ -94,7 +94,7 @@ def test_capital_against_the_true_probit_margin_is_a_supermartingale(name, metho
 def test_slopes_that_change_with_the_rows_keep_the_supermartingale():
     # Slopes are chosen from 8 rows on: with 9 rows they depend on the sequence.
     law = PAIRS["soft"]
-    plan = BetPlan(9, 0.2, sloped=True, first_stage=0)
+    plan = BetPlan(9, 0.2, kind=PROBIT, first_stage=0)
     rows, _ = law.sequences(9)
     pairs = [recorded(row, plan) for row in rows]
     assert len({float(pair.records[-1, 3]) for pair in pairs}) > 2
@@ -110,12 +110,12 @@ def test_the_first_grid_null_above_the_truth_bets_a_supermartingale(laws, name):
     sloped = laws is PAIRS
     truth = probit_margin(law) if sloped else float(law.mean)
     n, stage = 8, 3
-    plan = BetPlan(n, 0.2, sloped=sloped, first_stage=stage)
+    plan = BetPlan(n, 0.2, kind=kind, first_stage=stage)
     rows, _ = law.sequences(n)
     paths, chosen = [], set()
     for row in rows:
         pair = recorded(row, plan)
-        grid = null_grid(predict(pair), sloped, plan.n, plan.log_level)
+        grid = null_grid(predict(pair), plan.kind, plan.n, plan.log_level)
         above = float(grid[np.searchsorted(grid, truth, side="right")])
         chosen.add(round(above, 12))
         at_truth, at_null = (capital_path(pair, null, "digital-hedge") for null in (truth, above))
@@ -132,7 +132,7 @@ def test_first_stage_capital_decreases_in_the_null(laws, name):
     law = laws[name]
     sloped = laws is PAIRS
     n = 8
-    plan = BetPlan(n, 0.05, sloped=sloped, first_stage=n)
+    plan = BetPlan(n, 0.05, kind=kind, first_stage=n)
     nulls = np.linspace(0.01, 3.0, 40) if sloped else np.linspace(0.01, 0.99, 40)
     rows, _ = law.sequences(n)
     pairs = [recorded(row, plan) for row in rows]
@@ -152,7 +152,7 @@ def test_the_row_by_row_reference_bets_as_the_library_does():
     rng = np.random.default_rng(5)
     for first_stage in (0, 7):
         n = 60
-        plan = BetPlan(n, 0.01, sloped=False, first_stage=first_stage)
+        plan = BetPlan(n, 0.01, kind=IDENTITY, first_stage=first_stage)
         game = RowByRowHedge(n, first_stage, 0.01)
         for x in (rng.beta(4.0, 2.0, n), (rng.random(n) < 0.9) * 1.0, rng.choice([0.2, 0.9], n)):
             for null in (0.1, 0.45, 0.7, 0.93):
@@ -237,7 +237,7 @@ def test_exact_coverage_at_all_times_of_time_uniform_intervals(name):
     rows, probabilities = law.sequences(n)
     if name in ("digital-hedge", "fast-betting"):
         bound = {"digital-hedge": digital_hedge, "fast-betting": fast_betting}[name]
-        plan = BetPlan(n, alpha, sloped=False, first_stage=2)
+        plan = BetPlan(n, alpha, kind=IDENTITY, first_stage=2)
         best = []
         for row in rows:
             pair = PairRecord(plan)
