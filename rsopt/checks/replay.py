@@ -49,7 +49,7 @@ class Grid:
 
 def grid_of_nulls(grid: Grid, tangent: Tangent | None, n: int, alpha: float) -> np.ndarray:
     """The nulls: 801 sinh-spaced ones within 30 scales of the centre, or, where few rows are low, the bounds that
-    numbers of lows give and 12 above them; cut to the range, and 16 more below them. Without a tangent, they are means of x.
+    numbers of lows give and 12 above them; cut to the range, and 16 more below them. Without a tangent, means of x.
     """
     low, high = (0.0, math.inf) if tangent is not None else (1e-6, 1.0 - 1e-9)
     if grid.lows < FEW:

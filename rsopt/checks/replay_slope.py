@@ -9,6 +9,7 @@ import numpy as np
 from rsopt.checks.replay_few import mean_promised
 from rsopt.checks.tangents import Tangent
 
+
 def moments_of_x(sums: np.ndarray, rows: np.ndarray, slope: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Mean, variance and third central moment of x = (u - b v + b)/(1 + b).
 
@@ -26,7 +27,8 @@ def moments_of_x(sums: np.ndarray, rows: np.ndarray, slope: np.ndarray) -> tuple
             (third - 3 * first * second + 2 * first**3) / width**3)
 
 
-def slope_values(tangent: Tangent, log_slope: np.ndarray, sums: np.ndarray, rows: np.ndarray, n: int, z: float) -> np.ndarray:
+def slope_values(tangent: Tangent, log_slope: np.ndarray, sums: np.ndarray, rows: np.ndarray, n: int,
+                 z: float) -> np.ndarray:
     """What slopes promise: the implied levels of their predicted bounds, or those bounds themselves if not positive.
 
     The arrays broadcast as in `moments_of_x`.
@@ -36,7 +38,8 @@ def slope_values(tangent: Tangent, log_slope: np.ndarray, sums: np.ndarray, rows
     return np.where(theta > 0.0, tangent.level(slope, theta), theta)
 
 
-def slope_choices(tangent: Tangent, sums: np.ndarray, rows: np.ndarray, n: int, z: float) -> tuple[np.ndarray, np.ndarray]:
+def slope_choices(tangent: Tangent, sums: np.ndarray, rows: np.ndarray, n: int,
+                  z: float) -> tuple[np.ndarray, np.ndarray]:
     """The rule's log b and its value: steps of 1/2 on [0, 8], then of 1/10 and 1/50 around the best.
 
     Args:

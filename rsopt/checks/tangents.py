@@ -1,7 +1,7 @@
 """The tangent functions once more, from their formulas: the checker's side, arrays in NumPy and SciPy.
 
-c_b(L) is the supremum over v of f^-1(L + f(v)) - b v for the link f of a functional (proposition P2), here for slopes
-b in [1, e^8] and levels L >= 0; whatever belongs to a slope and a level broadcasts.
+c_b(L) is the supremum over v of f^-1(L + f(v)) - b v for the link f of a functional (propositions P2 and P6), here for
+slopes b in [1, e^8] and levels L >= 0; whatever belongs to a slope and a level broadcasts.
 """
 
 from __future__ import annotations

@@ -133,7 +133,8 @@ def _check_ranges(t: Transcript) -> None:
 
 def _check(t: Transcript, scores: np.ndarray | None) -> TranscriptCheck:
     if t.null is None:
-        return TranscriptCheck(-math.inf if t.functional in TANGENTS else -1.0, t.alpha, t.functional, t.method, t.top, t.n, 0, 0, False)
+        least = -math.inf if t.functional in TANGENTS else -1.0
+        return TranscriptCheck(least, t.alpha, t.functional, t.method, t.top, t.n, 0, 0, False)
     assert t.lower is not None  # by _check_ranges
     runs = [Run(rival, t, f"rival {list(rival.classes)}") for rival in t.rivals]
     if scores is not None:

@@ -165,8 +165,8 @@ class Run:
         if self.tangent is not None and known == 0:
             slope_used = 1.0
         elif self.tangent is not None:
-            choice, value = (float(found[0]) for found in slope_choices(self.tangent, sums[None, :], known[None], self.n,
-                                                                   z))
+            chosen = slope_choices(self.tangent, sums[None, :], known[None], self.n, z)
+            choice, value = (float(found[0]) for found in chosen)
             # Near-ties between slopes may fall either way by rounding; both then promise the same.
             promised = float(slope_values(self.tangent, np.log(max(slope, 1.0)), sums, known, self.n, z))
             tied = abs(promised - value) <= 1e-9 * (1.0 + abs(value))

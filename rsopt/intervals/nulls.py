@@ -103,4 +103,5 @@ def _few_lows_grid(prediction: Prediction, kind: int, n: int, log_level: float) 
     if kind == IDENTITY:
         return means
     b = prediction.slope
-    return np.array([tangent_level(kind, b, theta) if theta > 0.0 else -1.0 for theta in (means * (1.0 + b) - b).tolist()])
+    prices = (means * (1.0 + b) - b).tolist()
+    return np.array([tangent_level(kind, b, theta) if theta > 0.0 else -1.0 for theta in prices])

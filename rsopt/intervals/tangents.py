@@ -1,4 +1,4 @@
-"""The tangent function c_b(L) of each functional that is bounded on scores, its inverse and its growth (proposition P2).
+"""The tangent function c_b(L) of each functional that is bounded on scores, and its inverse (propositions P2 and P6).
 
 For a link f, c_b(L) is the supremum over v of f^-1(L + f(v)) - b v: what E[X_A - b X_j] can be at most while the
 functional f(E X_A) - f(E X_j) is at most L. Each is nondecreasing in L, and strictly increasing where it is positive:

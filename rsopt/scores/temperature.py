@@ -25,8 +25,8 @@ METHODS = (DRAWN, "digital-hedge")
 #: Bets lose most where few rows are low, which few selection rows do not show, and so their promise flatters small
 #: temperatures: within this share of the best promise, the largest temperature is taken.
 INDIFFERENCE = 1e-3
-#: Bets on n rows lose at most about this share of the bound over the square root of n: measured of the
-#: probit margin were 3.3% at 1,000 rows, .8% at 10,000 and .1% at 100,000, against the normal limit that their promise assumes.
+#: Bets on n rows lose at most about this share of the bound over the square root of n: of the probit margin, measured
+#: were 3.3% at 1,000 rows, .8% at 10,000 and .1% at 100,000, against the normal limit that their promise assumes.
 TOLL = 1.0
 
 

@@ -17,9 +17,9 @@ from rsopt.intervals.nulls import null_grid
 from rsopt.proof_file import hashed
 from rsopt.scores.evidence import Evidence
 from rsopt.scores.lower_bound_scores import lower_bound_scores
-from rsopt.transcript import CLOSEST, EVERY, FORMATS, Transcript
+from rsopt.transcript import CLOSEST, EVERY, FORMATS, FUNCTIONALS, Transcript
 
-CASES = [(functional, method) for functional in ("margin", "probit") for method in ("digital-hedge", "fast-betting")]
+CASES = [(functional, method) for functional in FUNCTIONALS for method in ("digital-hedge", "fast-betting")]
 
 
 def lifted(evidence: Evidence, functional: str, method: str, by: int) -> Transcript | None:
@@ -42,7 +42,7 @@ def lifted(evidence: Evidence, functional: str, method: str, by: int) -> Transcr
         last[verdict.steps != 1] = whole[some[np.searchsorted(some, nulls.size - 1)]]
     raised = dataclasses.replace(evidence, verdict=Verdict(null, verdict.binding, nulls, blocks, last, verdict.steps,
                                                            verdict.prediction))
-    lower = null if functional == "probit" else max(-1.0, 2.0 * null - 1.0 - 4e-16)
+    lower = null if functional != "margin" else max(-1.0, 2.0 * null - 1.0 - 4e-16)
     return raised.transcript(method, functional, 0, lower)
 
 

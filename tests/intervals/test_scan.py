@@ -8,6 +8,7 @@ import pytest
 from rsopt.intervals import betting
 from rsopt.intervals.betting import digital_hedge, play_out
 from rsopt.intervals.record import BetPlan, PairRecord
+from rsopt.kernels.links import IDENTITY
 
 NULLS = np.linspace(0.3, 0.7, 125)
 

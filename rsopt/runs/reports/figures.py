@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rsopt.errors import MissingDependencyError
-from rsopt.methods import BASELINES, OWN, SOFT_PROBIT, TITLES
+from rsopt.methods import BASELINES, OWN, TITLES
 from rsopt.runs.overview import CONFIDENCE, Overview, confidence
 from rsopt.runs.reports.plots import COLOURS, STYLES, WIDTHS, certified_accuracy, quiet
 
@@ -33,7 +33,7 @@ def accuracy_figure(run: Overview) -> bytes:
         radii, share = certified_accuracy(run.radii(method), len(run.rows))
         corners, heights = [*radii, radii[-1]], [*share, 0.0]
         axes.step(corners, heights, where="pre", label=TITLES[method], color=COLOURS[method], linestyle=STYLES[method],
-                  linewidth=WIDTHS[method], zorder=3 if method == SOFT_PROBIT else 2)
+                  linewidth=WIDTHS[method], zorder=3 if STYLES[method] == ":" else 2)
         if method == OWN:
             for off, text, style in ((margin.on_inputs, "true on these inputs, at least", ":"),
                                      (margin.on_distribution, "true on new inputs, at least", (0, (1, 1.5)))):
