@@ -93,7 +93,7 @@ def zoo(least_n: int = 1, most_n: int = 10_000_000) -> tuple[ZooProblem, ...]:
 
 
 def core() -> tuple[ZooProblem, ...]:
-    """Fourteen problems that show each place, sign, functional and statistic once or more: for every conformance run."""
+    """Fourteen problems with each place, sign, functional and statistic once or more: for every conformance run."""
     return tuple(_made(*_ROWS[index]) for index in _CORE)
 
 

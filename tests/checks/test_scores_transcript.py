@@ -317,8 +317,9 @@ def test_another_functional_in_the_file_is_another_statement(rows, functional, m
 @pytest.mark.parametrize("functional", ["probit", "laplace", "logit"])
 def test_another_functional_is_refused_even_with_the_bets_of_the_file_alone(functional):
     # Two classes and few rows: no slope is chosen yet, and only the tangent prices differ.
-    law = LAWS["beta(8,2)"](np.random.default_rng(4), 40)
-    content = lower_bound_scores(law, top=0, functional=functional, method="fast-betting", alpha=0.1).transcript.to_dict()
+    few = LAWS["beta(8,2)"](np.random.default_rng(4), 40)
+    bound = lower_bound_scores(few, top=0, functional=functional, method="fast-betting", alpha=0.1)
+    content = bound.transcript.to_dict()
     assert check_transcript(rehashed(content)).functional == functional
     for other in {"probit", "laplace", "logit"} - {functional}:
         with pytest.raises(CertificateError):

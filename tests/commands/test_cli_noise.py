@@ -156,7 +156,8 @@ def test_a_bound_on_scores_that_is_another_one_does_not_verify(change: str, mode
     (models / "run" / "table.tsv").unlink()
     result = run("verify", "run")
     assert result.exit_code == 2
-    assert ("soft-laplace at look 0 is missing" if change == "functional" else "is reported, and the bound gives") in result.output
+    told = "soft-laplace at look 0 is missing" if change == "functional" else "is reported, and the bound gives"
+    assert told in result.output
 
 
 def test_a_store_of_another_noise_is_refused(models: Path) -> None:

@@ -1,4 +1,4 @@
-"""The tangent functions of all functionals: proven closed forms, inverses, what they prove, and the checker's account."""
+"""The tangent functions of all functionals: closed forms, inverses, what they prove, and the checker's account."""
 
 from __future__ import annotations
 
