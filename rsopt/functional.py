@@ -46,6 +46,7 @@ class Functional(ABC):
         linear: whether g(q) = q1 - q2.
         analytic: whether g is analytic inside the simplex, which series for a modelling language need.
         concave_from: the level from which q1 = h(q2) is known to be concave; infinite where it is not.
+        scored: whether it is bounded on scores too, by its tangents (proposition P2).
     """
 
     name: ClassVar[str]
@@ -56,6 +57,7 @@ class Functional(ABC):
     linear: ClassVar[bool] = False
     analytic: ClassVar[bool] = True
     concave_from: ClassVar[float] = math.inf
+    scored: ClassVar[bool] = False
 
     def __init_subclass__(cls, **arguments: Any) -> None:
         super().__init_subclass__(**arguments)

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from rsopt.arguments import Whole, as_real, as_whole, instance_of
+from rsopt.arguments import Whole, as_name, as_real, as_whole, instance_of
 from rsopt.errors import InvalidInputError, UnknownNameError, shown
 from rsopt.functional import Functional, LinkFunctional
 from rsopt.kernels import links
@@ -85,6 +85,7 @@ class Margin(CompiledFunctional):
     formula: ClassVar[str] = "q1 - q2"
     linear: ClassVar[bool] = True
     concave_from: ClassVar[float] = -math.inf
+    scored: ClassVar[bool] = True
 
     @property
     def compiled(self) -> links.Link:
@@ -113,6 +114,7 @@ class ProbitMargin(CompiledFunctional):
     equation: ClassVar[str] = "10"
     formula: ClassVar[str] = "ndtri(q1) - ndtri(q2)"
     concave_from: ClassVar[float] = 0.0
+    scored: ClassVar[bool] = True
 
     @property
     def compiled(self) -> links.Link:
@@ -219,6 +221,7 @@ class LaplaceMargin(CompiledFunctional):
     formula: ClassVar[str] = "f(q1) - f(q2)"
     analytic: ClassVar[bool] = False
     concave_from: ClassVar[float] = 0.0
+    scored: ClassVar[bool] = True
 
     @property
     def compiled(self) -> links.Link:
@@ -241,6 +244,7 @@ class LogitMargin(CompiledFunctional):
     equation: ClassVar[str] = "13"
     formula: ClassVar[str] = "logit(q1) - logit(q2)"
     concave_from: ClassVar[float] = 0.0
+    scored: ClassVar[bool] = True
 
     @property
     def compiled(self) -> links.Link:
@@ -324,3 +328,20 @@ def as_functional(functional: FunctionalLike, order: Whole | None = None) -> Fun
         raise InvalidInputError(f"{shown(functional)} is no functional: subclass rsopt.Functional with name, range and "
                                 "value(q1, q2), or rsopt.LinkFunctional.")
     return made
+
+
+def score_functionals() -> list[str]:
+    """Names of the functionals that are bounded on scores."""
+    return [name for name, functional in FUNCTIONALS.items() if functional.scored]
+
+
+def score_functional(name: object) -> CompiledFunctional:
+    """The functional of that name, once it is sure that it is bounded on scores.
+
+    Raises:
+        UnknownNameError: it is not, or there is none.
+    """
+    known = score_functionals()
+    if as_name(name) not in known:
+        raise UnknownNameError.of("functional on scores", name, known)
+    return FUNCTIONALS[as_name(name)]()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from rsopt.functionals import score_functionals
+from rsopt.noise import Noise
+
 OWN = "rsopt"
 CLOPPER_PEARSON = "two-way-clopper-pearson"
 COHEN = "cohen"
@@ -11,9 +14,18 @@ METHODS = (OWN, *BASELINES)
 MELDED = "melded"
 """A limit that is conjectured: it is compared with, and never certifies."""
 SOFT_PROBIT = "soft-probit"
+SOFT_LAPLACE = "soft-laplace"
+SOFT_LOGIT = "soft-logit"
 SOFT_MARGIN = "soft-margin"
-SOFT_METHODS = (SOFT_PROBIT, SOFT_MARGIN)
-"""Bounds on scores: of the probit margin of the means and of their margin."""
+SOFT_METHODS = (SOFT_PROBIT, SOFT_LAPLACE, SOFT_LOGIT, SOFT_MARGIN)
+"""Bounds on scores, by the functional of the means that is bounded."""
 
 TITLES = {OWN: "rsopt", CLOPPER_PEARSON: "Clopper–Pearson", COHEN: "Cohen 2019", SOFT_PROBIT: "rsopt soft, R2",
-          SOFT_MARGIN: "rsopt soft, R1", MELDED: "melded (conjectured)"}
+          SOFT_LAPLACE: "rsopt soft, laplace", SOFT_LOGIT: "rsopt soft, logit", SOFT_MARGIN: "rsopt soft, R1",
+          MELDED: "melded (conjectured)"}
+
+
+def soft_methods(noise: Noise) -> dict[str, str]:
+    """The methods on scores whose bounds give radii under a noise, with the functional of each; its own one first."""
+    known = score_functionals()
+    return {f"soft-{name}": name for name in noise.functionals if name in known}

@@ -14,7 +14,7 @@ FORMATS = ("rsopt score transcript 2", "rsopt score transcript 3")
 #: Version 3: a rival that is predicted to be neither among the CLOSEST nor within so many scales of the closest one is
 #: asked about every EVERY-th null of the grid only, and about the last. Where there is none, version 2 says the same.
 CLOSEST, DISTANT, EVERY = 32, 8.0, 16
-FUNCTIONALS = ("margin", "probit")
+FUNCTIONALS = ("margin", "probit", "laplace", "logit")
 METHODS = ("digital-hedge", "fast-betting")
 #: Rows of a run, and classes of a row, that a transcript may speak of.
 MOST_ROWS, MOST_CLASSES = 10**12, 10**7
@@ -53,7 +53,7 @@ class RivalRecord:
     Attributes:
         classes: the rival, or the members of the group.
         prior: sums over the selection sample: of x, x², x³ for the margin; of u, v, u², uv, v², u³, u²v, uv², v³ for
-            the probit margin.
+            the others.
         slopes: runs of (slope, blocks).
         sums: the same sums over each block; of the first powers only where a block is one row, whose powers they fix.
         folded: of each block [rows, mean, smallest, P2, …, P6] of the rows folded into power sums about their mean,

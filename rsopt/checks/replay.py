@@ -12,7 +12,7 @@ import numpy as np
 from scipy.special import betainccinv, ndtr, ndtri
 
 from rsopt.checks.replay_few import FEW, log_probability, lows_worth
-from rsopt.checks.replay_slope import implied_level
+from rsopt.checks.tangents import Tangent
 
 #: The largest share of the capital that a row may cost, but for bets along the binomial option.
 NORMAL_STAKE = 0.9
@@ -47,21 +47,21 @@ class Grid:
     doubt: float
 
 
-def grid_of_nulls(grid: Grid, sloped: bool, n: int, alpha: float) -> np.ndarray:
+def grid_of_nulls(grid: Grid, tangent: Tangent | None, n: int, alpha: float) -> np.ndarray:
     """The nulls: 801 sinh-spaced ones within 30 scales of the centre, or, where few rows are low, the bounds that
-    numbers of lows give and 12 above them; cut to the range, and 16 more below them.
+    numbers of lows give and 12 above them; cut to the range, and 16 more below them. Without a tangent, means of x.
     """
-    low, high = (0.0, math.inf) if sloped else (1e-6, 1.0 - 1e-9)
+    low, high = (0.0, math.inf) if tangent is not None else (1e-6, 1.0 - 1e-9)
     if grid.lows < FEW:
-        nulls = _nulls_by_lows(grid, sloped, n, alpha)
+        nulls = _nulls_by_lows(grid, tangent, n, alpha)
     else:
         nulls = grid.centre + grid.scale * 4.0 * np.sinh(math.asinh(7.5) * np.linspace(-1.0, 1.0, 801))
     inner = nulls[(nulls > low) & (nulls < high)]
-    first = inner[0] if inner.size else (1.0 if sloped else high)
+    first = inner[0] if inner.size else (high if tangent is None else 1.0)
     return np.concatenate([low + (first - low) * np.arange(16) / 16, inner])
 
 
-def _nulls_by_lows(grid: Grid, sloped: bool, n: int, alpha: float) -> np.ndarray:
+def _nulls_by_lows(grid: Grid, tangent: Tangent | None, n: int, alpha: float) -> np.ndarray:
     lows, k = [], 0.0
     while k < min(grid.lows + 30.0 * grid.doubt, n - 1.0):
         lows.append(k)
@@ -73,10 +73,10 @@ def _nulls_by_lows(grid: Grid, sloped: bool, n: int, alpha: float) -> np.ndarray
     means = (grid.high - (grid.high - grid.low) * shares)[::-1]
     more = means[-1] + (1.0 - shares[0] - means[-1]) * np.arange(1, 13) / 12
     means = np.concatenate([means, more]) if more[0] - means[-1] > 1e-9 else means
-    if not sloped:
+    if tangent is None:
         return np.asarray(means)
     theta = means * (1.0 + grid.slope) - grid.slope
-    return np.where(theta > 0.0, implied_level(np.array(grid.slope), theta), -1.0)
+    return np.where(theta > 0.0, tangent.level(np.array(grid.slope), theta), -1.0)
 
 
 def fast_bet(variance: np.ndarray, rows: int, n: int, log_level: float, means: np.ndarray) -> np.ndarray:

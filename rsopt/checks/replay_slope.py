@@ -5,25 +5,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy.special import ndtr
 
 from rsopt.checks.replay_few import mean_promised
-
-#: Added to every tangent price, which SciPy gives to a few ulp.
-PRICE_ROUNDING = 1e-14
-
-
-def tangent_price(slope: np.ndarray, levels: np.ndarray) -> np.ndarray:
-    """c_b(L) = sup over v of ndtr(L + ndtri(v)) - b v at levels L >= 0, for b >= 1; the shapes broadcast."""
-    safe = np.where(levels > 0.0, levels, 1.0)
-    d = safe / 2.0 - np.log(slope) / safe
-    price = ndtr(d) - slope * ndtr(d - safe)
-    return np.where(levels > 0.0, np.maximum(price, 0.0), 0.0)
-
-
-def mean_under_null(nulls: np.ndarray, slope: np.ndarray) -> np.ndarray:
-    """Largest mean of x that the null allows, rounded up, for slopes b >= 1; the shapes broadcast."""
-    return np.asarray((tangent_price(slope, nulls) + PRICE_ROUNDING + slope) / (1.0 + slope))
+from rsopt.checks.tangents import Tangent
 
 
 def moments_of_x(sums: np.ndarray, rows: np.ndarray, slope: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -43,38 +27,23 @@ def moments_of_x(sums: np.ndarray, rows: np.ndarray, slope: np.ndarray) -> tuple
             (third - 3 * first * second + 2 * first**3) / width**3)
 
 
-def implied_level(slope: np.ndarray, price: np.ndarray) -> np.ndarray:
-    """The L with c_b(L) = price > 0, by Newton's method from the point of inflection; +inf for a price of 1 or more.
-
-    The price is convex below that point and concave above it, so that all steps after the first go one way.
-    """
-    log_slope = np.log(slope)
-    inner = np.where((price > 0.0) & (price < 1.0), price, 0.5)
-    level = np.maximum(np.sqrt(2.0 * log_slope), 1e-9)
-    for _ in range(80):
-        d = level / 2.0 - log_slope / level
-        vega = np.maximum(np.exp(-d * d / 2.0) / math.sqrt(2.0 * math.pi), 1e-300)
-        step = np.clip((ndtr(d) - slope * ndtr(d - level) - inner) / vega, -10.0, 10.0)
-        level = np.maximum(level - step, 1e-12)
-        if (np.abs(step) <= 1e-12 * (1.0 + level)).all():
-            break
-    return np.where(price >= 1.0, math.inf, level)
-
-
-def slope_values(log_slope: np.ndarray, sums: np.ndarray, rows: np.ndarray, n: int, z: float) -> np.ndarray:
+def slope_values(tangent: Tangent, log_slope: np.ndarray, sums: np.ndarray, rows: np.ndarray, n: int,
+                 z: float) -> np.ndarray:
     """What slopes promise: the implied levels of their predicted bounds, or those bounds themselves if not positive.
 
-    Arguments broadcast as in `moments_of_x`.
+    The arrays broadcast as in `moments_of_x`.
     """
     slope = np.exp(log_slope)
     theta = mean_promised(*moments_of_x(sums, rows, slope), rows, n, z) * (1 + slope) - slope
-    return np.where(theta > 0.0, implied_level(slope, theta), theta)
+    return np.where(theta > 0.0, tangent.level(slope, theta), theta)
 
 
-def slope_choices(sums: np.ndarray, rows: np.ndarray, n: int, z: float) -> tuple[np.ndarray, np.ndarray]:
+def slope_choices(tangent: Tangent, sums: np.ndarray, rows: np.ndarray, n: int,
+                  z: float) -> tuple[np.ndarray, np.ndarray]:
     """The rule's log b and its value: steps of 1/2 on [0, 8], then of 1/10 and 1/50 around the best.
 
     Args:
+        tangent: of the functional.
         sums: (choices, 9), over the rows known at each choice.
         rows: (choices,), their numbers, at least 1.
         n: rows of the whole run.
@@ -85,7 +54,7 @@ def slope_choices(sums: np.ndarray, rows: np.ndarray, n: int, z: float) -> tuple
         around = choice[:, None] + steps
         # The middle one of a finer lattice is the best so far, known already.
         new = (around >= 0.0) & (around <= 8.0) & ((steps != 0.0) | np.isneginf(best)[:, None])
-        tried = slope_values(np.where(new, around, 0.0), sums[:, None, :], rows[:, None], n, z)
+        tried = slope_values(tangent, np.where(new, around, 0.0), sums[:, None, :], rows[:, None], n, z)
         values = np.where(new, tried, -math.inf)
         first = values.argmax(axis=1)
         found = values[np.arange(rows.size), first]

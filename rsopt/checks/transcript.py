@@ -23,6 +23,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from rsopt.checks import replay as rules
+from rsopt.checks.tangents import TANGENTS
 from rsopt.checks.transcript_play import prove
 from rsopt.checks.transcript_run import AGREEMENT, LARGEST_SLOPE, Run, require
 from rsopt.errors import CertificateError
@@ -110,7 +111,7 @@ def _check_ranges(t: Transcript) -> None:
     require(0 <= t.prior <= MOST_ROWS and t.first_stage == (0 if 50 * t.prior >= t.n else t.n // 10),
             "the first stage is neither a tenth of the rows nor left to a selection sample")
     if t.null is None:
-        require(t.lower == (None if t.functional == "probit" else -1.0), "a bound is stated, but no null was rejected")
+        require(t.lower == (None if t.functional in TANGENTS else -1.0), "a bound is stated, but no null was rejected")
         require(t.grid is None and not t.rivals, "no null was rejected, and yet there are bets")
         return
     require((t.grid is None) == (t.method == "fast-betting"),
@@ -121,7 +122,7 @@ def _check_ranges(t: Transcript) -> None:
     require(all(rival.classes for rival in t.rivals) and len(listed) == t.classes - 1
             and sorted(listed) == [j for j in range(t.classes) if j != t.top],
             "the rivals are not all classes but the certified one")
-    if t.functional == "probit":
+    if t.functional in TANGENTS:
         require(t.null >= 0.0, "the reported null is out of range")
         require(t.lower is not None and t.lower <= t.null, "the bound lies above the reported null")
     else:
@@ -131,9 +132,9 @@ def _check_ranges(t: Transcript) -> None:
 
 
 def _check(t: Transcript, scores: np.ndarray | None) -> TranscriptCheck:
-    sloped = t.functional == "probit"
     if t.null is None:
-        return TranscriptCheck(-math.inf if sloped else -1.0, t.alpha, t.functional, t.method, t.top, t.n, 0, 0, False)
+        least = -math.inf if t.functional in TANGENTS else -1.0
+        return TranscriptCheck(least, t.alpha, t.functional, t.method, t.top, t.n, 0, 0, False)
     assert t.lower is not None  # by _check_ranges
     runs = [Run(rival, t, f"rival {list(rival.classes)}") for rival in t.rivals]
     if scores is not None:
@@ -156,8 +157,8 @@ def _rows(t: Transcript, scores: np.ndarray) -> np.ndarray:
 
 def _nulls(t: Transcript, grid: StatedGrid, null: float, runs: list[Run]) -> list[np.ndarray]:
     """The nulls that each rival must reject; the grid must be the one that the first stage implies."""
-    sloped = t.functional == "probit"
-    require((1.0 <= grid.slope <= LARGEST_SLOPE if sloped else grid.slope == 0.0) and grid.index >= 0,
+    tangent = TANGENTS.get(t.functional)
+    require((1.0 <= grid.slope <= LARGEST_SLOPE if tangent is not None else grid.slope == 0.0) and grid.index >= 0,
             "the grid of nulls is out of range")
     z = -float(ndtri(t.alpha))
     places = [run.prediction(t.first_stage, z, grid.slope) for run in runs]
@@ -169,7 +170,7 @@ def _nulls(t: Transcript, grid: StatedGrid, null: float, runs: list[Run]) -> lis
     agree = all(abs(here - there) <= AGREEMENT * unit
                 for here, there, unit in zip(astuple(stated), astuple(implied), astuple(units), strict=True))
     require(agree, f"the grid of nulls is not the one that the first {t.first_stage} of {t.n} rows imply")
-    whole = rules.grid_of_nulls(stated, sloped, t.n, t.alpha)
+    whole = rules.grid_of_nulls(stated, tangent, t.n, t.alpha)
     nulls = whole[:grid.index + 1]
     require(nulls.size == grid.index + 1 and abs(nulls[-1] - null) <= AGREEMENT * implied.scale,
             "the reported null is not on the grid")

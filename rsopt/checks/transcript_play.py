@@ -8,7 +8,6 @@ import numpy as np
 
 from rsopt.checks import replay as rules
 from rsopt.checks.replay_few import two_values
-from rsopt.checks.replay_slope import mean_under_null
 from rsopt.checks.transcript_run import AGREEMENT, Run, require
 
 #: Numbers that the growth over kept rows is computed from at a time.
@@ -78,8 +77,8 @@ class _Game:
         if self.ends.min() <= k:
             self._give_up(self.ends[self.rival] <= k)
         run, rival = self.runs[0], self.rival
-        if run.sloped and (k == 0 or (self.slopes[k] != self.slopes[k - 1]).any()):
-            self.means = mean_under_null(self.level, self.slopes[k][rival])
+        if run.tangent is not None and (k == 0 or (self.slopes[k] != self.slopes[k - 1]).any()):
+            self.means = run.tangent.mean_under_null(self.level, self.slopes[k][rival])
         means = self.means
         require((means < 1.0).all(), f"block {k + 1}: a null allows every mean")
         bets = self._bets(k)

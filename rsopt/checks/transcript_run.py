@@ -13,6 +13,7 @@ from scipy.special import ndtri
 from rsopt.checks import replay as rules
 from rsopt.checks.replay_few import mean_promised, two_values
 from rsopt.checks.replay_slope import moments_of_x, slope_choices, slope_values
+from rsopt.checks.tangents import TANGENTS
 from rsopt.errors import CertificateError
 from rsopt.transcript import RivalRecord, Transcript
 
@@ -38,6 +39,7 @@ class Run:
 
     Attributes:
         sizes: rows of each block of the whole run; what follows is of the recorded blocks.
+        tangent: of the functional; None for the margin.
         slopes: b; 0 for the margin, (blocks,).
         sums: the nine sums of u^i v^k, i + k <= 3, in the order u, v, u², uv, v², u³, u²v, uv², v³, (blocks, 9).
         folded: rows folded, their mean and smallest, sums of (x - mean)^2 … (x - mean)^6, (blocks, 8).
@@ -47,7 +49,8 @@ class Run:
 
     def __init__(self, rival: RivalRecord, transcript: Transcript, name: str) -> None:
         self.name = name
-        self.sloped = transcript.functional == "probit"
+        self.tangent = TANGENTS.get(transcript.functional)
+        self.sloped = self.tangent is not None
         self.n, self.first_stage, self.prior = transcript.n, transcript.first_stage, transcript.prior
         self.log_level = -math.log(transcript.alpha)
         self.slope_z = -1.1 * float(ndtri(transcript.alpha))
@@ -159,12 +162,13 @@ class Run:
         require(self.rows[first].sum() == stage, f"{self.name}: the first stage is not complete")
         sums, known = self.prior_sums + self.sums[first].sum(axis=0), np.array(stage + self.prior)
         centre, slope_used = 0.0, 0.0
-        if self.sloped and known == 0:
+        if self.tangent is not None and known == 0:
             slope_used = 1.0
-        elif self.sloped:
-            choice, value = (float(found[0]) for found in slope_choices(sums[None, :], known[None], self.n, z))
+        elif self.tangent is not None:
+            chosen = slope_choices(self.tangent, sums[None, :], known[None], self.n, z)
+            choice, value = (float(found[0]) for found in chosen)
             # Near-ties between slopes may fall either way by rounding; both then promise the same.
-            promised = float(slope_values(np.log(max(slope, 1.0)), sums, known, self.n, z))
+            promised = float(slope_values(self.tangent, np.log(max(slope, 1.0)), sums, known, self.n, z))
             tied = abs(promised - value) <= 1e-9 * (1.0 + abs(value))
             centre, slope_used = max(value, 0.0), slope if tied else math.exp(choice)
         moments = moments_of_x(sums, known, np.array(slope_used))
@@ -173,10 +177,8 @@ class Run:
         lows = min(max(self.n * (high - mean) / (high - low), 0.0), self.n) if high > low else 0.0
         doubt = 4.0 + math.sqrt((lows + 1.0) * self.n / (float(known) + 1.0))
         scale = math.sqrt((1.0 + float(known) * variance) / (4.0 + float(known)) / self.n)
-        if self.sloped:
-            level = max(centre, 0.05)
-            d = level / 2 - math.log(slope_used) / level
-            scale *= (1 + slope_used) / max(math.exp(-d * d / 2) / math.sqrt(2 * math.pi), 1e-3)
+        if self.tangent is not None:
+            scale *= (1 + slope_used) / self.tangent.growth(slope_used, max(centre, 0.05))
         else:
             centre = float(mean_promised(*moments, known, self.n, z))
         return rules.Grid(centre, scale, slope_used, high, low, lows, doubt)
@@ -187,7 +189,7 @@ class Run:
         Raises:
             CertificateError: one is not.
         """
-        if not self.sloped:
+        if self.tangent is None:
             return
         sums, known = self.earlier
         choices, chosen = [], 0
@@ -199,9 +201,9 @@ class Run:
         if choices:
             recorded = self.slopes[choices]
             # Near-ties between slopes may fall either way by rounding; both then promise the same.
-            choice, value = slope_choices(sums[choices], known[choices], self.n, self.slope_z)
+            choice, value = slope_choices(self.tangent, sums[choices], known[choices], self.n, self.slope_z)
             log_slope = np.log(np.clip(recorded, 1.0, math.exp(8.0)))
-            promised = slope_values(log_slope, sums[choices], known[choices], self.n, self.slope_z)
+            promised = slope_values(self.tangent, log_slope, sums[choices], known[choices], self.n, self.slope_z)
             on_lattice = np.abs(log_slope / 0.02 - np.round(log_slope / 0.02)) <= 1e-6
             tied = on_lattice & (np.abs(promised - value) <= 1e-9 * (1.0 + np.abs(value)))
             same = tied | (np.abs(log_slope - choice) <= 1e-9)

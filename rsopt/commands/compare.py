@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
     from rsopt.testing.comparison import Comparison
 
-FUNCTIONALS = ["margin", "probit", "taylor-probit"]
+FUNCTIONALS = ["margin", "probit", "taylor-probit", "laplace", "logit"]
 
 
 def compare(
     solvers: Annotated[str, typer.Option(help="Names with commas between them, or all.")] = "all",
     n: Annotated[str, typer.Option("--n", help="Sizes of the zoo's problems: 5, 20, 50, 200, 1000, 10000, 100000; or "
                                                "all.")] = "20,50,200,1000,100000",
-    functional: Annotated[str, typer.Option(help="margin, probit, taylor-probit, with commas between them; or all."
-                                            )] = "all",
+    functional: Annotated[str, typer.Option(help="margin, probit, taylor-probit, laplace, logit, with commas between "
+                                                 "them; or all.")] = "all",
     seconds: Annotated[float, typer.Option(help="Budget of one worst case.")] = 60.0,
     seeds: Annotated[int, typer.Option(min=1, help="How many seeds, from 0.")] = 1,
     bounds: Annotated[bool, typer.Option(help="Compute the whole bound with each solver too.")] = True,

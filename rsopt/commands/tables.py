@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from rsopt.methods import BASELINES, METHODS, OWN, SOFT_METHODS, TITLES
+from rsopt.functionals import as_functional
+from rsopt.methods import BASELINES, METHODS, OWN, TITLES, soft_methods
 from rsopt.runs.decisions import Decided, spent
 from rsopt.runs.results import Results
 from rsopt.runs.rows import Row
@@ -113,8 +114,10 @@ def cost_notes(results: Results) -> list[str]:
         if found.never:
             notes.append(f"{TITLES[method]}: no number of samples is enough for {found.never} of "
                          f"{len(found.factors)} inputs.")
-    if any(method in SOFT_METHODS for method in results.methods):
-        notes.append("Soft rows certify another classifier, the largest mean score: R2 from the probit margin of the "
-                     "means, R1 from their margin and the smoothing constant 1/(sigma sqrt(pi)). Every row stands for "
-                     "itself at alpha; taking the largest of them afterwards would not be proven.")
+    soft = [f"{TITLES[method].rpartition(' ')[2]} by a bound on {functional!r} of the means, the radius is "
+            f"{results.noise.rule(as_functional(functional))}"
+            for method, functional in soft_methods(results.noise).items() if method in results.methods]
+    if soft:
+        notes.append(f"Soft rows certify another classifier, the largest mean score: {'; '.join(soft)}. Every row "
+                     "stands for itself at alpha; taking the largest of them afterwards would not be proven.")
     return notes

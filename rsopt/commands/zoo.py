@@ -24,7 +24,8 @@ def zoo(
 
     index = []
     made_folder(folder)
-    without_nl = ""
+    # Why there is no .nl of a problem: nothing that is missing is asked for twice, and a refusal is of one problem.
+    missing, refused = "", dict[str, int]()
     for case in problems():
         counts, p = case.problem.counts, case.problem
         known = {"tail_at_least": case.bracket.at_least, "tail_at_most": case.bracket.at_most,
@@ -37,17 +38,21 @@ def zoo(
         if writable(case.worst_case, most_terms) is None:
             write_terms(case.worst_case, folder / f"{case.name}.json", known)
             entry["terms"] = f"{case.name}.json"
-            if nl and not without_nl:
+            if nl and not missing:
                 try:
                     write_nl(case.worst_case, folder / f"{case.name}.nl")
                     entry["nl"] = f"{case.name}.nl"
-                except (MissingDependencyError, RefusedError) as error:
-                    without_nl = str(error)
+                except MissingDependencyError as error:
+                    missing = str(error)
+                except RefusedError as error:
+                    refused[str(error)] = refused.get(str(error), 0) + 1
         index.append(entry)
     write_text(folder / "index.json", json.dumps(index, indent=1, allow_nan=False) + "\n", "The index")
     written = [sum(entry[kind] is not None for entry in index) for kind in ("terms", "nl")]
     console = PlainConsole()
     console.print(f"{len(index)} problems in {folder}/index.json; {written[0]} as term lists, {written[1]} as .nl. "
                   f"Larger ones are stated by their counts alone.", soft_wrap=True)
-    if without_nl:
-        console.print(without_nl, soft_wrap=True)
+    if missing:
+        console.print(missing, soft_wrap=True)
+    for reason, problems_refused in refused.items():
+        console.print(f"No .nl of {problems_refused}: {reason}", soft_wrap=True)

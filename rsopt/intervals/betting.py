@@ -70,7 +70,7 @@ def digital_hedge(pairs: list[PairRecord]) -> Verdict:
     # The hardest pair first: the others need to be asked about the nulls it rejects only.
     order = sorted(range(len(pairs)), key=lambda i: predictions[i].centre)
     prediction = predictions[order[0]]
-    nulls = null_grid(prediction, plan.sloped, plan.n, plan.log_level)
+    nulls = null_grid(prediction, plan.kind, plan.n, plan.log_level)
     far = prediction.centre + DISTANT * prediction.scale
     distant = {i for i in order[CLOSEST:] if predictions[i].centre >= far}
     every, some = np.arange(nulls.size), sparse_nulls(nulls.size)
@@ -80,8 +80,8 @@ def digital_hedge(pairs: list[PairRecord]) -> Verdict:
         pair = pairs[i]
         asked = _up_to(some if i in distant else every, reach)
         blocks = np.empty(asked.size, dtype=np.int64)
-        rejected = int(scan(pair.records, pair.kept, pair.kept_ends, nulls[asked], plan.n, plan.first_stage,
-                            plan.log_level, plan.slack, blocks))
+        rejected = int(scan(pair.records, pair.kept, pair.kept_ends, nulls[asked], plan.kind, plan.n,
+                            plan.first_stage, plan.log_level, plan.slack, blocks))
         if rejected < asked.size:
             binding, reach = i, int(asked[rejected - 1]) + 1 if rejected else 0
         needed.append((asked, blocks))
@@ -153,9 +153,9 @@ def play_out(pair: PairRecord, null: float, *, fast: bool) -> Play:
     plan = pair.plan
     bets, log_capital = np.empty(pair.blocks), np.empty(pair.blocks)
     if fast:
-        played = fast_capital(pair.records, pair.kept, pair.kept_ends, null, plan.n, plan.log_level,
-                              plan.slack, bets, log_capital)
+        played = fast_capital(pair.records, pair.kept, pair.kept_ends, null, plan.kind, plan.n,
+                              plan.log_level, plan.slack, bets, log_capital)
     else:
-        played = replay(pair.records, pair.kept, pair.kept_ends, null, plan.n, plan.first_stage,
-                        plan.log_level, plan.slack, bets, log_capital)
+        played = replay(pair.records, pair.kept, pair.kept_ends, null, plan.kind, plan.n,
+                        plan.first_stage, plan.log_level, plan.slack, bets, log_capital)
     return Play(bets[:played], log_capital[:played])

@@ -23,6 +23,7 @@ import numpy as np
 from rsopt.compiled import raising
 from rsopt.intervals.few_downs import FEW, support
 from rsopt.intervals.slope import best_slope, moments
+from rsopt.kernels.links import IDENTITY
 
 #: Columns of a record: rows before the block, rows in it, rows folded, slope, the moments of x before it, …
 USED, ROWS, FOLDED, SLOPE, MEAN, VARIANCE, THIRD = 0, 1, 2, 3, 4, 5, 6
@@ -111,24 +112,26 @@ def _add_sums(u: float, v: float, sums: np.ndarray) -> None:
 
 
 @raising
-def absorb(a: np.ndarray, y: np.ndarray, first: int, last: int, ends: np.ndarray, prior: int, sloped: bool, z: float,
+def absorb(a: np.ndarray, y: np.ndarray, first: int, last: int, ends: np.ndarray, prior: int, kind: int, z: float,
            state: np.ndarray, records: np.ndarray, kept: np.ndarray, kept_ends: np.ndarray) -> int:
     """Sum up the rows of blocks first … last - 1 into `records`; return how many rows were kept one by one.
 
     Args:
-        a, y: the two columns, (rows of these blocks,), in [0, 1]; y is ignored unless `sloped`.
+        a, y: the two columns, (rows of these blocks,), in [0, 1]; y is ignored for IDENTITY.
         first, last: block numbers.
         ends: ends of all blocks, (blocks,).
         prior: rows behind the sums that the state begins with.
-        sloped: x = (a - b y + b)/(1 + b) with slopes b >= 1 chosen here; otherwise x = a and b = 0.
+        kind: of the link whose functional x = (a - b y + b)/(1 + b) is for, with slopes b >= 1 chosen here; IDENTITY
+            for x = a and b = 0.
         z: standard errors that slopes allow for.
         state: (STATE_WIDTH,), updated; to begin with, the nine sums over the `prior` rows, the first slope (1, or 0
-            unless `sloped`), and 0.
+            for IDENTITY), and 0.
         records: (blocks, WIDTH); rows first … last - 1 are written.
         kept: room for the kept x, (rows of these blocks,).
         kept_ends: ends of each block's kept rows within `kept`, (last - first,); written.
     """
     n = ends[-1]
+    sloped = kind != IDENTITY
     offset = ends[first - 1] if first > 0 else 0
     count = 0
     x = np.empty(a.size)
@@ -137,7 +140,7 @@ def absorb(a: np.ndarray, y: np.ndarray, first: int, last: int, ends: np.ndarray
         rows = ends[k] - used
         known = used + prior
         if sloped and known >= max(FIRST_CHOICE, GROWTH * state[STATE_CHOSEN]):
-            state[STATE_SLOPE], _ = best_slope(state[:9], known, n, z)
+            state[STATE_SLOPE], _ = best_slope(kind, state[:9], known, n, z)
             state[STATE_CHOSEN] = known
         b = state[STATE_SLOPE]
         mean, variance, third = moments(state[:9], known, b)

@@ -1,4 +1,4 @@
-"""The tangent function c_b(L) of the probit margin (proposition P2), and its inverse: an option price and a volatility.
+"""The tangent function c_b(L) of the probit margin (proposition P2): an option price; its inverse is a volatility.
 
 For b >= 1 and any u in [0, 1], v in [0, 1] with ndtri(u) - ndtri(v) <= L,
 
@@ -19,13 +19,13 @@ import numpy as np
 from rsopt.compiled import raising
 from rsopt.kernels.normal import density, ndtr, ndtri
 
-# The closed form is a difference of two terms of at most 1, each right to a few ulp.
-ROUNDING = 1e-14
+#: The least vega that grids of nulls are scaled by.
+LEAST_VEGA = 1e-3
 
 
 @raising
 def call_price(b: float, level: float) -> float:
-    """c_b(level) for b >= 1; 0 at level <= 0. Correct to `ROUNDING`, absolute."""
+    """c_b(level) for b >= 1; 0 at level <= 0. A difference of two terms of at most 1, each right to a few ulp."""
     if level <= 0.0:
         return 0.0
     d1 = 0.5 * level - math.log(b) / level
@@ -56,3 +56,10 @@ def implied_level(b: float, theta: float) -> float:
         if abs(step) <= 1e-12 * (1.0 + level):
             break
     return level
+
+
+@raising
+def price_growth(b: float, level: float) -> float:
+    """dc_b/dL = phi(d1) at a level > 0, at least `LEAST_VEGA`; it places nulls only."""
+    d1 = 0.5 * level - math.log(b) / level
+    return max(math.exp(-0.5 * d1 * d1) / math.sqrt(2.0 * math.pi), LEAST_VEGA)

@@ -3,7 +3,7 @@
 Under the null {E x <= m}, with 0 <= lam <= STAKE/m fixed before the block, every factor 1 + lam (x - m) is
 positive and has mean at most 1, so the capital is a nonnegative supermartingale and exceeds 1/alpha at any
 time with probability at most alpha (Ville; proposition P3). With slopes, m = m(L) changes from block to block with
-b, and the same holds under {M2 <= L}. Two betting schemes:
+b, and the same holds under {M <= L}, M the functional. Two betting schemes:
 
 *Digital hedge.* For n rows known in advance the likelihood-ratio wealth of the best test is a digital option;
 the bet hedges it. alpha W is the option's price in units of its payoff, and the chord over a two-point step
@@ -30,8 +30,8 @@ import numpy as np
 
 from rsopt.compiled import raising
 from rsopt.intervals.blocks import KNOWN, MEAN, SLOPE, THIRD, USED, VARIANCE, log_growth
-from rsopt.intervals.call_price import ROUNDING, call_price
 from rsopt.intervals.few_downs import FEW, FEW_OVERSHOOT, few_downs_bet, lows_guess, lows_worth, support
+from rsopt.intervals.tangents import ROUNDING, tangent_price
 from rsopt.intervals.two_points import two_points
 from rsopt.kernels.normal import ndtr, ndtri
 
@@ -53,11 +53,11 @@ RUN = 32
 
 
 @raising
-def null_mean(level: float, b: float) -> float:
-    """m(L): the largest mean of x under {M2 <= L}, rounded up; the null is that mean itself where b = 0."""
+def null_mean(kind: int, level: float, b: float) -> float:
+    """m(L): the largest mean of x under {M <= L}, rounded up; the null is that mean itself where b = 0."""
     if b == 0.0:
         return level
-    return (call_price(b, level) + ROUNDING + b) / (1.0 + b)
+    return (tangent_price(kind, b, level) + ROUNDING + b) / (1.0 + b)
 
 
 @raising
@@ -123,7 +123,7 @@ def play(record: np.ndarray, kept: np.ndarray, lam: np.ndarray, m: np.ndarray, l
 
 
 @raising
-def scan(records: np.ndarray, kept: np.ndarray, kept_ends: np.ndarray, nulls: np.ndarray, n: int,
+def scan(records: np.ndarray, kept: np.ndarray, kept_ends: np.ndarray, nulls: np.ndarray, kind: int, n: int,
          first_stage: int, log_level: float, slack: float, blocks_needed: np.ndarray) -> int:
     """Bet the digital hedge against increasing `nulls`; return how many are rejected before the first that is
     not.
@@ -145,7 +145,7 @@ def scan(records: np.ndarray, kept: np.ndarray, kept_ends: np.ndarray, nulls: np
         if record[SLOPE] != slope:
             slope = record[SLOPE]
             for i in range(count):
-                m[i] = null_mean(nulls[alive[i]], slope)
+                m[i] = null_mean(kind, nulls[alive[i]], slope)
                 if m[i] > LARGEST_MEAN:
                     limit, count = alive[i], i
                     break
@@ -170,14 +170,14 @@ def scan(records: np.ndarray, kept: np.ndarray, kept_ends: np.ndarray, nulls: np
 
 
 @raising
-def replay(records: np.ndarray, kept: np.ndarray, kept_ends: np.ndarray, null: float, n: int,
+def replay(records: np.ndarray, kept: np.ndarray, kept_ends: np.ndarray, null: float, kind: int, n: int,
            first_stage: int, log_level: float, slack: float, bets: np.ndarray,
            log_capital: np.ndarray) -> int:
     """Bets and log capital for one null until it is rejected or given up; return the blocks played."""
     log_w, lam, product, m, offset = np.zeros(1), np.empty(1), np.empty(1), np.empty(1), np.zeros(1)
     start = 0
     for k in range(records.shape[0]):
-        m[0] = null_mean(null, records[k, SLOPE])
+        m[0] = null_mean(kind, null, records[k, SLOPE])
         place_digital_bets(records[k], n, first_stage, log_level, log_w, m, lam, offset)
         play(records[k], kept[start:kept_ends[k]], lam, m, log_w, product)
         start = kept_ends[k]
@@ -188,13 +188,13 @@ def replay(records: np.ndarray, kept: np.ndarray, kept_ends: np.ndarray, null: f
 
 
 @raising
-def fast_capital(records: np.ndarray, kept: np.ndarray, kept_ends: np.ndarray, null: float, n: int,
+def fast_capital(records: np.ndarray, kept: np.ndarray, kept_ends: np.ndarray, null: float, kind: int, n: int,
                  log_level: float, slack: float, bets: np.ndarray, log_capital: np.ndarray) -> int:
     """The same for fast betting; returns 0 for a null that allows every mean."""
     log_w, lam, product, m = np.zeros(1), np.empty(1), np.empty(1), np.empty(1)
     start = 0
     for k in range(records.shape[0]):
-        m[0] = null_mean(null, records[k, SLOPE])
+        m[0] = null_mean(kind, null, records[k, SLOPE])
         if m[0] > LARGEST_MEAN:
             return 0
         known = records[k, KNOWN]

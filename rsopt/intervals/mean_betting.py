@@ -5,6 +5,7 @@ from __future__ import annotations
 from rsopt.intervals.betting import digital_hedge, fast_betting
 from rsopt.intervals.record import BetPlan, PairRecord
 from rsopt.intervals.values import from_unit, unit_values
+from rsopt.kernels.links import IDENTITY
 
 
 def digital_hedge_mean(rows: object, *, alpha: float, lo: float, hi: float, weights: object = None) -> float:
@@ -31,7 +32,7 @@ def fast_betting_mean(rows: object, *, alpha: float, lo: float, hi: float, weigh
 
 def _record(rows: object, alpha: float, lo: float, hi: float, weights: object) -> PairRecord:
     x = unit_values(rows, alpha=alpha, lo=lo, hi=hi, weights=weights)
-    plan = BetPlan.of(x.size, float(alpha), sloped=False)
+    plan = BetPlan.of(x.size, float(alpha), IDENTITY)
     record = PairRecord(plan)
     record.absorb(x, x, plan.ends.size)
     return record

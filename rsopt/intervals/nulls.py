@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rsopt.intervals.call_price import implied_level
 from rsopt.intervals.few_downs import FEW, FEW_OVERSHOOT, UNSEEN, predicted_mean, shares_rejected, support
 from rsopt.intervals.record import PairRecord
 from rsopt.intervals.slope import best_slope, moments
+from rsopt.intervals.tangents import tangent_growth, tangent_level
+from rsopt.kernels.links import IDENTITY
 
 #: Nulls of the grid: sinh-spaced, INNER sets how far the even spacing reaches and REACH the whole, in
 #: standard errors.
@@ -50,7 +51,7 @@ def predict(record: PairRecord) -> Prediction:
     sums, t = record.first_stage_sums(), plan.prior + plan.first_stage
     slope, centre = 0.0, 0.0
     if plan.sloped:
-        slope, centre = best_slope(sums, t, plan.n, plan.z) if t > 0 else (1.0, 0.0)
+        slope, centre = best_slope(plan.kind, sums, t, plan.n, plan.z) if t > 0 else (1.0, 0.0)
         centre = max(centre, 0.0)
     mean, variance, third = moments(sums, t, slope)
     high, low = support(mean, variance, third, t)
@@ -61,17 +62,16 @@ def predict(record: PairRecord) -> Prediction:
     if not plan.sloped:
         centre = predicted_mean(mean, variance, third, t, plan.n, plan.z)
         return Prediction(centre, error, slope, high, low, lows, doubt)
-    level = max(centre, 0.05)
-    d1 = 0.5 * level - math.log(slope) / level
-    vega = math.exp(-0.5 * d1 * d1) / math.sqrt(2.0 * math.pi)
-    return Prediction(centre, (1.0 + slope) * error / max(vega, 1e-3), slope, high, low, lows, doubt)
+    growth = tangent_growth(plan.kind, slope, max(centre, 0.05))
+    return Prediction(centre, (1.0 + slope) * error / growth, slope, high, low, lows, doubt)
 
 
-def null_grid(prediction: Prediction, sloped: bool, n: int, log_level: float) -> np.ndarray:
-    """Increasing nulls around the prediction: levels L >= 0 when `sloped`, means in (0, 1) otherwise."""
+def null_grid(prediction: Prediction, kind: int, n: int, log_level: float) -> np.ndarray:
+    """Increasing nulls around the prediction: levels L >= 0 of the functional, or means in (0, 1) for IDENTITY."""
+    sloped = kind != IDENTITY
     low, high = (0.0, np.inf) if sloped else (1e-6, 1.0 - 1e-9)
     if prediction.lows < FEW:
-        grid = _few_lows_grid(prediction, sloped, n, log_level)
+        grid = _few_lows_grid(prediction, kind, n, log_level)
     else:
         steps = np.arange(-HALF_SIZE, HALF_SIZE + 1) / HALF_SIZE
         grid = prediction.centre + prediction.scale * INNER * np.sinh(math.asinh(REACH / INNER) * steps)
@@ -92,7 +92,7 @@ def lows_grid(lows: float, doubt: float, n: int) -> np.ndarray:
     return np.array(points if points else [0.0])
 
 
-def _few_lows_grid(prediction: Prediction, sloped: bool, n: int, log_level: float) -> np.ndarray:
+def _few_lows_grid(prediction: Prediction, kind: int, n: int, log_level: float) -> np.ndarray:
     """The bounds that rows of two values give, for each number of low ones; above them up to constant rows of 1."""
     shares = shares_rejected(lows_grid(prediction.lows, prediction.doubt, n), n,
                              math.exp(-log_level) / (FEW_OVERSHOOT * 1.0001))
@@ -100,7 +100,8 @@ def _few_lows_grid(prediction: Prediction, sloped: bool, n: int, log_level: floa
     above = means[-1] + (1.0 - shares[0] - means[-1]) * np.arange(1, TOP + 1) / TOP
     if above[0] - means[-1] > DISTINCT:
         means = np.concatenate([means, above])
-    if not sloped:
+    if kind == IDENTITY:
         return means
     b = prediction.slope
-    return np.array([implied_level(b, theta) if theta > 0.0 else -1.0 for theta in (means * (1.0 + b) - b).tolist()])
+    prices = (means * (1.0 + b) - b).tolist()
+    return np.array([tangent_level(kind, b, theta) if theta > 0.0 else -1.0 for theta in prices])

@@ -18,6 +18,7 @@ from rsopt.intervals.blocks import (
     absorb,
     block_ends,
 )
+from rsopt.kernels.links import IDENTITY
 
 #: A selection sample places the grid of nulls when it has at least this part of the rows of the run.
 PRIOR_SERVES = 50
@@ -31,21 +32,27 @@ class BetPlan:
         n: rows of the whole run; bets are placed with this horizon, and the bound is valid at every earlier
         time.
         alpha: probability that the statement is false, in (0, 1/2).
-        sloped: True for the probit margin (slopes b >= 1), False for a mean in [0, 1].
+        kind: of the link whose functional is bounded, with slopes b >= 1 (`rsopt.intervals.tangents`); IDENTITY for a
+            mean in [0, 1], which needs none.
         first_stage: rows after which the grid of nulls is placed.
         prior: rows of a selection sample, known beforehand.
     """
 
     n: int
     alpha: float
-    sloped: bool
+    kind: int
     first_stage: int
     prior: int = 0
 
     @classmethod
-    def of(cls, n: int, alpha: float, sloped: bool, prior: int = 0) -> BetPlan:
+    def of(cls, n: int, alpha: float, kind: int, prior: int = 0) -> BetPlan:
         """The plan in use: the first stage takes a tenth of the rows, or none if a selection sample serves."""
-        return cls(n, alpha, sloped, 0 if prior * PRIOR_SERVES >= n else n // 10, prior)
+        return cls(n, alpha, kind, 0 if prior * PRIOR_SERVES >= n else n // 10, prior)
+
+    @property
+    def sloped(self) -> bool:
+        """Whether slopes are chosen."""
+        return self.kind != IDENTITY
 
     @cached_property
     def ends(self) -> np.ndarray:
@@ -102,7 +109,7 @@ class PairRecord:
         """
         plan = self.plan
         kept = np.empty(a.size)
-        count = absorb(a, y, self.blocks, last, plan.ends, plan.prior, plan.sloped, plan.slope_z, self._state,
+        count = absorb(a, y, self.blocks, last, plan.ends, plan.prior, plan.kind, plan.slope_z, self._state,
                        self._records, kept, self._kept_ends[self.blocks:last])
         self._kept_ends[self.blocks:last] += self._kept_rows
         self._kept.append(kept[:count].copy())

@@ -1,8 +1,7 @@
 """Running moments of pairs (X_A, X_j), and the slope b of the next block that they suggest.
 
 The slope may be any number computed from earlier rows; a poor one costs width and never validity. With the
-right one, b* = phi(ndtri p_A)/phi(ndtri p_j), the line u - b v touches the level curve of the probit margin
-at p.
+right one, b* = f'(p_j)/f'(p_A) with f the link, the line u - b v touches the level curve of the functional at p.
 """
 
 from __future__ import annotations
@@ -12,8 +11,8 @@ import math
 import numpy as np
 
 from rsopt.compiled import raising
-from rsopt.intervals.call_price import implied_level
 from rsopt.intervals.few_downs import predicted_mean
+from rsopt.intervals.tangents import tangent_level
 
 #: log b lies on a lattice in [0, MAX_LOG_SLOPE]: searched in steps of COARSE, then of MIDDLE and FINE around
 #: the best.
@@ -39,28 +38,29 @@ def moments(sums: np.ndarray, t: int, b: float) -> tuple[float, float, float]:
 
 
 @raising
-def _value(sums: np.ndarray, t: int, n: int, log_b: float, z: float) -> float:
+def _value(kind: int, sums: np.ndarray, t: int, n: int, log_b: float, z: float) -> float:
     b = math.exp(log_b)
     mean, variance, third = moments(sums, t, b)
     theta = predicted_mean(mean, variance, third, t, n, z) * (1.0 + b) - b
     # Where no slope promises a positive bound, the least hopeless one is taken.
-    return implied_level(b, theta) if theta > 0.0 else theta
+    return tangent_level(kind, b, theta) if theta > 0.0 else theta
 
 
 @raising
-def best_slope(sums: np.ndarray, t: int, n: int, z: float) -> tuple[float, float]:
+def best_slope(kind: int, sums: np.ndarray, t: int, n: int, z: float) -> tuple[float, float]:
     """The slope b in [1, e^8] that promises the largest bound from n rows, and that bound.
 
     Args:
+        kind: of the link, as in `rsopt.intervals.tangents.tangent_price`.
         sums: the nine sums of `moments` over t rows.
         t: rows summed, at least 1.
         n: rows of the whole run.
         z: standard errors to allow for.
     """
     centre = 0.0
-    best = _value(sums, t, n, 0.0, z)
+    best = _value(kind, sums, t, n, 0.0, z)
     for k in range(1, round(MAX_LOG_SLOPE / COARSE) + 1):
-        value = _value(sums, t, n, COARSE * k, z)
+        value = _value(kind, sums, t, n, COARSE * k, z)
         if value > best:
             best, centre = value, COARSE * k
     for step in (MIDDLE, FINE):
@@ -69,7 +69,7 @@ def best_slope(sums: np.ndarray, t: int, n: int, z: float) -> tuple[float, float
             log_b = around + step * k
             if k == 0 or log_b < 0.0 or log_b > MAX_LOG_SLOPE:
                 continue
-            value = _value(sums, t, n, log_b, z)
+            value = _value(kind, sums, t, n, log_b, z)
             if value > best:
                 best, centre = value, log_b
     return math.exp(centre), best

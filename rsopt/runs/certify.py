@@ -13,6 +13,7 @@ import numpy as np
 
 from rsopt.errors import InvalidInputError
 from rsopt.files import is_file
+from rsopt.methods import soft_methods
 from rsopt.runs.export import write_table
 from rsopt.runs.folder import CERTIFICATES, PICTURES, STORE, TABLE
 from rsopt.runs.inputs import Inputs
@@ -77,8 +78,9 @@ def certify(classifier: SmoothedClassifier, inputs: Inputs, task: Task, *, seed:
     labels = {idx: _label(inputs.labels[idx], idx, classifier.num_classes) for idx in inputs.chosen}
     with as_begun(output / STORE) as earlier:
         soft = None if task.soft is None else chosen_outputs(
-            task.soft, classifier, inputs, n0=task.n0, n=task.policy.most_samples, alpha=question.alpha, seed=seed,
-            store=output / STORE, stop_on_failure=stop_on_failure)
+            task.soft, classifier, inputs, n0=task.n0, n=task.policy.most_samples, alpha=question.alpha,
+            functional=next(iter(soft_methods(question.noise).values())), seed=seed, store=output / STORE,
+            stop_on_failure=stop_on_failure)
         task, simplex = replace(task, soft=soft), None if soft is None else soft.simplex_map()
         with executor(classifier, seed, lambda idx: inputs.images[idx], workers, simplex=simplex) as crew:
             model = SameModel(classifier.model, crew, inputs.chosen[0], crew.sampling, earlier)

@@ -19,8 +19,8 @@ from rsopt.certificate import Certificate, LookShare
 from rsopt.counts import Counts
 from rsopt.errors import CertificateError, RsoptError
 from rsopt.files import read_text
-from rsopt.methods import BASELINES, CLOPPER_PEARSON, METHODS, OWN, SOFT_METHODS, SOFT_PROBIT
-from rsopt.radius import probit_radius, smoothed_margin_radius
+from rsopt.functionals import as_functional
+from rsopt.methods import BASELINES, CLOPPER_PEARSON, METHODS, OWN, SOFT_METHODS, soft_methods
 from rsopt.runs.asked import Asked
 from rsopt.runs.export import cells
 from rsopt.runs.records import ESTIMATION, SELECTION, BoundRow, CertificateRow, InputOutcome, Look
@@ -195,7 +195,7 @@ def _bounds(asked: Asked, outcome: InputOutcome, taken: Sequence[Look], bounds: 
     """Which bounds there are, their errors and radii, and the baselines, which are computed again."""
     expected = {(look.look, method) for look in taken for method in METHODS}
     if asked.scores is not None:
-        expected |= {(taken[-1].look, method) for method in SOFT_METHODS}
+        expected |= {(taken[-1].look, method) for method in soft_methods(asked.question.noise)}
     found = {(bound.look, bound.method) for bound in bounds}
     for number, method in sorted(expected ^ found, key=str):
         yield f"{method} at look {number} is {'missing' if (number, method) in expected else 'none of this run'}"
@@ -224,8 +224,7 @@ def _baseline(asked: Asked, method: str, counts: Counts, alpha: float) -> float:
 
 def _radius(asked: Asked, bound: BoundRow) -> float:
     if bound.method in SOFT_METHODS:
-        of_bound = probit_radius if bound.method == SOFT_PROBIT else smoothed_margin_radius
-        return of_bound(bound.lower, asked.question.sigma)
+        return asked.question.noise.radius(_soft_functional(asked, bound), bound.lower)
     return asked.question.radius(bound.lower)
 
 
@@ -266,11 +265,11 @@ def _of_certificate(asked: Asked, proof: Certificate, bound: BoundRow, look: Loo
                     top: int) -> Iterator[tuple[str, object, object]]:
     """(what, as reported, as proven) for everything that a certificate and its row share."""
     soft = bound.method in SOFT_METHODS
-    functional = asked.question.functional
+    functional = as_functional(_soft_functional(asked, bound)) if soft else asked.question.functional
     votes = Counts(tuple(look.counts.tolist()), top)
     yield "alpha", bound.alpha, proof.alpha
     yield "n", look.n, proof.n
-    yield "functional", _soft_functional(bound) if soft else functional.name, proof.functional
+    yield "functional", functional.name, proof.functional
     yield "order", None if soft else asked.question.order, proof.order
     yield "statistic", "studentized" if soft else asked.question.statistic.name, proof.statistic
     # Votes drawn from scores may fall on nobody, and are not stored.
@@ -278,10 +277,9 @@ def _of_certificate(asked: Asked, proof: Certificate, bound: BoundRow, look: Loo
     yield "the least q1", 0.0, proof.least_q1
     if not soft:
         yield "votes", (votes.x1, votes.x2), (proof.x1, proof.x2)
-    least = -math.inf if proof.functional == "probit" else -1.0 if soft else functional.range[0]
-    lower = least if proof.lower == -math.inf else proof.lower
-    if soft and proof.functional == "probit" and lower < 0.0:
-        # On scores a negative probit margin is not resolved.
+    lower = functional.range[0] if proof.lower == -math.inf else proof.lower
+    if soft and not functional.linear and lower < 0.0:
+        # On scores a negative margin of links is not resolved.
         lower = -math.inf
     yield "the bound", bound.lower, lower
     if not soft:
@@ -297,7 +295,7 @@ def _of_transcript(asked: Asked, proof: Transcript, bound: BoundRow, look: Look,
     """The same for a transcript."""
     yield "alpha", bound.alpha, proof.alpha
     yield "n", look.n, proof.n
-    yield "functional", _soft_functional(bound), proof.functional
+    yield "functional", _soft_functional(asked, bound), proof.functional
     yield "method", asked.scores, proof.method
     yield "class", top, proof.top
     yield "the number of classes", look.counts.size, proof.classes
@@ -305,8 +303,8 @@ def _of_transcript(asked: Asked, proof: Transcript, bound: BoundRow, look: Look,
     yield "the bound", bound.lower, -math.inf if proof.lower is None else proof.lower
 
 
-def _soft_functional(bound: BoundRow) -> str:
-    return "probit" if bound.method == SOFT_PROBIT else "margin"
+def _soft_functional(asked: Asked, bound: BoundRow) -> str:
+    return soft_methods(asked.question.noise)[bound.method]
 
 
 def _said(value: object) -> str:

@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from rsopt.files import replaced, write_parquet
-from rsopt.methods import CLOPPER_PEARSON, COHEN, METHODS, OWN, SOFT_MARGIN, SOFT_PROBIT
+from rsopt.methods import CLOPPER_PEARSON, COHEN, METHODS, OWN, SOFT_METHODS
 from rsopt.runs.rows import Row
 
 COHEN_COLUMNS = ("idx", "label", "predict", "radius", "correct", "time")
@@ -17,13 +17,11 @@ OWN_COLUMNS = ("top", "chosen", "n0", "n", "x1", "x2", "lower", "lower_at_most",
                "cohen_radius", "counts", "looks", "saved", "look_n", "look_x1", "look_x2", "look_alpha", "error")
 """n, x1, x2 and counts are of all votes; look_n, look_x1, look_x2 and look_alpha of the look whose bound is reported.
 `saved` is what a fixed number of samples would have taken more."""
-SOFT_COLUMNS = ("soft_probit_lower", "soft_probit_radius", "soft_margin_lower", "soft_margin_radius")
-"""Columns of a run on soft outputs: R2 from the probit margin of the mean scores, R1 from their margin."""
 VERONA_COLUMNS = ("network_path", "image_id", "original_label", "tmp_path", "epsilon_value", "smallest_sat_value",
                   "total_time", "verifier")
 """The columns of VERONA's result_df.csv, after a first one without a name that counts the rows."""
-_PREFIXES = {OWN: "", CLOPPER_PEARSON: "cp_", COHEN: "cohen_", SOFT_PROBIT: "soft_probit_",
-             SOFT_MARGIN: "soft_margin_"}
+_PREFIXES = {OWN: "", CLOPPER_PEARSON: "cp_", COHEN: "cohen_",
+             **{method: f"{method.replace('-', '_')}_" for method in SOFT_METHODS}}
 
 
 def write_table(path: Path, rows: Sequence[Row], *, columns: tuple[str, ...] | None = None,
@@ -40,8 +38,10 @@ def write_table(path: Path, rows: Sequence[Row], *, columns: tuple[str, ...] | N
         StorageError: it cannot be written.
     """
     if columns is None:
-        soft = any(SOFT_PROBIT in row.bounds for row in rows)
-        columns = COHEN_COLUMNS + OWN_COLUMNS + (SOFT_COLUMNS if soft else ())
+        # Of a run on soft outputs also the bounds on them, by the functional of the mean scores: soft_probit_lower, …
+        soft = [method for method in SOFT_METHODS if any(method in row.bounds for row in rows)]
+        columns = (*COHEN_COLUMNS, *OWN_COLUMNS,
+                   *(_PREFIXES[method] + name for method in soft for name in ("lower", "radius")))
     with replaced(path, "The table") as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns, delimiter="\t", lineterminator="\n", extrasaction="ignore")
         writer.writeheader()

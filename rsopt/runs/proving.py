@@ -9,7 +9,7 @@ import time
 from rsopt import baselines
 from rsopt.bounding import lower_bound
 from rsopt.counts import Counts
-from rsopt.methods import CLOPPER_PEARSON, COHEN, OWN, SOFT_MARGIN, SOFT_PROBIT
+from rsopt.methods import CLOPPER_PEARSON, COHEN, OWN, soft_methods
 from rsopt.runs.work import MethodBound, ProofDone, ProofRequest, ScoreRows
 from rsopt.scores.lower_bound_scores import lower_bound_scores
 
@@ -45,12 +45,12 @@ def _prove_votes(request: ProofRequest, bounds: list[MethodBound], proofs: dict[
 
 
 def _prove_scores(request: ProofRequest, scores: ScoreRows, bounds: list[MethodBound], proofs: dict[str, str]) -> None:
-    """Adds both bounds on scores, with the transcript or the certificate of each that has one."""
+    """Adds the bounds on scores, with the transcript or the certificate of each that has one."""
     asked = request.question
-    for name, functional in ((SOFT_PROBIT, "probit"), (SOFT_MARGIN, "margin")):
+    for name, functional in soft_methods(asked.noise).items():
         soft = lower_bound_scores(scores.rows, top=request.top, functional=functional, method=scores.method,
                                   alpha=asked.alpha, selection=scores.selection, seed=scores.seed)
-        bounds.append(MethodBound(name, soft.lower, soft.lower, soft.radius(sigma=asked.sigma)))
+        bounds.append(MethodBound(name, soft.lower, soft.lower, soft.radius(asked.noise)))
         if soft.proof is not None:
             proofs[name] = soft.proof.to_json()
         elif soft.evidence is not None:

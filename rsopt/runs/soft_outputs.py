@@ -49,7 +49,7 @@ class SoftOutputs:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        # Both functionals are bounded, so the method must have both.
+        # The margin has methods of its own, and a run bounds other functionals too.
         known = score_methods("probit")
         for method in (self.method, *self.methods):
             if method not in known:
@@ -81,14 +81,14 @@ class SoftOutputs:
 
 
 def chosen_outputs(soft: SoftOutputs, classifier: SmoothedClassifier, inputs: Inputs, *, n0: int | None, n: int,
-                   alpha: float, seed: int, store: Path, stop_on_failure: bool) -> SoftOutputs:
+                   alpha: float, functional: str, seed: int, store: Path, stop_on_failure: bool) -> SoftOutputs:
     """Temperature and method: as given, as an earlier session of the run chose them, or chosen now.
 
     Args:
         soft: what was asked for.
         classifier, inputs: what is certified.
         n0: selection samples of each input; None where it is certified as its label.
-        n, alpha: of the bounds to come.
+        n, alpha, functional: of the bounds to come; the temperature is chosen for those on this functional.
         seed: seed of the noise.
         store: where the run is, or will be, stored.
         stop_on_failure: whether an input that the model cannot take ends the run.
@@ -120,7 +120,8 @@ def chosen_outputs(soft: SoftOutputs, classifier: SmoothedClassifier, inputs: In
     if first is None:
         # The model can take no input at all: nothing will be bounded, and every input is a row with its error.
         return replace(soft, temperature=soft.temperatures[-1], method=methods[0])
-    choice = choose_temperature(chain([first], rows), n=n, alpha=alpha, temperatures=soft.temperatures, methods=methods)
+    choice = choose_temperature(chain([first], rows), n=n, alpha=alpha, temperatures=soft.temperatures, methods=methods,
+                                functional=functional)
     return replace(soft, temperature=choice.temperature, method=choice.method)
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 from rsopt.errors import InvalidInputError
-from rsopt.functionals import FUNCTIONALS, as_functional
-from rsopt.noise.gaussian import one_sigma
+from rsopt.functionals import FUNCTIONALS, as_functional, score_functionals
+from rsopt.methods import soft_methods
 from rsopt.noise.registry import noise_facts
 from rsopt.question import Question, checked_draws
 from rsopt.runs.soft_outputs import SoftOutputs
@@ -32,9 +32,9 @@ class Task:
             them.
 
     Raises:
-        InvalidInputError: n0 below 1, a functional, statistic or noise without a name of its own, scores under another
-            noise than Gaussian, a policy that asks about something else or at another error, or one that stops before
-            anything can be certified.
+        InvalidInputError: n0 below 1, a functional, statistic or noise without a name of its own, scores under a
+            noise under which none of their bounds gives a radius, a policy that asks about something else or at
+            another error, or one that stops before anything can be certified.
     """
 
     question: Question
@@ -58,11 +58,10 @@ class Task:
             raise InvalidInputError(f"A run is stored by names, and these are not what their names give back: {g!r}, "
                                     f"{statistic!r}. Bound the votes with rsopt.lower_bound instead.")
         noise_facts(question.noise)
-        if self.soft is not None and one_sigma(question.noise) is None:
-            raise InvalidInputError("Bounds on scores give radii under Gaussian noise of one sigma, and this is "
-                                    f"{question.noise.title}. Leave out the scores: votes are bounded under any noise. "
-                                    "From Python, bounds of rsopt.lower_bound_scores(functional='margin') have a "
-                                    "radius under any, too.")
+        if self.soft is not None and not soft_methods(question.noise):
+            raise InvalidInputError(f"Bounds on scores are of {', '.join(map(repr, score_functionals()))}, and none of "
+                                    f"them gives a radius under {question.noise.title}. Leave out the scores: votes "
+                                    "are bounded under any noise.")
         question.checked_samples(policy.most_samples)
         self.error_of(policy.alpha)
         if policy.question not in (None, question):

@@ -75,7 +75,7 @@ def drawn_votes_bound(rows: np.ndarray, top: int, groups: tuple[tuple[int, ...],
 
     Args:
         rows, top, groups, seed: as in `drawn_votes`.
-        functional: "margin" or "probit".
+        functional: its name, as in `rsopt.lower_bound_scores`.
         alpha: probability that the bound is false, at most 0.4.
 
     Raises:

@@ -9,6 +9,7 @@ import numpy as np
 
 from rsopt.arguments import as_name
 from rsopt.errors import InvalidInputError, UnknownNameError
+from rsopt.functionals import CompiledFunctional, score_functional
 from rsopt.intervals import get, is_time_uniform, names
 from rsopt.intervals.values import check_alpha
 from rsopt.scores.rows import check_groups, check_rows, check_top, pooled_columns, pooled_groups
@@ -27,20 +28,19 @@ def score_methods(functional: str = "probit") -> list[str]:
     """Names of the methods that bound this functional of scores, the default first.
 
     Raises:
-        UnknownNameError: the functional is neither "margin" nor "probit".
+        UnknownNameError: the functional is not one of margin, probit, laplace and logit.
     """
-    if as_name(functional) not in ("margin", "probit"):
-        raise UnknownNameError.of("functional on scores", functional, ["margin", "probit"])
     two_way = [name + _SUFFIX for name in _CLASSICAL]
-    return [*PROVEN, *(_CLASSICAL if functional == "margin" else ()), *two_way]
+    return [*PROVEN, *(_CLASSICAL if score_functional(functional).linear else ()), *two_way]
 
 
 def lower_bound_scores(scores: object, *, top: int, functional: str = "probit", method: str = "digital-hedge",
                        alpha: float = 1e-3, groups: Sequence[Sequence[int]] | None = None,
                        selection: object = None, seed: int = 0) -> ScoreBound:
-    """Lower bound on the probit margin, or the margin, of class `top` over every other class.
+    """Lower bound on a margin of class `top` over every other class: the probit margin or another one.
 
-    The functional is ndtri(E[X_A]) - ndtri(max E[X_j]), or E[X_A] - max E[X_j]. The bound is the minimum over
+    The functional is f(E[X_A]) - f(max E[X_j]) with f = ndtri, or the quantile function of the Laplace or the logistic
+    law, or f(p) = p: the one that makes a radius under the noise. The bound is the minimum over
     the rivals' bounds at alpha each: the rival with the smallest true margin is fixed, and the minimum does
     not exceed that rival's bound, so there is no correction for their number (proposition P1).
 
@@ -54,7 +54,7 @@ def lower_bound_scores(scores: object, *, top: int, functional: str = "probit", 
     Args:
         scores: (n, m), independent rows in the simplex within 1e-3; may be a memory-mapped file.
         top: the certified class, 0 … m - 1, chosen without these rows: a label, or from a selection sample.
-        functional: "probit" or "margin".
+        functional: "probit", "laplace", "logit" or "margin".
         method: one of ``score_methods(functional)``.
         alpha: probability that the bound is false, in (0, 1/2).
         groups: a partition of the rivals, fixed beforehand; a group's members are bounded together by their
@@ -68,12 +68,12 @@ def lower_bound_scores(scores: object, *, top: int, functional: str = "probit", 
         partition, a seed that is none.
         UnknownNameError: an unknown functional or method.
     """
-    known = score_methods(functional)
+    g, known = score_functional(functional), score_methods(functional)
     if as_name(method) not in known:
         if as_name(method) in _CLASSICAL:
             raise InvalidInputError(
                 f"Method {method!r} bounds the mean of X_A - X_j, which is the margin; for "
-                "the probit margin use 'digital-hedge', 'fast-betting' or "
+                f"{functional!r} use 'digital-hedge', 'fast-betting' or "
                 f"{method + _SUFFIX!r}.")
         raise UnknownNameError.of(f"method for the {functional!r} functional on scores", method, known)
     alpha = check_alpha(alpha)
@@ -93,13 +93,13 @@ def lower_bound_scores(scores: object, *, top: int, functional: str = "probit", 
     sample = None if selection is None else check_rows(selection, rows.shape[1])
     if method == DRAWN:
         # Counts show the strongest rival at no cost, and pooled rivals would have more votes than any of them.
-        return _from_drawn_votes(rows, top, check_groups(groups, top, rows.shape[1]), functional, alpha, seed)
+        return _from_drawn_votes(rows, top, check_groups(groups, top, rows.shape[1]), g, alpha, seed)
     checked = check_rows(rows)
     pooled = None if sample is None else pooled_groups(sample, top)
     parts = check_groups(pooled if groups is None else groups, top, checked.shape[1])
     columns = pooled_columns(checked, top, parts)
     if method.endswith(_SUFFIX):
-        bounds = _two_way(columns, functional, method.removesuffix(_SUFFIX), alpha)
+        bounds = _two_way(columns, g, method.removesuffix(_SUFFIX), alpha)
     else:
         interval = get(method)
         bounds = [interval(columns[0] - rival, alpha=alpha, lo=-1.0, hi=1.0) for rival in columns[1:]]
@@ -109,26 +109,25 @@ def lower_bound_scores(scores: object, *, top: int, functional: str = "probit", 
                       time_uniform=is_time_uniform(method.removesuffix(_SUFFIX)))
 
 
-def _from_drawn_votes(rows: np.ndarray, top: int, groups: tuple[tuple[int, ...], ...], functional: str, alpha: float,
-                      seed: int) -> ScoreBound:
+def _from_drawn_votes(rows: np.ndarray, top: int, groups: tuple[tuple[int, ...], ...],
+                      functional: CompiledFunctional, alpha: float, seed: int) -> ScoreBound:
     # Compiled code is loaded when it is needed, not when rsopt is imported.
     from rsopt.scores.drawn_votes import drawn_votes_bound
 
-    bound, rival = drawn_votes_bound(rows, top, groups, functional, alpha, seed)
-    # As for every bound on scores, a negative probit margin is not resolved.
-    lower = -math.inf if functional == "probit" and bound.lower < 0.0 else bound.lower
-    return ScoreBound(lower=lower, alpha=alpha, functional=functional, method=DRAWN, top=top, runner_up=rival,
+    bound, rival = drawn_votes_bound(rows, top, groups, functional.name, alpha, seed)
+    # As for every bound on scores, a negative margin of links is not resolved.
+    lower = bound.lower if functional.linear or bound.lower >= 0.0 else -math.inf
+    return ScoreBound(lower=lower, alpha=alpha, functional=functional.name, method=DRAWN, top=top, runner_up=rival,
                       n=rows.shape[0], time_uniform=False, proof=bound.proof)
 
 
-def _two_way(columns: np.ndarray, functional: str, name: str, alpha: float) -> list[float]:
+def _two_way(columns: np.ndarray, functional: CompiledFunctional, name: str, alpha: float) -> list[float]:
     """Bounds from intervals for E[X_A] and E[X_j] apart, each at alpha/2; one a rival."""
-    from scipy.special import ndtri
-
     interval = get(name)
     low = interval(columns[0], alpha=0.5 * alpha, lo=0.0, hi=1.0)
     highs = [1.0 - interval(1.0 - rival, alpha=0.5 * alpha, lo=0.0, hi=1.0) for rival in columns[1:]]
-    if functional == "margin":
+    if functional.linear:
         return [max(-1.0, low - high - 4e-16) for high in highs]
-    # ndtri is right to a few ulp; its argument moves by an ulp of 1 at most.
-    return [float(ndtri(max(low - 1e-15, 0.0)) - ndtri(min(high + 1e-15, 1.0))) - 1e-12 for high in highs]
+    # Links are right to a few ulp; their arguments move by an ulp of 1 at most.
+    least = np.array(max(low - 1e-15, 0.0))
+    return [float(functional.value(least, np.array(min(high + 1e-15, 1.0)))) - 1e-12 for high in highs]

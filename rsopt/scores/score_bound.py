@@ -25,10 +25,10 @@ class ScoreBound:
     at least `lower`. This holds for `top` (and groups) fixed without looking at the rows.
 
     Attributes:
-        lower: the bound. On the margin E[X_A] - max E[X_j], in [-1, 1]; on the probit margin
-            ndtri(E[X_A]) - ndtri(max E[X_j]), non-negative or -inf: a negative one is not resolved.
+        lower: the bound. On the margin E[X_A] - max E[X_j], in [-1, 1]; on the others f(E[X_A]) - f(max E[X_j]), f the
+            quantile function of the noise, non-negative or -inf: a negative one is not resolved.
         alpha: probability that the statement is false.
-        functional: "margin" or "probit".
+        functional: "margin", "probit", "laplace" or "logit".
         method: name of the method.
         top: the certified class.
         runner_up: the rival, or the group of rivals, that kept the bound from being larger.
@@ -102,8 +102,9 @@ class ScoreBound:
         Under Gaussian noise R2 = sigma/2 · lower on the probit margin; on the margin R1 = lower · sigma sqrt(pi/2),
         with the constant 1/(sigma sqrt(pi)) that Gaussian smoothing gives any map into the simplex
         (`rsopt.radius.smoothing_lipschitz`; clipped scores meet its proof, which asks X_A - X_j for the range [-1, 1]
-        only). Theorems N1, N2 and N3 are about any scores in [0, 1], so that a bound on the margin gives the radius
-        that one on votes would, under every noise that takes `margin`.
+        only). Theorems N1, N2 and N3 are about any scores in [0, 1], so that a bound gives the radius that the same one
+        on votes would: on "laplace" and "logit" scale/2 · lower under the noise of that law, on the margin under every
+        noise that takes it.
 
         Args:
             noise: under which the scores were drawn; a number is the standard deviation of Gaussian noise.
@@ -118,8 +119,8 @@ class ScoreBound:
         """
         if lipschitz is not None:
             if self.functional != "margin":
-                raise InvalidInputError("A Lipschitz constant turns the margin into a radius, not the probit "
-                                        "margin. Give sigma, or bound functional='margin'.")
+                raise InvalidInputError("A Lipschitz constant turns the margin into a radius, not a bound on "
+                                        f"{self.functional!r}. Give the noise, or bound functional='margin'.")
             if noise is not None or sigma is not None:
                 raise InvalidInputError(
                     "Give sigma or lipschitz, not both: the larger of two radii is in general "

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from rsopt.errors import InvalidInputError, UnknownNameError
+from rsopt.functionals import score_functional
 from rsopt.intervals.betting import digital_hedge, fast_betting
 from rsopt.intervals.record import BetPlan, PairRecord, complete_blocks
 from rsopt.intervals.values import check_alpha
 from rsopt.scores.evidence import Evidence
 from rsopt.scores.rows import check_groups, check_rows, check_top, pooled_columns, pooled_groups
 from rsopt.scores.score_bound import ScoreBound
-from rsopt.transcript import FUNCTIONALS, MOST_CLASSES, MOST_ROWS
+from rsopt.transcript import MOST_CLASSES, MOST_ROWS
 
 METHODS = {"digital-hedge": digital_hedge, "fast-betting": fast_betting}
 
@@ -42,7 +43,7 @@ class ScoreStream:
             n: rows of the whole run, 1 to 10^12: the horizon of the bets. Stopping earlier is allowed.
             classes: m, 2 to 10^7.
             top: the certified class, chosen without these rows.
-            functional: "margin" or "probit".
+            functional: "margin", "probit", "laplace" or "logit".
             method: "digital-hedge" or "fast-betting"; other methods need all rows at once.
             alpha: probability that the bound is false, in (0, 1/2).
             groups: a partition of the rivals whose members are bounded together, fixed beforehand.
@@ -56,8 +57,7 @@ class ScoreStream:
             raise InvalidInputError(f"n must be an integer from 1 to {MOST_ROWS:,}; got {n!r}.")
         if isinstance(classes, bool) or not isinstance(classes, int | np.integer) or not 2 <= classes <= MOST_CLASSES:
             raise InvalidInputError(f"classes must be an integer from 2 to {MOST_CLASSES:,}; got {classes!r}.")
-        if functional not in FUNCTIONALS:
-            raise UnknownNameError.of("functional on scores", functional, list(FUNCTIONALS))
+        kind = score_functional(functional).compiled.kind
         if method not in METHODS:
             raise UnknownNameError.of("method for a stream of scores", method, list(METHODS))
         self.top = check_top(top, int(classes))
@@ -67,7 +67,7 @@ class ScoreStream:
         sample = None if selection is None else check_rows(selection, self.classes)
         self.groups = (pooled_groups(sample, self.top) if sample is not None and groups is None
                        else check_groups(groups, self.top, self.classes))
-        self.plan = BetPlan.of(int(n), check_alpha(alpha), functional == "probit", 0 if sample is None else len(sample))
+        self.plan = BetPlan.of(int(n), check_alpha(alpha), kind, 0 if sample is None else len(sample))
         self.seen = 0
         self._tail = np.empty((1 + len(self.groups), 0))
         self._pairs = [self._pair(sample, i) for i in range(1, len(self.groups) + 1)]
@@ -116,7 +116,7 @@ class ScoreStream:
     def bound(self) -> ScoreBound:
         """The bound that the rows seen so far prove; the rows of an unfinished block do not count yet."""
         verdict = METHODS[self.method](self._pairs)
-        if self.functional == "margin":
+        if not self.plan.sloped:
             # 2m - 1 is off by an ulp at most.
             lower = -1.0 if verdict.null is None else max(-1.0, 2.0 * verdict.null - 1.0 - 4e-16)
         else:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rsopt.errors import InvalidInputError
+from rsopt.functionals import score_functional
 from rsopt.scores.lower_bound_scores import DRAWN
 from rsopt.scores.promises import level_by_bets, level_by_bets_on_votes, level_by_votes
 
@@ -24,8 +25,8 @@ METHODS = (DRAWN, "digital-hedge")
 #: Bets lose most where few rows are low, which few selection rows do not show, and so their promise flatters small
 #: temperatures: within this share of the best promise, the largest temperature is taken.
 INDIFFERENCE = 1e-3
-#: Bets on n rows lose at most about this share of the probit margin over the square root of n: measured were 3.3% at
-#: 1,000 rows, .8% at 10,000 and .1% at 100,000, against the normal limit that their promise assumes.
+#: Bets on n rows lose at most about this share of the bound over the square root of n: of the probit margin, measured
+#: were 3.3% at 1,000 rows, .8% at 10,000 and .1% at 100,000, against the normal limit that their promise assumes.
 TOLL = 1.0
 
 
@@ -35,7 +36,7 @@ class Choice:
 
     Attributes:
         temperature, method: the ones chosen.
-        promised: for each method, the mean level of the probit margin that each temperature promises. Methods
+        promised: for each method, the mean bound on the functional that each temperature promises. Methods
             measure differently: the numbers of one are to be compared with each other only.
     """
 
@@ -53,7 +54,8 @@ def tempered(rows: np.ndarray, power: float) -> np.ndarray:
 
 
 def choose_temperature(samples: Iterable[np.ndarray], *, n: int, alpha: float,
-                       temperatures: Sequence[float] = TEMPERATURES, methods: Sequence[str] = METHODS) -> Choice:
+                       temperatures: Sequence[float] = TEMPERATURES, methods: Sequence[str] = METHODS,
+                       functional: str = "probit") -> Choice:
     """The temperature with the largest promised mean bound over all inputs, for the method that promises most there.
 
     Votes take the temperature that is best by `level_by_votes`; every other method the softest one that is nearly
@@ -65,21 +67,24 @@ def choose_temperature(samples: Iterable[np.ndarray], *, n: int, alpha: float,
         n, alpha: of the bounds to come.
         temperatures: to choose from, positive, growing.
         methods: to choose from; the first of several that bet stands for all of them.
+        functional: name of what is bounded, as in `rsopt.lower_bound_scores`.
 
     Raises:
         InvalidInputError: there are no samples or no methods, or the temperatures are not as above.
+        UnknownNameError: a functional that is not bounded on scores.
     """
     if not methods:
         raise InvalidInputError("There are no methods to choose from.")
     grown = np.asarray(temperatures, dtype=np.float64)
     if not (grown.size and np.isfinite(grown).all() and grown[0] > 0.0 and (np.diff(grown) > 0.0).all()):
         raise InvalidInputError(f"Temperatures to choose from must be positive and growing; got {list(temperatures)}.")
+    g = score_functional(functional)
     sums, inputs = np.zeros((3, grown.size)), 0
     for rows in samples:
         inputs += 1
         for k, temperature in enumerate(temperatures):
             softened = tempered(rows, temperatures[-1] / temperature)
-            sums[:, k] += [promise(softened, n, alpha)
+            sums[:, k] += [promise(softened, n, alpha, g)
                            for promise in (level_by_votes, level_by_bets, level_by_bets_on_votes)]
     if not inputs:
         raise InvalidInputError("There are no selection samples to choose a temperature on.")

@@ -1,4 +1,4 @@
-"""The torch side: votes and scores of a model under Gaussian noise, and Lipschitz constants of networks."""
+"""The torch side: votes and scores of a model under noise, and Lipschitz constants of networks."""
 
 from rsopt.errors import MissingDependencyError
 

@@ -21,6 +21,11 @@ from rsopt.solving.terms import monomials
 
 Array = npt.NDArray[np.float64]
 
+#: Points of the curve that monomials are judged at. With half as many, ones that hold .1% of the tail at the optimum
+#: fell between two of them at n = 1,000 (a Laplace margin, close call); with these what is left out is below 1e-8 of
+#: alpha for all problems of the zoo of 200 to 1,000 votes.
+_POINTS = 48
+
 
 @dataclass(frozen=True, eq=False)
 class BlackBox:
@@ -110,7 +115,7 @@ class TermList:
     @cached_property
     def _terms(self) -> tuple[Array, npt.NDArray[np.int64]]:
         with np.errstate(divide="ignore"):
-            log_q = np.maximum(np.log(self.curve.points(self.curve.grid(24))), -1e4)
+            log_q = np.maximum(np.log(self.curve.points(self.curve.grid(_POINTS))), -1e4)
         least = -math.inf
         if self.negligible > 0.0:
             least = math.log(self.negligible / self.curve.tail_set.size())

@@ -22,9 +22,9 @@ from rsopt.errors import CertificateError, RefusedError, StorageError
 from rsopt.intervals import few_downs
 from rsopt.scores.lower_bound_scores import lower_bound_scores
 from rsopt.scores.stream import ScoreStream
-from rsopt.transcript import Transcript
+from rsopt.transcript import FUNCTIONALS, Transcript
 
-CASES = [(functional, method) for functional in ("margin", "probit") for method in ("digital-hedge", "fast-betting")]
+CASES = [(functional, method) for functional in FUNCTIONALS for method in ("digital-hedge", "fast-betting")]
 
 
 def rehashed(content: dict) -> dict:
@@ -57,7 +57,7 @@ def test_transcripts_of_all_laws_are_proven_again(tmp_path, functional, method):
 def test_long_runs_groups_and_selection_samples_are_proven_again():
     rows = LAWS["softmax, T=0.4"](np.random.default_rng(2), 40_000).astype(np.float16)
     selection = LAWS["softmax, T=0.4"](np.random.default_rng(3), 100)
-    for functional in ("margin", "probit"):
+    for functional in FUNCTIONALS:
         bound = lower_bound_scores(rows, top=0, functional=functional, selection=selection)
         found = check_transcript(bound.transcript, rows)
         assert (found.lower, found.against_rows) == (bound.lower, True)
@@ -126,7 +126,7 @@ def altered(content: dict, where: str) -> dict:
         new["lower"] += 1e-6
     elif where == "lower and null":
         new["lower"] += 0.02
-        new["null"] += 0.02 if content["functional"] == "probit" else 0.01
+        new["null"] += 0.02 if content["functional"] != "margin" else 0.01
     elif where == "next grid null":
         new["grid"]["index"] += 1
     elif where == "grid":
@@ -178,14 +178,14 @@ def test_every_change_is_rejected_with_the_hash_recomputed(rows, functional, met
     content = lower_bound_scores(rows, top=0, functional=functional, method=method).transcript.to_dict()
     assert check_transcript(rehashed(content)).lower == content["lower"]
     changes = ANYWHERE + (["next grid null", "grid"] if method == "digital-hedge" else [])
-    for where in changes + (["a slope"] if functional == "probit" else []):
+    for where in changes + (["a slope"] if functional != "margin" else []):
         forged = altered(content, where)
         assert forged != content, where
         with pytest.raises(CertificateError):
             check_transcript(forged)
 
 
-@pytest.mark.parametrize("functional", ["margin", "probit"])
+@pytest.mark.parametrize("functional", FUNCTIONALS)
 def test_what_a_selection_sample_gave_cannot_be_changed(functional):
     # Few rows are low here, so the bets are those of the binomial option.
     law = LAWS["dirichlet, mean .999"]
@@ -264,7 +264,7 @@ def test_abstentions_and_methods_without_bets(rows):
         _ = lower_bound_scores(rows, top=0, functional="margin", method="hoeffding").transcript
 
 
-@pytest.mark.parametrize("functional", ["margin", "probit"])
+@pytest.mark.parametrize("functional", FUNCTIONALS)
 @pytest.mark.parametrize("short", [0.0, 4e-16, 3e-14, 1e-9, 1e-6])
 def test_nearly_constant_rows_are_proven_again(functional, short):
     """Nulls that only rounding keeps apart must not make one grid of the bound and another of the checker."""
@@ -295,3 +295,32 @@ def test_the_number_of_lows_that_a_price_is_worth(solve):
         inside = (k > -0.999) & (k < r - 0.001)
         assert inside.mean() > 0.8
         assert (error <= 2e-7 * price * (1.0 - price) + 1e-14)[inside].all()
+
+
+@pytest.mark.parametrize("method", ["digital-hedge", "fast-betting"])
+@pytest.mark.parametrize("functional", FUNCTIONALS)
+def test_another_functional_in_the_file_is_another_statement(rows, functional, method):
+    content = lower_bound_scores(rows, top=0, functional=functional, method=method).transcript.to_dict()
+    for other in FUNCTIONALS:
+        if other == functional:
+            continue
+        forged = rehashed({**content, "functional": other})
+        # Against the rows and without them: slopes, grid, bets and the capital are other ones.
+        for given in (None, rows):
+            with pytest.raises(CertificateError, match="does not prove its bound"):
+                check_transcript(forged, given)
+    unknown = rehashed({**content, "functional": "taylor-probit"})
+    with pytest.raises(CertificateError, match="functional"):
+        check_transcript(unknown)
+
+
+@pytest.mark.parametrize("functional", ["probit", "laplace", "logit"])
+def test_another_functional_is_refused_even_with_the_bets_of_the_file_alone(functional):
+    # Two classes and few rows: no slope is chosen yet, and only the tangent prices differ.
+    few = LAWS["beta(8,2)"](np.random.default_rng(4), 40)
+    bound = lower_bound_scores(few, top=0, functional=functional, method="fast-betting", alpha=0.1)
+    content = bound.transcript.to_dict()
+    assert check_transcript(rehashed(content)).functional == functional
+    for other in {"probit", "laplace", "logit"} - {functional}:
+        with pytest.raises(CertificateError):
+            check_transcript(rehashed({**content, "functional": other}))

@@ -17,9 +17,9 @@ from rsopt.intervals.nulls import null_grid
 from rsopt.proof_file import hashed
 from rsopt.scores.evidence import Evidence
 from rsopt.scores.lower_bound_scores import lower_bound_scores
-from rsopt.transcript import CLOSEST, EVERY, FORMATS, Transcript
+from rsopt.transcript import CLOSEST, EVERY, FORMATS, FUNCTIONALS, Transcript
 
-CASES = [(functional, method) for functional in ("margin", "probit") for method in ("digital-hedge", "fast-betting")]
+CASES = [(functional, method) for functional in FUNCTIONALS for method in ("digital-hedge", "fast-betting")]
 
 
 def lifted(evidence: Evidence, functional: str, method: str, by: int) -> Transcript | None:
@@ -30,19 +30,19 @@ def lifted(evidence: Evidence, functional: str, method: str, by: int) -> Transcr
         step = max(abs(verdict.null), 1e-3)
         nulls = np.array([min(verdict.null + by * 1e-4 * step, 1.0 - 1e-9 if functional == "margin" else np.inf)])
     else:
-        nulls = null_grid(verdict.prediction, plan.sloped, plan.n, plan.log_level)[:verdict.nulls.size + by]
+        nulls = null_grid(verdict.prediction, plan.kind, plan.n, plan.log_level)[:verdict.nulls.size + by]
         if nulls.size < verdict.nulls.size + by:
             return None
     null = float(nulls[-1])
     blocks = np.array([pair.blocks for pair in evidence.pairs])
     last = np.full(blocks.size, null)
     if verdict.prediction is not None:
-        whole = null_grid(verdict.prediction, plan.sloped, plan.n, plan.log_level)
+        whole = null_grid(verdict.prediction, plan.kind, plan.n, plan.log_level)
         some = sparse_nulls(whole.size)
         last[verdict.steps != 1] = whole[some[np.searchsorted(some, nulls.size - 1)]]
     raised = dataclasses.replace(evidence, verdict=Verdict(null, verdict.binding, nulls, blocks, last, verdict.steps,
                                                            verdict.prediction))
-    lower = null if functional == "probit" else max(-1.0, 2.0 * null - 1.0 - 4e-16)
+    lower = null if functional != "margin" else max(-1.0, 2.0 * null - 1.0 - 4e-16)
     return raised.transcript(method, functional, 0, lower)
 
 

@@ -11,11 +11,14 @@ import pytest
 from command_line import refused, run
 
 import rsopt
+from rsopt.functionals import as_functional
 from rsopt.noise import Ablation, Deletion, Flips, Laplace, Logistic, Noise, Uniform
 from rsopt.runs.folder import STORE
 from rsopt.runs.overview import Overview
+from rsopt.runs.proofs import stored_proofs
 from rsopt.runs.rows import stored_rows
 from rsopt.runs.store import Store, _digest
+from rsopt.scores.lower_bound_scores import PROVEN
 
 MODULE = '''
 import numpy as np
@@ -99,6 +102,64 @@ def test_a_run_under_each_noise(options: tuple[object, ...], model: str, data: s
         assert [row.counts for row in stored_rows(store)] == [row.counts for row in rows]
 
 
+@pytest.mark.parametrize("temperature", [("--temperature", 0.2), ("--temperature", "auto")], ids=["given", "auto"])
+@pytest.mark.parametrize(("options", "model", "data", "noise", "functional"), CASES[:4])
+def test_a_run_with_scores_under_each_noise(options: tuple[object, ...], model: str, data: str, noise: Noise,
+                                            functional: str, temperature: tuple[object, ...], models: Path) -> None:
+    command = ("certify", "--model", f"noise_models:{model}", "--data", f"noise_models:{data}", *SMALL, *options,
+               "--scores", "softmax", *temperature, "--output", "run")
+    result = run(*command)
+    assert result.exit_code == 0, result.output
+    said = " ".join(result.stdout.split())
+    bounded = list(dict.fromkeys([functional, "margin"]))
+    for name in bounded:
+        assert f"by a bound on '{name}' of the means, the radius is {noise.rule(as_functional(name))}" in said
+    with Store.read(models / "run" / STORE) as store:
+        rows, facts, proofs = stored_rows(store), store.facts, dict(stored_proofs(store))
+    kept = facts["scores"]["method"] in PROVEN
+    for row in rows:
+        soft = {method: bound for method, bound in row.bounds.items() if method.startswith("soft-")}
+        assert set(soft) == {f"soft-{name}" for name in bounded}
+        for method, bound in soft.items():
+            assert bound.radius == noise.radius(method.removeprefix("soft-"), bound.lower)
+            if kept:
+                proof = json.loads(proofs[f"{row.idx:06d}-{method}"])
+                assert proof["functional"] == method.removeprefix("soft-")
+    header = (models / "run" / "table.tsv").read_text().splitlines()[0].split("\t")
+    assert [name for name in header if name.startswith("soft_")] == [
+        f"soft_{name}_{what}" for name in bounded for what in ("lower", "radius")]
+    for check in (("verify", "run"), ("report", "run"), ("card", "run"), ("card", "--check", "run/card.zip")):
+        assert run(*check).exit_code == 0, check
+    assert "Gaussian" not in (models / "run" / "report.html").read_text(encoding="utf-8")
+    # The same command finds the run finished, with the temperature that it chose.
+    assert run(*command).exit_code == 0
+
+
+@pytest.mark.parametrize("change", ["functional", "radius"])
+def test_a_bound_on_scores_that_is_another_one_does_not_verify(change: str, models: Path) -> None:
+    command = ("certify", "--model", "noise_models:flat", "--data", "noise_models:images", *SMALL, "--output", "run",
+               "--noise", "laplace", "--scale", 0.2, "--scores", "softmax", "--temperature", 0.2)
+    assert run(*command).exit_code == 0
+    path = models / "run" / STORE
+    with sqlite3.connect(path) as database:
+        # One of the bounds gets the other's method and radius, or the radius of the logistic law.
+        names = [line[1] for line in database.execute("PRAGMA table_info(bounds)")][:-1]
+        lines = database.execute(f"SELECT {', '.join(names)} FROM bounds WHERE method = 'soft-laplace'").fetchall()
+        for values in lines:
+            row = dict(zip(names, values, strict=True))
+            before = row["method"]
+            if change == "functional":
+                row["method"] = "soft-logit"
+            row["radius"] = Logistic(0.2).radius("logit", row["lower"]) + (change == "radius") * 1e-3
+            database.execute("UPDATE bounds SET method = ?, radius = ?, digest = ? WHERE idx = ? AND method = ?",
+                             (row["method"], row["radius"], _digest("bounds", tuple(row.values())), row["idx"], before))
+    (models / "run" / "table.tsv").unlink()
+    result = run("verify", "run")
+    assert result.exit_code == 2
+    told = "soft-laplace at look 0 is missing" if change == "functional" else "is reported, and the bound gives"
+    assert told in result.output
+
+
 def test_a_store_of_another_noise_is_refused(models: Path) -> None:
     command = ("certify", "--model", "noise_models:flat", "--data", "noise_models:images", *SMALL, "--output", "run")
     assert run(*command, "--noise", "laplace", "--scale", 0.2).exit_code == 0
@@ -155,7 +216,6 @@ def test_bounds_plans_and_logs_know_a_noise(models: Path) -> None:
     (("bound", 90, 6, "--noise", "laplac", "--scale", 1), "There is no noise named 'laplac'. Did you mean 'laplace'?"),
     (("recertify", "log.csv"), "Say under which noise the votes were cast"),
     (("certify", "--noise", "deletion", "--probability", 0.5), "Deletion is for sequences of tokens"),
-    (("certify", "--noise", "laplace", "--scale", 0.5, "--scores", "softmax"), "Bounds on scores give radii under"),
     (("certify", "--noise", "ablation", "--keep", 65), "keep=65 positions of 64 cannot be shown")])
 def test_what_has_no_meaning_is_refused(command: tuple[object, ...], text: str, models: Path) -> None:
     (models / "log.csv").write_text("label,c0,c1\n0,9,1\n")

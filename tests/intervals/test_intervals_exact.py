@@ -21,10 +21,13 @@ from intervals_reference import (
 from scipy.special import ndtri
 
 from rsopt import intervals
+from rsopt.functionals import score_functional
 from rsopt.intervals.betting import digital_hedge, fast_betting, play_out
 from rsopt.intervals.capital import GIVE_UP
 from rsopt.intervals.nulls import null_grid, predict
 from rsopt.intervals.record import BetPlan, PairRecord
+from rsopt.kernels.links import IDENTITY
+from rsopt.scores.lower_bound_scores import lower_bound_scores, score_methods
 from rsopt.scores.stream import ScoreStream
 
 MEANS = {
@@ -43,8 +46,19 @@ PAIRS = {
 }
 
 
-def probit_margin(law: Law) -> float:
-    return float(ndtri(law.mean[0]) - ndtri(law.mean[1]))
+SLOPED = ("probit", "laplace", "logit")
+
+
+def kind_of(functional: str) -> int:
+    return score_functional(functional).compiled.kind
+
+
+def truth_of(functional: str, law: Law) -> float:
+    """The functional of the means, written anew."""
+    p, q = law.mean[:2].tolist()
+    links = {"margin": lambda x: x, "probit": ndtri, "logit": lambda x: math.log(x / (1.0 - x)),
+             "laplace": lambda x: math.log(2.0 * x) if x <= 0.5 else -math.log(2.0 * (1.0 - x))}
+    return float(links[functional](p) - links[functional](q))
 
 
 def recorded(rows: np.ndarray, plan: BetPlan) -> PairRecord:
@@ -71,7 +85,7 @@ def test_capital_against_the_true_mean_is_a_martingale(name, method):
     law = MEANS[name]
     n = 8
     for first_stage, alpha in ((0, 0.05), (3, 0.2)):
-        plan = BetPlan(n, alpha, sloped=False, first_stage=first_stage)
+        plan = BetPlan(n, alpha, kind=IDENTITY, first_stage=first_stage)
         rows, probabilities = law.sequences(n)
         paths = np.array([capital_path(recorded(row, plan), float(law.mean), method) for row in rows])
         check_supermartingale(paths, law)
@@ -81,41 +95,43 @@ def test_capital_against_the_true_mean_is_a_martingale(name, method):
 
 @pytest.mark.parametrize("method", ["digital-hedge", "fast-betting"])
 @pytest.mark.parametrize("name", list(PAIRS))
-def test_capital_against_the_true_probit_margin_is_a_supermartingale(name, method):
+@pytest.mark.parametrize("functional", SLOPED)
+def test_capital_against_the_true_margin_of_links_is_a_supermartingale(functional, name, method):
     law = PAIRS[name]
     n = 8
     rows, _ = law.sequences(n)
     for first_stage, alpha in ((0, 0.05), (3, 0.2)):
-        plan = BetPlan(n, alpha, sloped=True, first_stage=first_stage)
-        paths = np.array([capital_path(recorded(row, plan), probit_margin(law), method) for row in rows])
+        plan = BetPlan(n, alpha, kind=kind_of(functional), first_stage=first_stage)
+        paths = np.array([capital_path(recorded(row, plan), truth_of(functional, law), method) for row in rows])
         check_supermartingale(paths, law)
 
 
-def test_slopes_that_change_with_the_rows_keep_the_supermartingale():
+@pytest.mark.parametrize("functional", SLOPED)
+def test_slopes_that_change_with_the_rows_keep_the_supermartingale(functional):
     # Slopes are chosen from 8 rows on: with 9 rows they depend on the sequence.
     law = PAIRS["soft"]
-    plan = BetPlan(9, 0.2, sloped=True, first_stage=0)
+    plan = BetPlan(9, 0.2, kind=kind_of(functional), first_stage=0)
     rows, _ = law.sequences(9)
     pairs = [recorded(row, plan) for row in rows]
-    assert len({float(pair.records[-1, 3]) for pair in pairs}) > 2
+    assert len({float(pair.records[-1, 3]) for pair in pairs}) > 1
     for method in ("digital-hedge", "fast-betting"):
-        paths = np.array([capital_path(pair, probit_margin(law), method) for pair in pairs])
+        paths = np.array([capital_path(pair, truth_of(functional, law), method) for pair in pairs])
         check_supermartingale(paths, law)
 
 
-@pytest.mark.parametrize(("laws", "name"), [(MEANS, "coin"), (MEANS, "skew"), (MEANS, "three"), (PAIRS, "votes"),
-                                            (PAIRS, "soft"), (PAIRS, "three")])
-def test_the_first_grid_null_above_the_truth_bets_a_supermartingale(laws, name):
-    law = laws[name]
-    sloped = laws is PAIRS
-    truth = probit_margin(law) if sloped else float(law.mean)
+@pytest.mark.parametrize(("functional", "name"), [
+    *(("", name) for name in ("coin", "skew", "three")),
+    *((functional, name) for functional in SLOPED for name in ("votes", "soft", "three"))])
+def test_the_first_grid_null_above_the_truth_bets_a_supermartingale(functional, name):
+    law = PAIRS[name] if functional else MEANS[name]
+    truth = truth_of(functional, law) if functional else float(law.mean)
     n, stage = 8, 3
-    plan = BetPlan(n, 0.2, sloped=sloped, first_stage=stage)
+    plan = BetPlan(n, 0.2, kind=kind_of(functional) if functional else IDENTITY, first_stage=stage)
     rows, _ = law.sequences(n)
     paths, chosen = [], set()
     for row in rows:
         pair = recorded(row, plan)
-        grid = null_grid(predict(pair), sloped, plan.n, plan.log_level)
+        grid = null_grid(predict(pair), plan.kind, plan.n, plan.log_level)
         above = float(grid[np.searchsorted(grid, truth, side="right")])
         chosen.add(round(above, 12))
         at_truth, at_null = (capital_path(pair, null, "digital-hedge") for null in (truth, above))
@@ -126,14 +142,14 @@ def test_the_first_grid_null_above_the_truth_bets_a_supermartingale(laws, name):
     check_supermartingale(np.array(paths), law)
 
 
-@pytest.mark.parametrize(("laws", "name"), [(MEANS, "coin"), (MEANS, "rare"), (MEANS, "three"), (PAIRS, "votes"),
-                                            (PAIRS, "three")])
-def test_first_stage_capital_decreases_in_the_null(laws, name):
-    law = laws[name]
-    sloped = laws is PAIRS
+@pytest.mark.parametrize(("functional", "name"), [
+    *(("", name) for name in ("coin", "rare", "three")),
+    *((functional, name) for functional in SLOPED for name in ("votes", "three"))])
+def test_first_stage_capital_decreases_in_the_null(functional, name):
+    law = PAIRS[name] if functional else MEANS[name]
     n = 8
-    plan = BetPlan(n, 0.05, sloped=sloped, first_stage=n)
-    nulls = np.linspace(0.01, 3.0, 40) if sloped else np.linspace(0.01, 0.99, 40)
+    plan = BetPlan(n, 0.05, kind=kind_of(functional) if functional else IDENTITY, first_stage=n)
+    nulls = np.linspace(0.01, 3.0, 40) if functional else np.linspace(0.01, 0.99, 40)
     rows, _ = law.sequences(n)
     pairs = [recorded(row, plan) for row in rows]
     capital = [[capital_path(pair, null, "digital-hedge")[-1] for null in nulls] for pair in pairs]
@@ -152,7 +168,7 @@ def test_the_row_by_row_reference_bets_as_the_library_does():
     rng = np.random.default_rng(5)
     for first_stage in (0, 7):
         n = 60
-        plan = BetPlan(n, 0.01, sloped=False, first_stage=first_stage)
+        plan = BetPlan(n, 0.01, kind=IDENTITY, first_stage=first_stage)
         game = RowByRowHedge(n, first_stage, 0.01)
         for x in (rng.beta(4.0, 2.0, n), (rng.random(n) < 0.9) * 1.0, rng.choice([0.2, 0.9], n)):
             for null in (0.1, 0.45, 0.7, 0.93):
@@ -237,7 +253,7 @@ def test_exact_coverage_at_all_times_of_time_uniform_intervals(name):
     rows, probabilities = law.sequences(n)
     if name in ("digital-hedge", "fast-betting"):
         bound = {"digital-hedge": digital_hedge, "fast-betting": fast_betting}[name]
-        plan = BetPlan(n, alpha, sloped=False, first_stage=2)
+        plan = BetPlan(n, alpha, kind=IDENTITY, first_stage=2)
         best = []
         for row in rows:
             pair = PairRecord(plan)
@@ -254,12 +270,11 @@ def test_exact_coverage_at_all_times_of_time_uniform_intervals(name):
 
 
 @pytest.mark.parametrize("method", ["digital-hedge", "fast-betting"])
-@pytest.mark.parametrize("functional", ["margin", "probit"])
+@pytest.mark.parametrize("functional", ["margin", *SLOPED])
 def test_exact_coverage_of_the_minimum_over_rivals(functional, method):
     # Three classes; rivals tie, which is where a minimum over rivals is most likely to fail.
     law = Law(((0.9, 0.05, 0.05), (0.1, 0.9, 0.0), (0.1, 0.0, 0.9)), (0.6, 0.2, 0.2))
-    p = law.mean
-    truth = float(p[0] - p[1] if functional == "margin" else ndtri(p[0]) - ndtri(p[1]))
+    truth = truth_of(functional, law)
     rows = law.sequences(8)
     for alpha in (0.1, 0.4):
         bounds = []
@@ -268,3 +283,20 @@ def test_exact_coverage_of_the_minimum_over_rivals(functional, method):
             stream.push(row)
             bounds.append(stream.bound().lower)
         check_coverage(np.array(bounds), rows[1], truth, alpha)
+
+
+@pytest.mark.parametrize("law", [
+    Law(((1.0, 0.0), (0.0, 1.0)), (0.85, 0.15)), Law(((0.95, 0.01), (0.4, 0.55)), (0.9, 0.1)),
+    Law(((0.9, 0.1), (0.2, 0.8)), (0.5, 0.5))], ids=["votes", "soft", "even"])
+@pytest.mark.parametrize("functional", SLOPED)
+def test_exact_coverage_of_every_method_on_two_points(functional, law):
+    # 1,024 sequences of ten rows, long enough for slopes of their own; no method may err by a hair too often.
+    truth = truth_of(functional, law)
+    rows, probabilities = law.sequences(10)
+    for method in score_methods(functional):
+        if method == "drawn-votes":
+            continue  # it draws numbers of its own, so that its coverage is that of the exact bound on counts
+        for alpha in (0.1, 0.4):
+            bounds = [lower_bound_scores(np.column_stack([row, 1.0 - row.sum(axis=1)]).clip(0.0), top=0, alpha=alpha,
+                                         functional=functional, method=method).lower for row in rows]
+            check_coverage(np.array(bounds), probabilities, truth, alpha)

@@ -8,13 +8,14 @@ import pytest
 from rsopt.intervals import betting
 from rsopt.intervals.betting import digital_hedge, play_out
 from rsopt.intervals.record import BetPlan, PairRecord
+from rsopt.kernels.links import IDENTITY
 
 NULLS = np.linspace(0.3, 0.7, 125)
 
 
 def recorded(seed: int) -> PairRecord:
     """Twelve rows of three values: few rows far apart are where bets depend on the null most."""
-    plan = BetPlan(12, 0.05, sloped=False, first_stage=0)
+    plan = BetPlan(12, 0.05, kind=IDENTITY, first_stage=0)
     pair = PairRecord(plan)
     x = np.random.default_rng(seed).choice([0.2, 0.9, 1.0], plan.n)
     pair.absorb(x, x, plan.ends.size)

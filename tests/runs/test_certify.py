@@ -17,6 +17,7 @@ from small_run import CHUNK, LABELS, SIGMA, TASK, KeyedExecutor, chunk_votes, fa
 import rsopt
 from rsopt.errors import InvalidInputError, ModelError, RsoptError, StorageError, UnknownNameError
 from rsopt.methods import CLOPPER_PEARSON, COHEN, OWN, SOFT_MARGIN, SOFT_PROBIT
+from rsopt.noise import Gaussian
 from rsopt.question import Question
 from rsopt.runs.certify import certify
 from rsopt.runs.folder import CERTIFICATES, STORE, TABLE
@@ -159,6 +160,14 @@ def test_a_run_of_something_else_is_refused(change: dict[str, object], differenc
     assert difference in str(refused.value)
 
 
+class TaylorOnly(Gaussian):
+    """Gaussian noise that takes one functional only."""
+
+    @property
+    def functionals(self) -> tuple[str, ...]:
+        return ("taylor-probit",)
+
+
 @pytest.mark.parametrize(("build", "kind", "text"), [
     (lambda: Task(Question(SIGMA), FixedSamples(0)), InvalidInputError, "n must be a whole number of samples"),
     (lambda: Task(Question(SIGMA), FixedSamples(10_000_001)), InvalidInputError, "from 1 to 10,000,000"),
@@ -168,6 +177,8 @@ def test_a_run_of_something_else_is_refused(change: dict[str, object], differenc
     (lambda: Task(Question(SIGMA, statistic="x"), FixedSamples(10)), UnknownNameError, "no statistic named 'x'"),
     (lambda: Task(Question(SIGMA, solver="x"), FixedSamples(10)), UnknownNameError, "no solver named 'x'"),
     (lambda: Task(Question(SIGMA), FixedSamples(10, 0.45)), InvalidInputError, "the largest this statistic supports"),
+    (lambda: Task(Question(TaylorOnly(SIGMA)), FixedSamples(10), soft=SoftOutputs("softmax")), InvalidInputError,
+     "Bounds on scores are of 'margin', 'probit', 'laplace', 'logit', and none of them gives a radius under"),
     (lambda: inputs([0, 1]), InvalidInputError, "There are 4 images and 2 labels."),
     (lambda: inputs(chosen=[]), InvalidInputError, "There are no inputs to certify."),
     (lambda: inputs(chosen=[4]), InvalidInputError, "Input 4 was asked for; the data set has 4")])

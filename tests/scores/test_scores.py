@@ -12,13 +12,21 @@ from score_laws import ADVERSARIAL, LAWS, Truth, votes
 
 import rsopt
 from rsopt.errors import InvalidInputError, UnknownNameError
-from rsopt.noise import Gaussian, Laplace, Uniform
+from rsopt.noise import Gaussian, Laplace, Logistic, Uniform
 from rsopt.scores.lower_bound_scores import lower_bound_scores, score_methods
 from rsopt.scores.rows import pooled_groups
 from rsopt.scores.score_bound import ScoreBound
 from rsopt.scores.stream import ScoreStream
 
 BETTING = ("digital-hedge", "fast-betting")
+FUNCTIONALS = ("margin", "probit", "laplace", "logit")
+
+
+def value_of(functional: str, p: float, q: float) -> float:
+    """The functional of two means, written anew."""
+    links = {"margin": lambda x: x, "probit": ndtri, "logit": lambda x: math.log(x / (1.0 - x)),
+             "laplace": lambda x: math.log(2.0 * x) if x <= 0.5 else -math.log(2.0 * (1.0 - x))}
+    return float(links[functional](p) - links[functional](q))
 
 
 def rows_of(name: str, n: int, seed: int = 0) -> np.ndarray:
@@ -34,12 +42,12 @@ def streamed(rows: np.ndarray, portions: list[int], **options: object) -> ScoreB
     return stream.bound()
 
 
-@pytest.mark.parametrize("functional", ["margin", "probit"])
+@pytest.mark.parametrize("functional", FUNCTIONALS)
 def test_every_method_bounds_every_law(functional):
     for name in LAWS:
         rows = rows_of(name, 2000)
         truth = Truth.of(LAWS[name], 200_000)
-        value = truth.margin if functional == "margin" else truth.probit
+        value = value_of(functional, *truth.means[:2])
         for method in score_methods(functional):
             bound = lower_bound_scores(rows, top=0, functional=functional, method=method)
             assert 0.0 < bound.lower < value, (name, method)
@@ -63,7 +71,7 @@ def test_the_digital_hedge_leads_at_a_thousand_rows():
 
 
 @pytest.mark.parametrize("method", BETTING)
-@pytest.mark.parametrize("functional", ["margin", "probit"])
+@pytest.mark.parametrize("functional", FUNCTIONALS)
 def test_streams_do_not_depend_on_the_portions(functional, method):
     rows = rows_of("softmax, T=1", 3000).astype(np.float16)
     options = {"top": 0, "functional": functional, "method": method}
@@ -116,13 +124,13 @@ def test_half_precision_rows_and_rows_off_the_simplex():
     # Entries outside [0, 1] count as clipped: a certified class above 1 or rivals below 0 gain nothing.
     loose = np.tile([1.0009, -0.0005, -0.0002], (500, 1))
     tight = np.tile([1.0, 0.0, 0.0], (500, 1))
-    for functional in ("margin", "probit"):
+    for functional in FUNCTIONALS:
         for method in score_methods(functional):
             options = {"top": 0, "functional": functional, "method": method}
             assert lower_bound_scores(loose, **options).lower == lower_bound_scores(tight, **options).lower
 
 
-@pytest.mark.parametrize("functional", ["margin", "probit"])
+@pytest.mark.parametrize("functional", FUNCTIONALS)
 def test_groups(functional):
     rows = rows_of("softmax, T=1", 2000)
     options = {"top": 0, "functional": functional}
@@ -171,7 +179,7 @@ def test_identical_rivals_cost_nothing():
                 >= lower_bound_scores(one, top=0, functional=functional).lower - 1e-3)
 
 
-@pytest.mark.parametrize("functional", ["margin", "probit"])
+@pytest.mark.parametrize("functional", FUNCTIONALS)
 def test_one_hot_rows_against_the_exact_bound_on_counts(functional):
     # Both bound the same functional of the same votes. The exact one is the tightest on counts; the soft one
     # sees the order too, so it may lie on either side, but not by more than its looseness: measured at n =
@@ -183,7 +191,7 @@ def test_one_hot_rows_against_the_exact_bound_on_counts(functional):
         exact = rsopt.lower_bound(counts.tolist(), top=0, functional=functional, alpha=1e-3)
         soft = lower_bound_scores(rows, top=0, functional=functional)
         shares = counts / 1000
-        plugin = shares[0] - shares[1] if functional == "margin" else ndtri(shares[0]) - ndtri(shares[1])
+        plugin = value_of(functional, *shares[:2])
         width = plugin - exact.lower
         assert exact.lower_at_most - soft.lower >= -0.34 * width
         assert exact.lower - soft.lower <= 0.34 * width
@@ -210,7 +218,7 @@ def test_radii():
     assert margin.same_event_radius(sigma, lipschitz=0.1) == margin.radius(lipschitz=0.1) > free
     assert margin.same_event_radius(sigma, lipschitz=100.0) == free
     for call, text in (
-            (lambda: probit.radius(lipschitz=1.0), "not the probit margin"),
+            (lambda: probit.radius(lipschitz=1.0), "not a bound on 'probit'"),
             (lambda: margin.radius(), "Give sigma"),
             (lambda: margin.radius(0.25, lipschitz=1.0), "not both"),
             (lambda: margin.radius(sigma=0.25, lipschitz=1.0), "not both"),
@@ -237,6 +245,34 @@ def test_a_negative_bound_is_an_abstention():
     assert probit.to_dict()["lower"] is None
     assert probit.to_dict()["abstain"] is True
     assert margin.to_dict()["lower"] == margin.lower
+
+
+@pytest.mark.parametrize(("functional", "noise"), [("laplace", Laplace(0.5)), ("logit", Logistic(0.5))])
+def test_bounds_by_tangents_dominate_those_by_the_margin(functional, noise):
+    """b = 1 is a slope like any other: the radius is not much below that of the margin, and mostly above it."""
+    ratios = []
+    for name in LAWS:
+        rows = rows_of(name, 4000)
+        own, margin = (lower_bound_scores(rows, top=0, functional=g) for g in (functional, "margin"))
+        assert own.radius(noise) == pytest.approx(0.25 * own.lower, rel=1e-12)
+        ratios.append(own.radius(noise) / margin.radius(noise))
+        # And it is below the radius of the true means.
+        truth = Truth.of(LAWS[name], 200_000).means
+        assert own.lower < value_of(functional, *truth[:2])
+    assert min(ratios) >= 0.96
+    assert max(ratios) >= 1.05
+    assert np.mean(ratios) > 1.0
+
+
+@pytest.mark.parametrize("functional", ["probit", "laplace", "logit"])
+def test_an_abstention_of_every_link_is_minus_infinity(functional):
+    rows = rows_of("dirichlet(6,3,1)", 500)[:, [1, 0, 2]]
+    for method in ("digital-hedge", "fast-betting", "drawn-votes"):
+        bound = lower_bound_scores(rows, top=0, functional=functional, method=method)
+        assert (bound.lower, bound.abstain) == (-math.inf, True)
+    apart = lower_bound_scores(rows, top=0, functional=functional, method="hoeffding-bonferroni")
+    assert apart.lower < 0.0
+    assert apart.abstain
 
 
 def test_tangent_bound_contains_the_margin_bound():
@@ -365,7 +401,7 @@ def test_names():
     rows = rows_of("beta(8,2)", 50)
     with pytest.raises(UnknownNameError, match="Did you mean 'digital-hedge'"):
         lower_bound_scores(rows, top=0, method="digital-hegde")
-    with pytest.raises(UnknownNameError, match="Known: margin, probit"):
+    with pytest.raises(UnknownNameError, match="Known: laplace, logit, margin, probit"):
         lower_bound_scores(rows, top=0, functional="taylor-probit")
     with pytest.raises(InvalidInputError, match="'prpi-eb-bonferroni'"):
         lower_bound_scores(rows, top=0, functional="probit", method="prpi-eb")
@@ -389,7 +425,7 @@ def test_few_rows(n):
         assert lower <= max(2.0 * ndtri(1e-3 ** (1.0 / n)), 0.0)
 
 
-@pytest.mark.parametrize("functional", ["margin", "probit"])
+@pytest.mark.parametrize("functional", FUNCTIONALS)
 def test_coverage_by_simulation(functional):
     # With a true error of .05 in every run, more than 28 errors in 150 runs (mean 7.5), or more than 181 in the 2100 of
     # all laws (mean 105), have probability below 1e-8 and 1e-11.
@@ -403,7 +439,7 @@ def test_coverage_by_simulation(functional):
         means = law(np.random.default_rng(22), 400_000).mean(axis=0)
         # Both means are granted four standard errors of their simulation.
         top, rival = min(means[0] + 0.0032, 1.0 - 1e-9), max(means[1:].max() - 0.0032, 1e-9)
-        truth = top - rival if functional == "margin" else float(ndtri(top) - ndtri(rival))
+        truth = value_of(functional, top, rival)
         samples = [law(rng, n) for _ in range(runs)]
         for method in BETTING:
             here = sum(lower_bound_scores(rows, top=0, functional=functional, method=method, alpha=alpha).lower > truth
@@ -413,7 +449,7 @@ def test_coverage_by_simulation(functional):
     assert max(errors.values()) <= allowed_in_all, errors
 
 
-@pytest.mark.parametrize("functional", ["margin", "probit"])
+@pytest.mark.parametrize("functional", FUNCTIONALS)
 @pytest.mark.parametrize("misses", [[0], [0, 1], [0, 5, 40], [299]])
 def test_one_early_miss_does_not_lose_the_bet(functional, misses):
     """Even where the selection sample has none: against distant nulls no row may cost nearly all of the capital."""

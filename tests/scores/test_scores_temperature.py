@@ -16,7 +16,9 @@ from small_net import CLASSES, IMAGES, LABELS, SEED, SIGMA, Net
 
 import rsopt
 from rsopt.errors import CertificateError, InvalidInputError, ModelError, StorageError, UnknownNameError
-from rsopt.methods import SOFT_METHODS, SOFT_PROBIT
+from rsopt.functionals import score_functional, score_functionals
+from rsopt.methods import SOFT_PROBIT, soft_methods
+from rsopt.noise import Gaussian
 from rsopt.question import Question
 from rsopt.runs.certify import certify
 from rsopt.runs.folder import STORE
@@ -34,6 +36,7 @@ from rsopt.scores.temperature import METHODS, TEMPERATURES, choose_temperature, 
 from rsopt.sequential.policy import FixedSamples
 from rsopt.smoothing import SmoothedClassifier, Softmax, Stream
 
+ALL = tuple(score_functionals())
 AUTO = SoftOutputs("softmax", temperatures=TEMPERATURES, methods=METHODS, seed=5)
 
 
@@ -57,29 +60,39 @@ def test_rows_of_one_temperature_give_those_of_all_others() -> None:
 
 
 @pytest.mark.parametrize("promise", [level_by_bets, level_by_bets_on_votes, level_by_votes])
-def test_more_rows_promise_more_and_hopeless_ones_nothing(promise: Callable[[np.ndarray, int, float], float]) -> None:
-    rows = outputs((4.0, 0.0, -1.0))
-    assert promise(rows, 10_000, 1e-3) > promise(rows, 500, 1e-3) > 0.0
-    assert promise(rows, 500, 1e-2) > promise(rows, 500, 1e-3)
-    assert promise(np.full((100, 3), 1 / 3), 2000, 1e-3) == 0.0
+@pytest.mark.parametrize("name", ALL)
+def test_more_rows_promise_more_and_hopeless_ones_nothing(name: str, promise: Callable[..., float]) -> None:
+    rows, g = outputs((4.0, 0.0, -1.0)), score_functional(name)
+    assert promise(rows, 10_000, 1e-3, g) > promise(rows, 500, 1e-3, g) > 0.0
+    assert promise(rows, 500, 1e-2, g) > promise(rows, 500, 1e-3, g)
+    assert promise(np.full((100, 3), 1 / 3), 2000, 1e-3, g) == 0.0
 
 
 @pytest.mark.parametrize("votes", [(950, 30, 20), (1000, 0, 0), (700, 200, 100)])
-def test_the_promise_of_votes_is_near_the_exact_bound(votes: tuple[int, ...]) -> None:
-    rows = np.repeat(np.eye(3), votes, axis=0)
-    promised = level_by_votes(rows, 1000, 1e-3)
-    assert promised == pytest.approx(rsopt.lower_bound(votes, top=0).lower, rel=0.05)
+@pytest.mark.parametrize("name", ALL)
+def test_the_promise_of_votes_is_near_the_exact_bound(name: str, votes: tuple[int, ...]) -> None:
+    rows, g = np.repeat(np.eye(3), votes, axis=0), score_functional(name)
+    promised = level_by_votes(rows, 1000, 1e-3, g)
+    assert promised == pytest.approx(rsopt.lower_bound(votes, top=0, functional=name).lower, rel=0.07)
     # Clopper and Pearson's limits at whole counts, split over two classes, never pass the joint bound's own.
-    assert promised == pytest.approx(max(rsopt.baselines.two_way_clopper_pearson(votes, top=0).lower,
-                                         rsopt.baselines.cohen(votes, top=0).lower), rel=1e-6)
+    assert promised == pytest.approx(max(rsopt.baselines.two_way_clopper_pearson(votes, top=0, functional=name).lower,
+                                         rsopt.baselines.cohen(votes, top=0, functional=name).lower), rel=1e-6)
     # Bets on votes drawn from one-hot rows are bets on these rows.
-    assert level_by_bets_on_votes(rows, 1000, 1e-3) == pytest.approx(level_by_bets(rows, 1000, 1e-3), rel=1e-9)
+    assert level_by_bets_on_votes(rows, 1000, 1e-3, g) == pytest.approx(level_by_bets(rows, 1000, 1e-3, g), rel=1e-9)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_bets_promise_about_what_they_then_give(name: str) -> None:
+    rows = outputs((3.0, 0.0, 1.0), 1, 20_000)
+    given = rsopt.lower_bound_scores(rows, top=0, functional=name, alpha=1e-3).lower
+    assert level_by_bets(rows, 20_000, 1e-3, score_functional(name)) == pytest.approx(given, rel=0.02)
 
 
 def test_the_draw_only_costs() -> None:
     for seed in range(20):
         rows = outputs((3.0, 0.0, 1.0), seed)
-        assert level_by_bets_on_votes(rows, 2000, 1e-3) <= level_by_bets(rows, 2000, 1e-3)
+        for g in map(score_functional, ALL):
+            assert level_by_bets_on_votes(rows, 2000, 1e-3, g) <= level_by_bets(rows, 2000, 1e-3, g)
 
 
 def test_scores_that_gain_nothing_become_votes_and_soft_ones_are_bet_on() -> None:
@@ -217,7 +230,7 @@ def test_drawn_votes_in_a_run(tmp_path: Path) -> None:
                                                              for idx in range(100)}) == 200
     assert bounds(rows) == bounds(run(tmp_path / "two", soft, workers=Workers(2)))
     assert bounds(rows) != bounds(run(tmp_path / "other", replace(soft, seed=2)))
-    assert set(proofs) == {f"{row.idx:06d}-{method}" for row in rows for method in SOFT_METHODS}
+    assert set(proofs) == {f"{row.idx:06d}-{method}" for row in rows for method in soft_methods(Gaussian(SIGMA))}
     for text in proofs.values():
         assert "at least" in check_text(text)
     content = json.loads(proofs["000001-soft-probit"])

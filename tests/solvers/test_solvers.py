@@ -190,7 +190,7 @@ def test_gpkit_and_cvxpy_condense_from_afar() -> None:
 
     from rsopt.solving.meter import Meter
 
-    case = zoo(least_n=200, most_n=200)[7]
+    case = next(case for case in zoo(200, 200) if case.name == "n200-180-12-probit-clopper-pearson-0.001")
     curve = case.worst_case.curve
     start = curve.points([0.3 * curve.extent])[0]
     first = float(np.exp(curve.log_tails([0.3 * curve.extent])[0]))

@@ -10,7 +10,7 @@ import numpy as np
 
 from rsopt.data_set.confidence import CONFIDENCE
 from rsopt.errors import MissingDependencyError
-from rsopt.methods import BASELINES, OWN, SOFT_PROBIT, TITLES
+from rsopt.methods import BASELINES, OWN, TITLES
 from rsopt.runs.overview import Overview
 from rsopt.runs.reports.plots import COLOURS, STYLES, WIDTHS, certified_accuracy, quiet
 
@@ -33,7 +33,7 @@ def accuracy_figure(run: Overview) -> bytes:
         radii, share = certified_accuracy(run.radii(method), len(run.rows))
         corners, heights = [*radii, radii[-1]], [*share, 0.0]
         axes.step(corners, heights, where="pre", label=TITLES[method], color=COLOURS[method], linestyle=STYLES[method],
-                  linewidth=WIDTHS[method], zorder=3 if method == SOFT_PROBIT else 2)
+                  linewidth=WIDTHS[method], zorder=3 if STYLES[method] == ":" else 2)
         if method == OWN:
             found = run.certified_accuracy()
             for least, text, style, shade in ((found.on_these_inputs, "these", ":", 0.9),
