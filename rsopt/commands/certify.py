@@ -31,6 +31,7 @@ def certify(
     data: options.Data = None, classes: options.Classes = None, inputs: options.Inputs = None, skip: options.Skip = 1,
     sigma: Sigmas = None, *, said: options.SaidNoise, grid: options.Grid = None, n: options.Samples = N,
     target_radius: options.TargetRadius = None, precision: options.Precision = None, spending: options.Spending = None,
+    give_up: options.GiveUp = None,
     n0: options.SelectionSamples = None, label_mode: options.LabelMode = False, alpha: options.Alpha = ALPHA,
     functional: options.Functional = None,
     order: options.Order = None, statistic: options.Statistic = STATISTIC, solver: options.Solver = SOLVER,
@@ -57,13 +58,13 @@ def certify(
     noises = [said.at(one).noise() or Gaussian(options.SIGMA) for one in sigmas or [None]]
     asking = Asking(functional, order, statistic, alpha, solver, selection_samples(n0, label_mode),
                     soft_outputs(scores, temperature, score_method, seed))
-    stopping = Asked(n, tuple(target_radius or ()), precision, spending, chunk)
+    stopping = Asked(n, tuple(target_radius or ()), precision, spending, chunk, give_up)
     # What is left at its default says nothing, but for the noise and n, which are always looked for.
     folder = output or default_folder(named.title, {
         **said_noise(said.name, noises, said.values), "grid": grid,
         "n": n, "alpha": _unless(alpha, ALPHA), "n0": n0, "label-mode": label_mode,
         "target": None if not target_radius else "-".join(map(number, target_radius)),
-        "precision": precision, "spending": spending, "functional": functional, "order": order,
+        "precision": precision, "spending": spending, "give-up": give_up, "functional": functional, "order": order,
         "statistic": _unless(statistic, STATISTIC), "solver": _unless(solver, SOLVER), "scores": scores,
         "temperature": temperature, "score-method": score_method, "seed": _unless(seed, 0), "inputs": inputs,
         "skip": _unless(skip, 1), "chunk": chunk, "device": device})

@@ -49,6 +49,9 @@ Precision = Annotated[str | None, typer.Option(help="Stop as soon as the bound i
                                                     "example 5%.")]
 Spending = Annotated[str | None, typer.Option(help="How the looks of an adaptive run share out alpha: equal, linear, "
                                                    "power, pocock, open-ended or obrien-fleming.")]
+GiveUp = Annotated[float | None, typer.Option(help="Probability to call a target radius out of reach that the true "
+                                                   "margin allows; 0.05 by default. Giving up ends sampling early and "
+                                                   "makes no certificate wrong.")]
 SelectionSamples = Annotated[int | None, typer.Option("--n0", help="Separate samples that choose the certified class; "
                                                                    "100 unless --label-mode.")]
 LabelMode = Annotated[bool, typer.Option("--label-mode", help="Certify the known label instead of a class chosen on n0 "

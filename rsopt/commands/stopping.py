@@ -26,6 +26,7 @@ class Asked:
         precision: for example "5%".
         spending: name of a spending function.
         chunk: rows of one forward pass; None for the default.
+        give_up: probability to call a target out of reach that is not; None for the default.
 
     Looks fall on whole chunks, so an input that one look decides costs a chunk at least.
     """
@@ -35,6 +36,7 @@ class Asked:
     precision: str | None = None
     spending: str | None = None
     chunk: int | None = None
+    give_up: float | None = None
 
     @property
     def adaptive(self) -> bool:
@@ -53,11 +55,14 @@ class Asked:
             InvalidInputError: options that contradict each other, or a value without meaning.
             UnknownNameError: no such spending function.
         """
-        from rsopt.sequential.adaptive import Precision, TargetRadii
+        from rsopt.sequential.adaptive import GIVE_UP, Precision, TargetRadii
         from rsopt.sequential.looks import Looks
         from rsopt.sequential.policy import FixedSamples
         from rsopt.sequential.spending import DEFAULT
 
+        if self.give_up is not None and not self.targets:
+            raise InvalidInputError("--give-up is the error with which a target radius is called out of reach: give "
+                                    "--target-radius too, or leave it out.")
         if not self.adaptive:
             if self.spending is not None:
                 raise InvalidInputError("--spending shares out the error of several looks, and a fixed --n is looked "
@@ -67,7 +72,7 @@ class Asked:
             raise InvalidInputError("--target-radius and --precision ask different questions: give one of them.")
         looks = Looks(self.n, question.alpha, chunk=self.chunk or LOOKING_CHUNK, spending=self.spending or DEFAULT)
         if self.targets:
-            return TargetRadii(self.targets, question, looks)
+            return TargetRadii(self.targets, question, looks, GIVE_UP if self.give_up is None else self.give_up)
         assert self.precision is not None
         return Precision(parsed_share(self.precision), question, looks)
 

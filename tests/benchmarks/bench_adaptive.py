@@ -7,7 +7,8 @@ studentized, the label certified, n at most 100,000) one after the other, in see
   certifies more or less than the fixed run, for all radii together and for each alone;
 - each single radius beside one-class union-bound sequences and beside the least fixed n whose certified accuracy comes
   within half a point (one input) of the fixed run's;
-- spending functions, growths and first looks.
+- spending functions, growths and first looks;
+- the error of giving up, and giving up by a joint limit that was told the strongest rival, which no rule can know.
 
 ``pytest --benchmark-only tests/benchmarks/bench_adaptive.py`` times single decisions.
 
@@ -39,10 +40,11 @@ import numpy.typing as npt
 import pytest
 from votes import Order, voted
 
+import rsopt
 from rsopt.counts import Counts
 from rsopt.functionals import ProbitMargin
 from rsopt.question import Question, level_for_radius
-from rsopt.sequential.adaptive import TargetRadii, TargetState
+from rsopt.sequential.adaptive import GIVE_UP, TargetRadii, TargetState
 from rsopt.sequential.levels import level_reached, upper_limit
 from rsopt.sequential.looks import Looks
 from rsopt.sequential.planning import Regions
@@ -56,7 +58,6 @@ Mask = npt.NDArray[np.bool_]
 SIGMA, ALPHA, MOST = 0.25, 1e-3, 100_000
 RADII = (0.0, 0.25, 0.5, 0.75)
 QUESTIONS = (RADII, *((radius,) for radius in RADII))
-GIVE_UP = 0.05
 G, T = ProbitMargin(), Studentized()
 
 
@@ -157,10 +158,39 @@ def simulated(votes: Votes, plan: Sequence[PlannedLook], radii: Sequence[float],
     return float(np.mean(spent)), float(np.mean(certified))
 
 
-def both_sides(plan: Sequence[PlannedLook]) -> Callable[[Votes, int, int], npt.NDArray[np.float64]]:
+def both_sides(plan: Sequence[PlannedLook], give_up: float = GIVE_UP
+               ) -> Callable[[Votes, int, int], npt.NDArray[np.float64]]:
     """The upper limits of the policy."""
-    share = GIVE_UP / len(plan)
+    share = give_up / len(plan)
     return lambda x, n, number: np.array([upper_limit(Counts(tuple(row), 0), G, share) for row in x.tolist()])
+
+
+def joint(plan: Sequence[PlannedLook], rivals: Votes) -> Callable[[Votes, int, int], npt.NDArray[np.float64]]:
+    """Minus the exact bound with the classes exchanged, against a rival that was fixed beforehand, shape (inputs,).
+
+    The studentized order says little about negative margins; Clopper and Pearson's is never behind their limits.
+    """
+    share = GIVE_UP / len(plan)
+
+    def limit(row: Votes, rival: int) -> float:
+        a, b = int(row[0]), int(row[rival])
+        pair = Counts((b, a, int(row.sum()) - a - b), top=0, rival=1)
+        return -rsopt.lower_bound(pair, functional=G, statistic="clopper-pearson", alpha=share).lower
+
+    return lambda x, n, number: np.array([limit(row, rival) for row, rival in zip(x, rivals, strict=True)])
+
+
+def print_giving_up(votes: Votes, seeds: Sequence[int]) -> None:
+    """The error of giving up: times fewer samples, and inputs certified over all radii of a question."""
+    print(f"giving up, {len(seeds)} seeds: times fewer than {MOST:,} (inputs certified)")
+    for radii in (RADII, (0.0,), (0.75,)):
+        plan = TargetRadii(radii, Question(SIGMA), Looks(MOST, ALPHA)).plan
+        rules = {f"give_up {error:g}": both_sides(plan, error) for error in (0.001, 0.01, 0.05, 0.1, 0.2)}
+        rules["joint limit, rival told, 0.05"] = joint(plan, 1 + votes[:, 1:].argmax(axis=1))
+        print(f"  radii {', '.join(f'{radius:g}' for radius in radii)}")
+        for name, ruled_out in rules.items():
+            mean, certified = simulated(votes, plan, radii, seeds, exact, ruled_out)
+            print(f"    {name:<30} {MOST / mean:6.2f} ({certified:.1f})", flush=True)
 
 
 def one_sided(shares: Sequence[float]) -> Callable[[Votes, int, int], npt.NDArray[np.float64]]:
@@ -246,6 +276,7 @@ def main() -> None:
     print_policy(votes, range(4))
     print_rivals(votes, range(8))
     print_choices(votes, range(12))
+    print_giving_up(votes, range(2))
 
 
 if __name__ == "__main__":

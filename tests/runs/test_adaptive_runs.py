@@ -312,6 +312,7 @@ def test_a_fixed_run_says_from_how_many_samples_on_anything_is_certified(place: 
 
 @pytest.mark.parametrize(("options", "text"), [
     (("--target-radius", 0.1, "--precision", "5%"), "--target-radius and --precision ask different questions"),
+    (("--precision", "50%", "--give-up", 0.01), "--give-up is the error with which a target radius is called"),
     (("--spending", "linear"), "--spending shares out the error of several looks"),
     (("--target-radius", 0.1, "--spending", "lineal"), "Did you mean 'linear'?"),
     (("--target-radius", -1), "A target radius must be a number from 0 on; found -1.0"),
