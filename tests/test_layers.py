@@ -25,6 +25,7 @@ functionals
 noise
 proof_file
 counts domain staircase certificate transcript
+nested_certificate
 statistics
 inductive
 checks

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, ClassVar
 
 from flint import arb, fmpq
@@ -11,7 +11,7 @@ from flint import arb, fmpq
 from rsopt.certificate import FlippedBits
 from rsopt.checks.arb_links import BallLink, Node
 from rsopt.checks.arb_stairs import BallOrder
-from rsopt.checks.flip_curve import ONE, FlipCurve
+from rsopt.checks.flip_curve import ONE, Corners, FlipCurve
 
 
 class BallFlipLevels:
@@ -51,7 +51,8 @@ class BallFlipLevels:
 
     def value(self, q1: Any, q2: Any) -> Any:
         """An upper bound on g at two doubles."""
-        return _ball(self.curve.value_at_most(min(float(q1), 1.0), min(float(q2), 1.0)))
+        found = self.curve.value_at_most(min(float(q1), 1.0), min(float(q2), 1.0))
+        return arb(fmpq(found.numerator, found.denominator))
 
 
 class BallFlipOrder(BallOrder):
@@ -67,7 +68,7 @@ class BallFlipOrder(BallOrder):
     def __init__(self, statistic: str, n: int, alpha: float, curve: FlipCurve) -> None:
         # The limits are those of the link q - 1/2.
         super().__init__(statistic, n, alpha, BallLink("margin", None))
-        self._lines = [_lines(points) for points in curve.exact]
+        self._lines = [_lines(corners) for corners in curve.exact]
 
     def value(self, x1: int, x2: int) -> Any:
         """T(x1, x2)."""
@@ -84,16 +85,13 @@ class BallFlipOrder(BallOrder):
         return 0.0
 
 
-def _ball(number: Fraction) -> Any:
-    return arb(fmpq(number.numerator, number.denominator))
-
-
-def _lines(points: list[tuple[Fraction, Fraction]]) -> list[tuple[Any, Any]]:
+def _lines(corners: Corners) -> list[tuple[Any, Any]]:
     """(height at 0, slope) of the pieces of H, which is the least of them since it is concave."""
     found = []
-    for (p, value), (after, more) in zip(points, points[1:], strict=False):
-        slope = (more - value) / (after - p)
-        found.append((_ball(value - slope * p), _ball(slope)))
+    for (p, value), (after, more) in pairwise(zip(corners.at, corners.values, strict=True)):
+        if after > p:
+            slope = fmpq(more - value, after - p)
+            found.append((arb(fmpq(value, corners.whole) - slope * fmpq(p, corners.whole)), arb(slope)))
     return found
 
 

@@ -21,6 +21,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
+from dataclasses import dataclass
 from fractions import Fraction
 from itertools import accumulate
 
@@ -32,22 +33,46 @@ ONE = 1 << BITS
 Polygon = tuple[tuple[int, ...], tuple[int, ...]]
 
 
-def corners(flips: FlippedBits, additions: int, deletions: int) -> list[tuple[Fraction, Fraction]]:
-    """The corners (p, H(p)) of H, exactly: p and H(p) are nondecreasing, from 0 (or what H jumps to there) to 1."""
-    add, remove = flips.add, flips.remove
-    scale = math.lcm(add.denominator, remove.denominator)
-    up, down = int(add * scale), int(remove * scale)
-    before = _coefficients([(scale - up, up)] * additions + [(scale - down, down)] * deletions)
-    after = _coefficients([(down, scale - down)] * additions + [(up, scale - up)] * deletions)
-    if add + remove < 1:
-        before, after = before[::-1], after[::-1]
-    whole = scale ** (additions + deletions)
-    points = [(Fraction(0), Fraction(0)),
-              *((Fraction(p, whole), Fraction(value, whole))
-                for p, value in zip(accumulate(before), accumulate(after), strict=True))]
-    # What the input cannot draw costs nothing: H begins with it.
-    first = max(k for k, (p, _) in enumerate(points) if p == 0)
-    return points[first:]
+@dataclass(frozen=True)
+class Corners:
+    """The corners (p, H(p)) of H, exactly: nondecreasing, from 0, or what H jumps to there, to 1.
+
+    Attributes:
+        at, values: p and H(p) in units of one `whole`th: no fraction is ever reduced, which would take longest.
+        whole: their denominator.
+    """
+
+    at: tuple[int, ...]
+    values: tuple[int, ...]
+    whole: int
+
+    @classmethod
+    def of(cls, flips: FlippedBits, additions: int, deletions: int) -> Corners:
+        """The corners for so many additions and deletions."""
+        scale = math.lcm(flips.add.denominator, flips.remove.denominator)
+        up, down = int(flips.add * scale), int(flips.remove * scale)
+        before = _coefficients([(scale - up, up)] * additions + [(scale - down, down)] * deletions)
+        after = _coefficients([(down, scale - down)] * additions + [(up, scale - up)] * deletions)
+        if up + down < scale:
+            before, after = before[::-1], after[::-1]
+        at, values = (0, *accumulate(before)), (0, *accumulate(after))
+        # What the input cannot draw costs nothing: H begins with it.
+        first = bisect_right(at, 0) - 1
+        return cls(at[first:], values[first:], scale ** (additions + deletions))
+
+    def rounded(self, *, above: bool) -> Polygon:
+        """The corners moved to the left and up, or to the right and down: the polygon of a rising function follows."""
+        across, along = (_down, _up) if above else (_up, _down)
+        return (tuple(across(p, self.whole) for p in self.at),
+                tuple(along(value, self.whole) for value in self.values))
+
+
+def _down(part: int, whole: int) -> int:
+    return (part << BITS) // whole
+
+
+def _up(part: int, whole: int) -> int:
+    return -((-part << BITS) // whole)
 
 
 def _coefficients(factors: list[tuple[int, int]]) -> list[int]:
@@ -66,8 +91,8 @@ class FlipCurve:
     """
 
     def __init__(self, flips: FlippedBits) -> None:
-        self.exact = [corners(flips, *pair) for pair in flips.changes]
-        self._above = [_rounded(points, above=True) for points in self.exact]
+        self.exact = [Corners.of(flips, *pair) for pair in flips.changes]
+        self._above = [corners.rounded(above=True) for corners in self.exact]
 
     def largest_q1(self, level: float, q2: float) -> int:
         """The largest q1 with g(q1, q2) <= level in units of 2^-192, rounded up; negative where there is none."""
@@ -93,7 +118,7 @@ class FlipCurve:
 
     def value_at_most(self, q1: float, q2: float) -> Fraction:
         """g at these numbers, from above, for 0 <= q1, q2 <= 1."""
-        below = [_rounded(points, above=False) for points in self.exact]
+        below = [corners.rounded(above=False) for corners in self.exact]
         return Fraction(ONE - max(_lower(polygon, ONE - _ceil(q1)) + _lower(polygon, _floor(q2)) for polygon in below),
                         ONE)
 
@@ -104,12 +129,6 @@ def _bracket(beyond: Callable[[float], bool]) -> tuple[float, float]:
     while low < (middle := 0.5 * (low + high)) < high and high - low > 2.0**-53 * high:
         low, high = (low, middle) if beyond(middle) else (middle, high)
     return low, high
-
-
-def _rounded(points: list[tuple[Fraction, Fraction]], *, above: bool) -> Polygon:
-    """The corners moved to the left and up, or to the right and down: the polygon of a rising function moves along."""
-    across, along = (_floor, _ceil) if above else (_ceil, _floor)
-    return tuple(across(p) for p, _ in points), tuple(along(value) for _, value in points)
 
 
 def _upper(polygon: Polygon, p: int) -> int:

@@ -11,13 +11,11 @@ which rounding is far less than the tolerance for ties, and so no outcome that i
 
 from __future__ import annotations
 
-from fractions import Fraction
-
 import numpy as np
 import numpy.typing as npt
 
 from rsopt.certificate import FlippedBits
-from rsopt.checks.flip_curve import FlipCurve, rounded_up
+from rsopt.checks.flip_curve import Corners, FlipCurve, rounded_up
 from rsopt.checks.quantiles import quantiles
 from rsopt.errors import CertificateError
 
@@ -90,7 +88,7 @@ class FlipOrder:
         # Written so that a NaN fails.
         if not np.all(self._limit[1:] >= self._limit[:-1]):
             raise CertificateError("The tail set cannot be rebuilt: the statistic's parts do not grow with the counts.")
-        self._polygons = [_told_apart(points) for points in curve.exact]
+        self._polygons = [_told_apart(corners) for corners in curve.exact]
 
     def _values(self, x1: Whole, x2: Whole) -> Array:
         own, other = self._limit[self.n - x1], self._limit[x2]
@@ -131,13 +129,13 @@ class FlipOrder:
         return np.asarray(np.maximum.accumulate(low), dtype=np.int64)
 
 
-def _told_apart(points: list[tuple[Fraction, Fraction]]) -> tuple[Array, Array]:
+def _told_apart(corners: Corners) -> tuple[Array, Array]:
     """The corners as doubles; of some at one place the last."""
-    at, values = [0.0], [float(points[0][1])]
-    for p, value in points[1:]:
-        if float(p) - at[-1] > _CLOSEST:
-            at.append(float(p))
-            values.append(float(value))
+    at, values = [0.0], [corners.values[0] / corners.whole]
+    for p, value in zip(corners.at[1:], corners.values[1:], strict=True):
+        if p / corners.whole - at[-1] > _CLOSEST:
+            at.append(p / corners.whole)
+            values.append(value / corners.whole)
         else:
-            values[-1] = float(value)
+            values[-1] = value / corners.whole
     return np.array(at), np.array(values)
