@@ -66,7 +66,8 @@ class FlippedBits:
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON values."""
-        return {"add": _ratio(self.add), "remove": _ratio(self.remove), "changes": [list(pair) for pair in self.changes]}
+        return {"add": _ratio(self.add), "remove": _ratio(self.remove),
+                "changes": [list(pair) for pair in self.changes]}
 
     @classmethod
     def from_dict(cls, content: object) -> FlippedBits:
@@ -99,7 +100,7 @@ def _rational(text: str) -> Fraction:
     match = _RATIONAL.fullmatch(text)
     found = None if match is None else Fraction(int(match[1]), int(match[2]))
     if found is None or _ratio(found) != text:
-        raise CertificateError("A probability must be a fraction in its lowest terms, such as \"1/20\", of numbers of at "
+        raise CertificateError("A probability must be a fraction in its lowest terms, such as '1/20', of numbers of at "
                                f"most 20 digits; found {proof_file.shown(text)}.")
     return found
 
@@ -173,9 +174,9 @@ class Certificate:
 
     def _content(self) -> dict[str, Any]:
         content: dict[str, Any] = {
-            "format": FORMATS[2 if self.flips is not None else self.look is not None], "n": self.n, "x1": self.x1, "x2": self.x2,
-            "alpha": self.alpha, "functional": self.functional, "order": self.order, "statistic": self.statistic,
-            "observed": self.observed, "third_cell": self.third_cell, "least_q1": self.least_q1,
+            "format": FORMATS[2 if self.flips is not None else self.look is not None], "n": self.n, "x1": self.x1,
+            "x2": self.x2, "alpha": self.alpha, "functional": self.functional, "order": self.order,
+            "statistic": self.statistic, "observed": self.observed, "third_cell": self.third_cell, "least_q1": self.least_q1,
             "lower": None if self.lower == -math.inf else self.lower, "lower_at_most": self.lower_at_most,
             "witness": None if self.witness is None else list(self.witness), "cuts": list(self.cuts),
             "kinds": [list(run) for run in self.kinds]}

@@ -186,8 +186,8 @@ def _check_ranges(c: Certificate) -> None:
     if not len(c.cuts) <= MOST_PIECES + 1:
         raise CertificateError(f"The certificate has {len(c.cuts):,} cuts; at most {MOST_PIECES + 1:,} are allowed.")
     if c.flips is not None and not len(c.cuts) * len(c.flips.changes) <= MOST_PIECES_OF_FLIPS:
-        raise CertificateError(f"The certificate has {len(c.cuts):,} cuts for {len(c.flips.changes):,} pairs of changes: "
-                               f"more than {MOST_PIECES_OF_FLIPS:,} of both together.")
+        raise CertificateError(f"The certificate has {len(c.cuts):,} cuts times {len(c.flips.changes):,} pairs of "
+                               f"changes; at most {MOST_PIECES_OF_FLIPS:,} are allowed.")
     if (c.lower_at_most is None) != (c.witness is None):
         raise CertificateError("lower_at_most and its witness must come together.")
     if c.lower_at_most is not None and not c.lower <= c.lower_at_most:

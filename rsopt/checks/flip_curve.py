@@ -1,7 +1,8 @@
 """The margin after changes of bits, from the definition: exact regions, and level curves in whole numbers.
 
-A change of the input by a additions and d deletions of ones leaves all other bits alike. Let t be the ones drawn at the
-a added places, less those drawn at the d deleted ones, plus d. Under the input its probabilities are the coefficients of
+A change of the input by a additions and d deletions of ones leaves all other bits alike. Let t be the ones drawn at
+the a added places, less those drawn at the d deleted ones, plus d. Under the input its probabilities are the
+coefficients of
 
     ((1 - add) + add t)^a · ((1 - remove) + remove t)^d,
 

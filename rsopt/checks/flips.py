@@ -4,9 +4,10 @@ Level curves come from whole numbers (`rsopt.checks.flip_curve`) and are rounded
 
     T(x1, x2) = 1 - max over the changes of [H(u(n - x1)) + H(u(x2))],
 
-with u(x) the upper Clopper–Pearson limit at alpha/2 (the lower limit of x1 is what u(n - x1) leaves of 1), or u(x) = x/n.
-Any order of the outcomes will do, and this one is what the code below computes: u is seen to rise, H is a polygon of
-which rounding is far less than the tolerance for ties, and so no outcome that is tied with the observation is left out.
+with u(x) the upper Clopper–Pearson limit at alpha/2 (the lower limit of x1 is what u(n - x1) leaves of 1), or
+u(x) = x/n. Any order of the outcomes will do, and this one is what the code below computes: u is seen to rise, and
+rounding in the polygons is far less than the tolerance for ties, so that no outcome that is tied with the observation
+is left out.
 """
 
 from __future__ import annotations
@@ -56,7 +57,8 @@ class FlipLevels:
         # Before the end q1 is below 1 - q2, and after it no larger.
         high = np.minimum(high, 1.0 - (0.0 if ends is None else ends[1]) + _EPS)
         low = np.maximum(high - 4.0 * _EPS, 0.0)
-        return low, high, np.maximum(1.0 - cuts - high - 2.0 * _EPS, 0.0), np.maximum(1.0 - cuts - low + 2.0 * _EPS, 0.0)
+        rest = 1.0 - cuts
+        return low, high, np.maximum(rest - high - 2.0 * _EPS, 0.0), np.maximum(rest - low + 2.0 * _EPS, 0.0)
 
     def factors(self, cuts: Array, q1_low: Array, q1_high: Array, q3_low: Array, q3_high: Array) -> Array:
         """Infinite: with corners a level curve has no convex pieces."""
