@@ -176,7 +176,8 @@ class Certificate:
         content: dict[str, Any] = {
             "format": FORMATS[2 if self.flips is not None else self.look is not None], "n": self.n, "x1": self.x1,
             "x2": self.x2, "alpha": self.alpha, "functional": self.functional, "order": self.order,
-            "statistic": self.statistic, "observed": self.observed, "third_cell": self.third_cell, "least_q1": self.least_q1,
+            "statistic": self.statistic, "observed": self.observed, "third_cell": self.third_cell,
+            "least_q1": self.least_q1,
             "lower": None if self.lower == -math.inf else self.lower, "lower_at_most": self.lower_at_most,
             "witness": None if self.witness is None else list(self.witness), "cuts": list(self.cuts),
             "kinds": [list(run) for run in self.kinds]}

@@ -165,7 +165,8 @@ class LowerBoundProblem:
             lower=found.lower, lower_at_most=found.at_most, searched=found.searched, proven=True, method="exact",
             functional=self.functional, statistic=self.statistic.name, alpha=self.alpha, solver=repr(proposer),
             counts=self.counts, proof=self.certificate_of(found.mesh, found.lower, found.witness),
-            evaluations=found.evaluations, seconds=time.perf_counter() - started, message=f"{found.notes} {obligation(self.functional)}".strip())
+            evaluations=found.evaluations, seconds=time.perf_counter() - started,
+            message=f"{found.notes} {obligation(self.functional)}".strip())
 
     def certificate_of(self, mesh: Mesh | None, level: float, witness: Witness | None = None) -> Certificate | None:
         """The certificate of a level that a mesh proves; None for what a file cannot name.

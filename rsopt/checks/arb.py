@@ -54,6 +54,8 @@ class Arb:
     @_precise
     def __init__(self, certificate: Certificate) -> None:
         c = self._c = certificate
+        self._link: BallLink | BallFlipLevels
+        self._order: BallOrder
         self._link, self._order = _account(c)
         self._level = arb(c.lower) if math.isfinite(c.lower) else arb(0)
         self._first = 0

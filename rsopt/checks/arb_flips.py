@@ -74,10 +74,9 @@ class BallFlipOrder(BallOrder):
         """T(x1, x2)."""
         half = arb(0.5)
         own, other = half - self.own(x1), half + self.other(x2)
-        most = None
+        most = arb(0)
         for lines in self._lines:
-            found = _least(lines, own) + _least(lines, other)
-            most = found if most is None else most.max(found)
+            most = most.max(_least(lines, own) + _least(lines, other))
         return 1 - most
 
     def steepness(self, x1: int, x2: int) -> float:

@@ -167,7 +167,8 @@ def test_what_a_file_cannot_name_is_said() -> None:
         _ = found.certificate
     with pytest.raises(InvalidInputError, match="flip-margin' by 'studentized'"):
         _ = rsopt.lower_bound((95, 3, 2), 0, functional=NOISES[0].margin(0, 1)).certificate
-    many = rsopt.largest_certified((9000, 0, 0), 0, radii=[1], functional_of=lambda r: Flips(0.4999, 0.5).margin(0, 129))
+    weak = Flips(0.4999, 0.5)
+    many = rsopt.largest_certified((9000, 0, 0), 0, radii=[1], functional_of=lambda r: weak.margin(0, 129))
     assert many.certified
     assert many.proof is None
 
@@ -305,7 +306,8 @@ def test_steps_that_do_not_belong_together(genuine: dict[str, Any], entries: dic
 
 
 @pytest.mark.parametrize(("flips", "said"), [
-    ({"add": "2/40"}, "in its lowest terms"), ({"add": "-1/20"}, "in its lowest terms"), ({"add": 0.05}, "must be text"),
+    ({"add": "2/40"}, "in its lowest terms"), ({"add": "-1/20"}, "in its lowest terms"),
+    ({"add": 0.05}, "must be text"),
     ({"add": "1/0"}, "in its lowest terms"), ({"add": "1/" + "9" * 21}, "in its lowest terms"),
     ({"add": "1/99999999999999999999"}, "flips are none"), ({"add": "1/1"}, "flips are none"),
     ({"add": "0/1", "remove": "0/1"}, "flips are none"), ({"add": "٣/7"}, "in its lowest terms"),
@@ -347,7 +349,8 @@ def test_bombs_are_refused_before_work(genuine: dict[str, Any]) -> None:
     with pytest.raises(CertificateError, match="100,000 cuts times 129 pairs"):
         rsopt.check_certificate(rehashed(many))
     few = [rehashed({**step, "cuts": [0.0] * 2000, "kinds": [["corner", 1999]],
-                     "flips": {**step["flips"], "changes": [[a, r - a] for a in range(r + 1)]}}) for r in range(20, 128)]
+                     "flips": {**step["flips"], "changes": [[a, r - a] for a in range(r + 1)]}})
+           for r in range(20, 128)]
     with pytest.raises(CertificateError, match="cuts times pairs of changes together"):
         rsopt.check_nested_certificate(hashed({"format": genuine["format"], "steps": few}))
 

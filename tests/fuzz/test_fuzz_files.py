@@ -13,6 +13,7 @@ import shutil
 import warnings
 from decimal import Decimal
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -114,7 +115,7 @@ def test_certificates_with_their_hash_made_anew(certificate: str) -> None:
 
 
 def test_nested_certificates(tmp_path: Path) -> None:
-    """As bytes and with their hashes made anew: what is accepted is no more than what the votes that it states prove."""
+    """As bytes and with their hashes made anew: what is accepted is what the votes that it states prove."""
     noise, path = Flips(0.05, 0.6), tmp_path / "radius.json"
     found = rsopt.largest_certified([95, 3, 2], 0, radii=itertools.count(1), functional_of=lambda r: noise.margin(0, r))
     whole = found.certificate.to_dict()
@@ -137,8 +138,7 @@ def test_nested_certificates(tmp_path: Path) -> None:
             add, remove = (Fraction(last["flips"][name]) for name in ("add", "remove"))
             votes = [last["x1"], last["x2"], last["n"] - last["x1"] - last["x2"]]
             assert rsopt.largest_certified(
-                votes, 0, radii=[report.changes], functional_of=lambda changes, p=(add, remove): FlipMargin(*p, changes),
-                statistic=last["statistic"], alpha=last["alpha"] * (1.0 + 1e-5)).certified
+                votes, 0, radii=[report.changes], functional_of=partial(FlipMargin, add, remove), statistic=last["statistic"], alpha=last["alpha"] * (1.0 + 1e-5)).certified
 
 
 def test_transcripts(tmp_path: Path, transcript: str) -> None:
