@@ -138,7 +138,8 @@ def test_nested_certificates(tmp_path: Path) -> None:
             add, remove = (Fraction(last["flips"][name]) for name in ("add", "remove"))
             votes = [last["x1"], last["x2"], last["n"] - last["x1"] - last["x2"]]
             assert rsopt.largest_certified(
-                votes, 0, radii=[report.changes], functional_of=partial(FlipMargin, add, remove), statistic=last["statistic"], alpha=last["alpha"] * (1.0 + 1e-5)).certified
+                votes, 0, radii=[report.changes], functional_of=partial(FlipMargin, add, remove),
+                statistic=last["statistic"], alpha=last["alpha"] * (1.0 + 1e-5)).certified
 
 
 def test_transcripts(tmp_path: Path, transcript: str) -> None:
