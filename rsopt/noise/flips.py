@@ -32,9 +32,9 @@ class Flips(CoupledNoise):
     For sparse binary data, such as words in a text or edges of a graph: a small `add` leaves the many zeros alone, a
     large `remove` hides most ones. Radii count changed bits.
 
-    A bound M on the margin certifies the largest r with hi((1 - M)/2) < 1/2 after any r changes, hi(p) being the largest
-    probability that a set of probability p can have after them (theorem N4). More can be certified by `margin` and
-    `margin_within`, whose bounds say directly whether so many changes are harmless (`rsopt.largest_certified`).
+    A bound M on the margin certifies the largest r with hi((1 - M)/2) < 1/2 after any r changes, hi(p) being the
+    largest probability that a set of probability p can have after them (theorem N4). More can be certified by `margin`
+    and `margin_within`, whose bounds say directly whether so many changes are harmless (`rsopt.largest_certified`).
 
     Attributes:
         add: probability that a 0 becomes a 1.

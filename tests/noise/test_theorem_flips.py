@@ -174,7 +174,8 @@ def test_what_a_margin_survives(rates: tuple[float, float]) -> None:
             elif noise.survives(r, margin):
                 ahead += 1
             assert noise.survives(r - 1, margin) or not noise.survives(r, margin)
-    assert ahead or rates in ((0.5, 0.5), (0.0, 0.7), (0.4, 0.0), (0.8, 0.7), (0.2, 0.3))
+    # Where a bit forgets its value nothing is lost; where 1 is never flipped, only what cannot be drawn is.
+    assert (ahead > 0) == (rates not in ((0.5, 0.5), (0.4, 0.0)))
 
 
 def test_the_largest_radius_a_margin_gives_is_found() -> None:
