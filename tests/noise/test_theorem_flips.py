@@ -171,7 +171,7 @@ def test_what_a_margin_survives(rates: tuple[float, float]) -> None:
             assert not noise.survives(r, margin) or most < Fraction(1, 2)
             if 2.0 * noise.difference(r) < margin - 1e-9:
                 assert noise.survives(r, margin)
-            elif noise.survives(r, margin):
+            elif noise.survives(r, margin) and 2.0 * noise.difference(r) >= margin:
                 ahead += 1
             assert noise.survives(r - 1, margin) or not noise.survives(r, margin)
     # Where a bit forgets its value nothing is lost; where 1 is never flipped, only what cannot be drawn is.
