@@ -113,6 +113,26 @@ def test_level_curves_are_rounded_outwards_and_by_little(noise: Flips) -> None:
         assert g(1 - Fraction(ends[2]), Fraction(ends[2])) <= Fraction(level) + Fraction(1, 1 << 50)
 
 
+@pytest.mark.parametrize("noise", NOISES, ids=str)
+def test_polygons_are_rounded_outwards_to_the_last_unit(noise: Flips) -> None:
+    """Against fractions: the curve of the polygon with moved corners, rounded up by hardly more than its slopes ask."""
+    for pair in ((0, 1), (2, 0), (1, 3)):
+        curve = FlipCurve(FlippedBits(*noise.exact, (pair,)))
+        at, values = curve.exact[0].rounded(above=True)
+
+        def high(p: Fraction, at: tuple[int, ...] = at, values: tuple[int, ...] = values) -> Fraction:
+            k = max(k for k in range(len(at)) if at[k] <= p)
+            return Fraction(values[k]) if k == len(at) - 1 else values[k] + (p - at[k]) * Fraction(
+                values[k + 1] - values[k], at[k + 1] - at[k])
+
+        for level, q2 in itertools.product((-0.37, 0.0, 0.11), (1e-9, 0.1, 0.37, 0.8)):
+            found = curve.largest_q1(level, q2)
+            if 0 <= found < ONE:
+                # Everything to the right of it lies above the level: what the polygons leave is less than asked for.
+                wanted = ONE - Fraction(level) * ONE - high(Fraction(q2) * ONE)
+                assert high(Fraction(ONE - found - 1)) < wanted
+
+
 def nested(votes: tuple[int, ...], functional_of: Callable[[int], Any], **options: Any) -> rsopt.NestedRadius[int]:
     return rsopt.largest_certified(votes, 0, radii=itertools.count(1), functional_of=functional_of, **options)
 
