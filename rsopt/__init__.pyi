@@ -6,6 +6,7 @@ from .bound_table import lower_bounds as lower_bounds
 from .bounding import lower_bound as lower_bound
 from .certificate import Certificate as Certificate
 from .checks.certificate import check_certificate as check_certificate
+from .checks.nested import check_nested_certificate as check_nested_certificate
 from .checks.transcript import check_transcript as check_transcript
 from .counts import Counts as Counts
 from .data_set.certified_accuracy import CertifiedAccuracy as CertifiedAccuracy
@@ -24,6 +25,7 @@ from .functionals import TaylorProbitMargin as TaylorProbitMargin
 from .inductive import Inductive as Inductive
 from .nested import NestedRadius as NestedRadius
 from .nested import largest_certified as largest_certified
+from .nested_certificate import NestedCertificate as NestedCertificate
 from .p_value import PValue as PValue
 from .problem import LowerBoundProblem as LowerBoundProblem
 from .question import Question as Question

@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from typing import Any
 
 from rsopt import proof_file
 from rsopt.errors import CertificateError
 
-#: The first version says nothing of looks; the second has an entry "look" beside those of the first.
-FORMATS = ("rsopt certificate 1", "rsopt certificate 2")
+#: The first version says nothing of looks; the second has an entry "look" beside those of the first. The third is of
+#: the margin after changes of bits, which are in its entry "flips"; its "look" may be null.
+FORMATS = ("rsopt certificate 1", "rsopt certificate 2", "rsopt certificate 3")
 FUNCTIONALS = ("margin", "probit", "taylor-probit", "laplace", "logit")
+FLIP_MARGIN = "flip-margin"
 STATISTICS = ("studentized", "clopper-pearson", "plugin")
 CORNER, CONVEX = "corner", "convex"
+#: Of the third version: the studentized statistic has no hull there that a checker could rebuild.
+FLIP_STATISTICS = ("clopper-pearson", "plugin")
+#: Additions and deletions together, and pairs of them; and the largest denominator of a probability.
+MOST_CHANGED, MOST_CHANGES, LARGEST_DENOMINATOR = 128, 129, 1 << 64
+
+_RATIONAL = re.compile(r"(0|[1-9][0-9]{0,19})/([1-9][0-9]{0,19})")
 
 
 @dataclass(frozen=True)
@@ -31,6 +41,76 @@ class LookShare:
     number: int
     of: int
     alpha: float
+
+
+@dataclass(frozen=True)
+class FlippedBits:
+    """The noise and the changes of the input that a margin after changes of bits is about (theorem N4).
+
+    Attributes:
+        add, remove: probability that a 0 becomes a 1, and that a 1 becomes a 0, exactly.
+        changes: (additions, deletions), one or more.
+    """
+
+    add: Fraction
+    remove: Fraction
+    changes: tuple[tuple[int, int], ...]
+
+    @property
+    def fits(self) -> bool:
+        """Whether the format has room for them."""
+        return (1 <= len(self.changes) <= MOST_CHANGES
+                and all(min(pair) >= 0 and sum(pair) <= MOST_CHANGED for pair in self.changes)
+                and all(0 <= p < 1 and p.denominator <= LARGEST_DENOMINATOR for p in (self.add, self.remove))
+                and self.add + self.remove > 0)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {"add": _ratio(self.add), "remove": _ratio(self.remove),
+                "changes": [list(pair) for pair in self.changes]}
+
+    @classmethod
+    def from_dict(cls, content: object) -> FlippedBits:
+        """What an entry says.
+
+        Raises:
+            CertificateError: it says something else.
+        """
+        entries = proof_file.Entries(content, "The certificate's flips")
+        add, remove = _rational(entries.text("add")), _rational(entries.text("remove"))
+        pairs = entries.items("changes")
+        if len(pairs) > MOST_CHANGES:
+            raise CertificateError(f"The certificate has {len(pairs):,} pairs of changes; at most {MOST_CHANGES} are "
+                                   "allowed.")
+        found = cls(add, remove, tuple(_pair(pair) for pair in pairs))
+        entries.done()
+        if not found.fits:
+            raise CertificateError("The certificate's flips are none: probabilities from 0 to below 1, not both 0, and "
+                                   f"pairs of whole numbers from 0 on with sums of at most {MOST_CHANGED} are allowed; "
+                                   f"found {proof_file.shown(content)}.")
+        return found
+
+
+def _ratio(p: Fraction) -> str:
+    return f"{p.numerator}/{p.denominator}"
+
+
+def _rational(text: str) -> Fraction:
+    """A fraction in its lowest terms, of which there is one spelling only."""
+    match = _RATIONAL.fullmatch(text)
+    found = None if match is None else Fraction(int(match[1]), int(match[2]))
+    if found is None or _ratio(found) != text:
+        raise CertificateError("A probability must be a fraction in its lowest terms, such as '1/20', of numbers of at "
+                               f"most 20 digits; found {proof_file.shown(text)}.")
+    return found
+
+
+def _pair(content: object) -> tuple[int, int]:
+    if not (isinstance(content, list | tuple) and len(content) == 2
+            and all(isinstance(number, int) and not isinstance(number, bool) for number in content)):
+        raise CertificateError("Changes must be pairs of whole numbers, additions and deletions; found "
+                               f"{proof_file.shown(content)}.")
+    return content[0], content[1]
 
 
 @dataclass(frozen=True)
@@ -51,6 +131,7 @@ class Certificate:
         cuts: q2 at which the level curve g = lower is cut, increasing.
         kinds: the bound used on each piece, "corner" or "convex" run-length coded as [kind, count] pairs.
         look: which of several looks the bound is one of; None for the only one.
+        flips: of the functional "flip-margin", which it is; None for all others.
     """
 
     n: int
@@ -69,6 +150,7 @@ class Certificate:
     cuts: tuple[float, ...] = field(repr=False)  # hundreds of numbers: a bound that is printed stays readable
     kinds: tuple[tuple[str, int], ...] = field(repr=False)
     look: LookShare | None = None
+    flips: FlippedBits | None = None
 
     def at_look(self, number: int, of: int, alpha: float) -> Certificate:
         """The same certificate, which says that it is of look `number` among `of`, at `alpha` for all of them."""
@@ -92,14 +174,17 @@ class Certificate:
 
     def _content(self) -> dict[str, Any]:
         content: dict[str, Any] = {
-            "format": FORMATS[0] if self.look is None else FORMATS[1], "n": self.n, "x1": self.x1, "x2": self.x2,
-            "alpha": self.alpha, "functional": self.functional, "order": self.order, "statistic": self.statistic,
-            "observed": self.observed, "third_cell": self.third_cell, "least_q1": self.least_q1,
+            "format": FORMATS[2 if self.flips is not None else self.look is not None], "n": self.n, "x1": self.x1,
+            "x2": self.x2, "alpha": self.alpha, "functional": self.functional, "order": self.order,
+            "statistic": self.statistic, "observed": self.observed, "third_cell": self.third_cell,
+            "least_q1": self.least_q1,
             "lower": None if self.lower == -math.inf else self.lower, "lower_at_most": self.lower_at_most,
             "witness": None if self.witness is None else list(self.witness), "cuts": list(self.cuts),
             "kinds": [list(run) for run in self.kinds]}
         if self.look is not None:
             content["look"] = {"number": self.look.number, "of": self.look.of, "alpha": self.look.alpha}
+        if self.flips is not None:
+            content = {"look": None, **content, "flips": self.flips.to_dict()}
         return content
 
     @classmethod
@@ -112,18 +197,20 @@ class Certificate:
         """
         bare = proof_file.unhashed(content, "certificate", FORMATS)
         entries = proof_file.Entries(bare, "The certificate")
-        versioned = entries.text("format") == FORMATS[1]
+        version = FORMATS.index(entries.text("format"))
+        functionals, statistics = ((FLIP_MARGIN,), FLIP_STATISTICS) if version == 2 else (FUNCTIONALS, STATISTICS)
         witness = entries.numbers_or_none("witness")
         lower = entries.number_or_none("lower")
         found = cls(
             n=entries.whole("n"), x1=entries.whole("x1"), x2=entries.whole("x2"), alpha=entries.number("alpha"),
-            functional=entries.text("functional", FUNCTIONALS), order=entries.whole_or_none("order"),
-            statistic=entries.text("statistic", STATISTICS), observed=entries.number_or_none("observed"),
+            functional=entries.text("functional", functionals), order=entries.whole_or_none("order"),
+            statistic=entries.text("statistic", statistics), observed=entries.number_or_none("observed"),
             third_cell=entries.flag("third_cell"), least_q1=entries.number("least_q1"),
             lower=-math.inf if lower is None else lower, lower_at_most=entries.number_or_none("lower_at_most"),
             witness=None if witness is None else _three(witness), cuts=entries.numbers("cuts"),
             kinds=tuple((_kind(kind), count) for kind, count in entries.pairs("kinds")),
-            look=_look(entries.take("look")) if versioned else None)
+            look=_look(entries.take("look"), version) if version else None,
+            flips=FlippedBits.from_dict(entries.take("flips")) if version == 2 else None)
         entries.done()
         return found
 
@@ -150,7 +237,9 @@ def _kind(kind: object) -> str:
     return str(kind)
 
 
-def _look(content: object) -> LookShare:
+def _look(content: object, version: int) -> LookShare | None:
+    if content is None and version == 2:
+        return None
     entries = proof_file.Entries(content, "The certificate's look")
     look = LookShare(entries.whole("number"), entries.whole("of"), entries.number("alpha"))
     entries.done()

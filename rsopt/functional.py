@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any, ClassVar
 
 import numpy as np
@@ -27,6 +28,7 @@ _OURS = {
     "monotone": "which says that a proof is in the theory pages: what rsopt can check of yours is checked.",
     "kind": "which chose a compiled link in earlier versions: define link, link_slope and link_curvature instead.",
     "curve": "which rsopt finds from the values, so that what is proven is what `value` says.",
+    "flips": "which says what a certificate is of, and there is none of a functional of one's own.",
     "curve_ends": "which rsopt finds from the values, so that what is proven is what `value` says."}
 
 
@@ -76,6 +78,11 @@ class Functional(ABC):
     def monotone(self) -> bool:
         """Whether it is proven to rise in q1 and fall in q2; of one's own it is checked, and stays on trust."""
         return self.compiled is not None
+
+    @property
+    def flips(self) -> tuple[Fraction, Fraction, tuple[tuple[int, int], ...]] | None:
+        """(add, remove, changes) of the margin after changes of bits, for its certificate; None for all others."""
+        return None
 
     @property
     @abstractmethod

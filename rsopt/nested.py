@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from rsopt.arguments import Real, Whole, iterated
+from rsopt.certificate import FLIP_STATISTICS, MOST_CHANGED, Certificate
 from rsopt.counts import Counts, VotesLike, as_counts
 from rsopt.errors import InvalidInputError, shown
 from rsopt.functionals import FunctionalLike
+from rsopt.nested_certificate import MOST_RADII, NestedCertificate
 from rsopt.obligations import obligation
 from rsopt.problem import LowerBoundProblem
 from rsopt.prover import ProofStatus, prove_level
@@ -32,6 +34,8 @@ class NestedRadius(Generic[R]):
         alpha: probability that `radius` is too large.
         counts: the observation and the certified class.
         message: what a bound rests on that cannot be proven of functionals of one's own; empty for those that ship.
+        proof: the certificate of all radii that are proven; None where none is, or where a file cannot name what was
+            tested.
     """
 
     radius: R | None
@@ -40,6 +44,21 @@ class NestedRadius(Generic[R]):
     alpha: float
     counts: Counts
     message: str = ""
+    proof: NestedCertificate | None = None
+
+    @property
+    def certificate(self) -> NestedCertificate:
+        """The proofs of all radii up to this one, to be saved and checked from the file alone.
+
+        Raises:
+            InvalidInputError: there are none (`proof` is None); the text says why.
+        """
+        if self.proof is None:
+            raise InvalidInputError("This radius has no certificate: no radius is proven." if not self.certified else
+                                    "This radius has no certificate: a file can name margins after changes of bits of "
+                                    f"at most {MOST_CHANGED} bits, by {' or '.join(map(repr, FLIP_STATISTICS))}, and "
+                                    "another functional or statistic was tested.")
+        return self.proof
 
     @property
     def certified(self) -> bool:
@@ -54,6 +73,7 @@ def largest_certified(counts: Counts | VotesLike, top: Whole | None = None, *, r
 
     Tests "g_r(p) <= 0" for r = radii[0], radii[1], … each at the full alpha, by one proof of Pi_r(0) <= alpha, and
     stops at the first that is not rejected. No correction is needed: the first false claim is tested at most once.
+    After changes of bits (`rsopt.noise.Flips`) the result has a certificate of every radius that was proven.
 
     **Your obligation.** g_r > 0 means that the class stays ahead within r, and what holds within r holds within every
     radius before it. The list does not depend on the votes.
@@ -75,14 +95,24 @@ def largest_certified(counts: Counts | VotesLike, top: Whole | None = None, *, r
         raise InvalidInputError(f"functional_of must be a function of a radius; found {shown(functional_of)}.")
     observed, designated = as_counts(counts, top), as_statistic(statistic)
     tested: list[R] = []
-    proven, message, error = 0, "", 0.0
+    proofs: list[Certificate | None] = []
+    message, error = "", 0.0
     for radius in iterated(radii, "radii"):
         problem = LowerBoundProblem(observed, functional_of(radius), designated, alpha)
         message, error = obligation(problem.functional), problem.alpha
         tested.append(radius)
-        if prove_level(problem.family, 0.0, MOST_EVALUATIONS).status is not ProofStatus.PROVED:
+        found = prove_level(problem.family, 0.0, MOST_EVALUATIONS)
+        if found.status is not ProofStatus.PROVED:
             break
-        proven += 1
+        proofs.append(problem.certificate_of(found.mesh, 0.0))
     if not tested:
         raise InvalidInputError("There are no radii to test: give at least one.")
-    return NestedRadius(tested[proven - 1] if proven else None, tuple(tested), proven, error, observed, message)
+    proven = len(proofs)
+    return NestedRadius(tested[proven - 1] if proven else None, tuple(tested), proven, error, observed, message,
+                        _nested(proofs))
+
+
+def _nested(proofs: list[Certificate | None]) -> NestedCertificate | None:
+    """One certificate of them all, where all of them are of changes of bits."""
+    steps = tuple(proof for proof in proofs if proof is not None and proof.flips is not None)
+    return NestedCertificate(steps) if 0 < len(steps) == len(proofs) <= MOST_RADII else None

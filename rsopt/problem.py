@@ -12,16 +12,17 @@ import numpy as np
 
 from rsopt.arguments import Real, Whole, as_real, checked_seed, iterated
 from rsopt.bound import Bound
-from rsopt.certificate import Certificate
+from rsopt.certificate import FLIP_STATISTICS, Certificate, FlippedBits
 from rsopt.counts import Counts, checked_alpha
 from rsopt.domain import Domain, Edge, Simplex
 from rsopt.errors import InvalidInputError, shown
 from rsopt.family import TestFamily
 from rsopt.functional import Functional
 from rsopt.functionals import FUNCTIONALS, FunctionalLike, as_functional
-from rsopt.inversion import Inversion, invert
+from rsopt.inversion import invert
 from rsopt.obligations import check_monotone, obligation
 from rsopt.p_value import PValue, proven_p_value
+from rsopt.prover import Mesh
 from rsopt.registry import as_solver
 from rsopt.solver import Budget, SolverLike
 from rsopt.solving.result import checked_budget
@@ -34,6 +35,7 @@ from rsopt.statistics import (
     clopper_pearson_lower,
     clopper_pearson_upper,
 )
+from rsopt.witness import Witness
 from rsopt.worst_case import WorstCaseProblem
 
 
@@ -162,23 +164,35 @@ class LowerBoundProblem:
         return Bound(
             lower=found.lower, lower_at_most=found.at_most, searched=found.searched, proven=True, method="exact",
             functional=self.functional, statistic=self.statistic.name, alpha=self.alpha, solver=repr(proposer),
-            counts=self.counts, proof=self._certificate(found), evaluations=found.evaluations,
-            seconds=time.perf_counter() - started, message=f"{found.notes} {obligation(self.functional)}".strip())
+            counts=self.counts, proof=self.certificate_of(found.mesh, found.lower, found.witness),
+            evaluations=found.evaluations, seconds=time.perf_counter() - started,
+            message=f"{found.notes} {obligation(self.functional)}".strip())
 
-    def _certificate(self, found: Inversion) -> Certificate | None:
-        """The certificate, or None for functionals and statistics that a file cannot name."""
-        if type(self.functional) not in FUNCTIONALS.values() or type(self.statistic) not in STATISTICS.values():
+    def certificate_of(self, mesh: Mesh | None, level: float, witness: Witness | None = None) -> Certificate | None:
+        """The certificate of a level that a mesh proves; None for what a file cannot name.
+
+        Args:
+            mesh: the proof; None where the level is the least value of g, which needs none.
+            level: that was proven.
+            witness: where the tail reaches alpha, if that is known.
+        """
+        functional, domain = self.functional, self.domain
+        if type(self.statistic) not in STATISTICS.values():
             return None
-        observed = self.statistic.value(self.counts, self.functional, self.alpha)
-        witness, mesh, domain = found.witness, found.mesh, self.domain
+        flips = None if functional.flips is None else FlippedBits(*functional.flips)
+        if flips is None and type(functional) not in FUNCTIONALS.values():
+            return None
+        if flips is not None and not (flips.fits and self.statistic.name in FLIP_STATISTICS):
+            return None
+        observed = self.statistic.value(self.counts, functional, self.alpha)
         return Certificate(
-            n=self.counts.n, x1=self.counts.x1, x2=self.counts.x2, alpha=self.alpha, functional=self.functional.name,
-            order=self.functional.order, statistic=self.statistic.name,
+            n=self.counts.n, x1=self.counts.x1, x2=self.counts.x2, alpha=self.alpha, functional=functional.name,
+            order=functional.order, statistic=self.statistic.name,
             observed=observed if math.isfinite(observed) else None,
             third_cell=domain.third_cell, least_q1=domain.least_q1,
-            lower=found.lower if mesh is not None else -math.inf, lower_at_most=witness.level if witness else None,
+            lower=level if mesh is not None else -math.inf, lower_at_most=witness.level if witness else None,
             witness=witness.q if witness else None, cuts=() if mesh is None else tuple(mesh.cuts.tolist()),
-            kinds=() if mesh is None else mesh.runs())
+            kinds=() if mesh is None else mesh.runs(), flips=flips)
 
     def __str__(self) -> str:
         counts, size = self.counts, self.tail_set.size()

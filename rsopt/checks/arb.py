@@ -11,6 +11,7 @@ from typing import Any, ClassVar, ParamSpec, TypeVar
 from flint import arb, ctx
 
 from rsopt.certificate import Certificate
+from rsopt.checks.arb_flips import BallFlipLevels, BallFlipOrder
 from rsopt.checks.arb_links import BallLink
 from rsopt.checks.arb_rows import tail_ball, upper_tail, window
 from rsopt.checks.arb_stairs import BallOrder
@@ -53,8 +54,9 @@ class Arb:
     @_precise
     def __init__(self, certificate: Certificate) -> None:
         c = self._c = certificate
-        self._link = BallLink(c.functional, c.order)
-        self._order = BallOrder(c.statistic, c.n, c.alpha, self._link)
+        self._link: BallLink | BallFlipLevels
+        self._order: BallOrder
+        self._link, self._order = _account(c)
         self._level = arb(c.lower) if math.isfinite(c.lower) else arb(0)
         self._first = 0
         self._stairs: list[int] = []
@@ -168,6 +170,15 @@ class Arb:
         low, high = tail.lower(), tail.upper()
         return (rounded_up(self._link.value(arb(q[0]), arb(q[1]))), -rounded_up(-low.log()) if low > 0 else -math.inf,
                 rounded_up(high.log()) if high > 0 else -math.inf)
+
+
+def _account(c: Certificate) -> tuple[BallLink, BallOrder] | tuple[BallFlipLevels, BallFlipOrder]:
+    """The functional and the order of the outcomes that a certificate names."""
+    if c.flips is not None:
+        levels = BallFlipLevels(c.flips, c.lower)
+        return levels, BallFlipOrder(c.statistic, c.n, c.alpha, levels.curve)
+    link = BallLink(c.functional, c.order)
+    return link, BallOrder(c.statistic, c.n, c.alpha, link)
 
 
 def rounded_up(value: Any) -> float:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from flint import arb, fmpq
@@ -18,7 +18,6 @@ from rsopt.checks.links import pseudo_count
 from rsopt.checks.quantiles import quantiles
 from rsopt.errors import CertificateError
 
-_TIE = fmpq(1, 10**11)
 MOST_BOXES = 2_000_000
 
 Box = tuple[int, int, int, int]
@@ -31,6 +30,9 @@ class BallOrder:
         statistic, n, alpha: as in the certificate.
         link: f.
     """
+
+    #: How far below T(x_obs) an outcome still counts as tied, times 1 + |T|.
+    tie: ClassVar[Any] = fmpq(1, 10**11)
 
     def __init__(self, statistic: str, n: int, alpha: float, link: BallLink) -> None:
         self.n, self._alpha, self._link, self._statistic = n, alpha, link, statistic
@@ -108,7 +110,7 @@ class BallOrder:
         best = self.value(x1, x2)
         if self._studentized:
             best = self._largest(best, x1, x2)
-        return best - _TIE * (1 + abs(best)) if best.is_finite() else best
+        return best - self.tie * (1 + abs(best)) if best.is_finite() else best
 
     def reaches(self, x1: int, x2: int, threshold: Any) -> bool:
         """Whether T(x1, x2) is at or above the threshold.

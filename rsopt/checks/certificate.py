@@ -26,6 +26,8 @@ SMALLEST_ALPHA = 1e-15
 LARGEST_ORDER = 1001
 LARGEST_LEVEL = 60.0
 MOST_PIECES = 2_000_000
+#: Pieces times pairs of changes: each takes a few whole numbers of some hundred bits.
+MOST_PIECES_OF_FLIPS = 10_000_000
 #: The largest alpha of each statistic.
 LARGEST_ALPHA = {"studentized": 0.4, "clopper-pearson": 0.5, "plugin": 0.5}
 
@@ -183,6 +185,9 @@ def _check_ranges(c: Certificate) -> None:
         raise CertificateError(f"The bound {c.lower!r} cannot be proven: it lies beyond every bound.")
     if not len(c.cuts) <= MOST_PIECES + 1:
         raise CertificateError(f"The certificate has {len(c.cuts):,} cuts; at most {MOST_PIECES + 1:,} are allowed.")
+    if c.flips is not None and not len(c.cuts) * len(c.flips.changes) <= MOST_PIECES_OF_FLIPS:
+        raise CertificateError(f"The certificate has {len(c.cuts):,} cuts times {len(c.flips.changes):,} pairs of "
+                               f"changes; at most {MOST_PIECES_OF_FLIPS:,} are allowed.")
     if (c.lower_at_most is None) != (c.witness is None):
         raise CertificateError("lower_at_most and its witness must come together.")
     if c.lower_at_most is not None and not c.lower <= c.lower_at_most:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from rsopt.certificate import Certificate
 from rsopt.checks.columns import tail
+from rsopt.checks.flips import FlipLevels, FlipOrder
 from rsopt.checks.links import CheckedLink, completed
 from rsopt.checks.stairs import Order
 
@@ -26,6 +27,33 @@ _LARGEST_FACTOR = 250.0
 _EPS = float(np.finfo(float).eps)
 
 
+class _Levels(Protocol):
+    """What is asked of a functional: `CheckedLink` or `FlipLevels`."""
+
+    @property
+    def largest(self) -> float: ...
+
+    def segment(self, level: float, third_cell: bool, least_q1: float) -> tuple[float, float] | None: ...
+
+    def nodes(self, level: float, cuts: Array) -> tuple[Array, Array, Array, Array]: ...
+
+    def factors(self, cuts: Array, q1_low: Array, q1_high: Array, q3_low: Array, q3_high: Array) -> Array: ...
+
+    def value_at_most(self, q1: float, q2: float) -> float: ...
+
+
+class _Order(Protocol):
+    """What is asked of an order of the outcomes: `Order` or `FlipOrder`."""
+
+    def value(self, x1: int, x2: int) -> float: ...
+
+    def steepness(self, x1: int, x2: int, link: Any) -> float: ...
+
+    def threshold(self, x1: int, x2: int) -> float: ...
+
+    def columns(self, threshold: float, first: int, last: int) -> npt.NDArray[np.int64]: ...
+
+
 class Double:
     """The statement of a certificate in double precision. Used by `rsopt.checks.certificate`, which says what for."""
 
@@ -33,8 +61,7 @@ class Double:
 
     def __init__(self, certificate: Certificate) -> None:
         c = self._c = certificate
-        self._link = CheckedLink(c.functional, c.order)
-        self._order = Order.of(c.statistic, c.n, c.alpha, self._link)
+        self._link, self._order = _account(c)
         self._threshold = math.nan
         self._first = 0
         self._stairs = np.zeros(0, dtype=np.int64)
@@ -122,3 +149,12 @@ class Double:
         low, high = tail(*completed(q), self._c.n, self._first, self._stairs, math.log(_LEFT_OPEN * self._c.alpha))
         return (self._link.value_at_most(q[0], q[1]), math.log(low) if low > 0.0 else -math.inf,
                 math.log(high) if high > 0.0 else -math.inf)
+
+
+def _account(c: Certificate) -> tuple[_Levels, _Order]:
+    """The functional and the order of the outcomes that a certificate names."""
+    if c.flips is not None:
+        levels = FlipLevels(c.flips)
+        return levels, FlipOrder(c.statistic, c.n, c.alpha, levels.curve)
+    link = CheckedLink(c.functional, c.order)
+    return link, Order.of(c.statistic, c.n, c.alpha, link)

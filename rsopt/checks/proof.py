@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rsopt import proof_file
+from rsopt.certificate import LookShare
 from rsopt.checks.certificate import check_certificate
+from rsopt.checks.nested import check_nested_certificate
 from rsopt.checks.transcript import check_transcript
 from rsopt.errors import CertificateError, UnknownNameError
+from rsopt.nested_certificate import NESTED_FORMAT
 
 ARITHMETICS = ("double", "arb")
 
@@ -25,7 +30,7 @@ def check_text(text: str, arithmetic: str = "double") -> str:
     """Checks one proof, and says in a line what it proves.
 
     Args:
-        text: JSON of a certificate of a bound on votes, or of a transcript of a bound on scores.
+        text: JSON of a certificate of a bound on votes or of nested radii, or of a transcript of a bound on scores.
         arithmetic: "double" or "arb", for certificates; a transcript has one arithmetic only.
 
     Raises:
@@ -39,12 +44,25 @@ def check_text(text: str, arithmetic: str = "double") -> str:
         proven = check_transcript(content)
         return (f"{proven.functional} of the mean scores of class {proven.top} on {proven.n:,} rows is at least "
                 f"{proven.lower:.6f} at alpha {proven.alpha:g} ({proven.method}, rivals or groups: {proven.rivals})")
+    if content.get("format") == NESTED_FORMAT:
+        return _nested(content, arithmetic)
     report = check_certificate(content, arithmetic)
-    look = "" if report.look is None else (f"look {report.look.number} of {report.look.of}, at alpha "
-                                           f"{report.look.alpha:g} for all of them; ")
+    look = _look(report.look)
     return (f"{content['functional']} at votes {content['x1']:,} against {content['x2']:,} of {content['n']:,} is at "
             f"least {report.lower:.6f} at alpha {report.alpha:g} ({look}pieces: {report.pieces}, tail at most "
             f"{report.tail_at_most:.6g}, {report.arithmetic} arithmetic)")
+
+
+def _nested(content: dict[str, Any], arithmetic: str) -> str:
+    report, first = check_nested_certificate(content, arithmetic), content["steps"][0]
+    changes = " or ".join(f"{additions} of 0 to 1 and {deletions} of 1 to 0" for additions, deletions in report.changes)
+    return (f"the class with votes {first['x1']:,} against {first['x2']:,} of {first['n']:,} stays ahead after changes "
+            f"of at most {changes} at alpha {report.alpha:g} ({_look(report.look)}radii: {report.radii}, pieces: "
+            f"{report.pieces}, tail at most {report.tail_at_most:.6g}, {report.arithmetic} arithmetic)")
+
+
+def _look(look: LookShare | None) -> str:
+    return "" if look is None else f"look {look.number} of {look.of}, at alpha {look.alpha:g} for all of them; "
 
 
 def verdict(proof: tuple[str, str], arithmetic: str) -> tuple[str, bool, str]:

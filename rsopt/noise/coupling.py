@@ -14,6 +14,7 @@ class CoupledNoise(Noise):
 
     Then no class changes its probability by more than D(r), and class A stays ahead where p_A - p_B > 2 D(r). The
     radius is the largest whole number r with 2 D(r) < M, M the bound on the margin; 0 certifies the input itself only.
+    A noise of which more is known says by `survives` what else a margin is enough for.
     """
 
     @property
@@ -30,16 +31,20 @@ class CoupledNoise(Noise):
     def largest(self) -> float:
         """The largest r for which D(r) is known, or may be below 1/2."""
 
+    def survives(self, r: int, margin: float) -> bool:
+        """Whether this margin, from above 0 to 1, is enough for every change within distance r; 2 D(r) < margin."""
+        return 2.0 * self.difference(r) < margin
+
     def certified_radius(self, functional: Functional, lower: float) -> float:
-        """The largest whole number r with 2 D(r) < lower, as a float."""
+        """The largest whole number r that a margin of `lower` survives, as a float."""
         if not lower > 0.0:
             return 0.0
         # A margin is at most 1, so that the search ends.
         lower, within, beyond = min(lower, 1.0), 0, self.largest + 1
         while beyond - within > 1:
-            # Doubling while no end is known, then bisection: D rises with r.
+            # Doubling while no end is known, then bisection: what survives r survives less.
             middle = 2 * within + 1 if math.isinf(beyond) else (within + int(beyond)) // 2
-            within, beyond = (middle, beyond) if 2.0 * self.difference(middle) < lower else (within, middle)
+            within, beyond = (middle, beyond) if self.survives(middle, lower) else (within, middle)
         return float(within)
 
     def rule(self, functional: Functional) -> str:

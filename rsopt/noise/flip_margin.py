@@ -59,6 +59,11 @@ class FlipMargin(Functional):
         """Proven: lo and hi are nondecreasing."""
         return True
 
+    @property
+    def flips(self) -> tuple[Fraction, Fraction, tuple[tuple[int, int], ...]] | None:
+        """As in `Functional`; what is made of this one by others is another one."""
+        return (self.add, self.remove, self.changes) if type(self) is FlipMargin else None
+
     @cached_property
     def _envelopes(self) -> tuple[Envelope, ...]:
         return tuple(envelope(self.add, self.remove, *pair) for pair in self.changes)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
 
 from rsopt.arguments import as_real, as_whole
 from rsopt.errors import InvalidInputError, shown
 from rsopt.functional import Functional
 from rsopt.noise.coupling import CoupledNoise
 from rsopt.noise.flip_margin import FlipMargin
-from rsopt.noise.regions import total_variation
+from rsopt.noise.regions import Envelope, envelope, total_variation
 from rsopt.noise.rounding import rounded_up
 from rsopt.noise.source import WORDS, Source, threshold
 
@@ -29,9 +32,9 @@ class Flips(CoupledNoise):
     For sparse binary data, such as words in a text or edges of a graph: a small `add` leaves the many zeros alone, a
     large `remove` hides most ones. Radii count changed bits.
 
-    By coupling, D(r) is the total variation between the laws of two inputs that differ in r bits. More can be certified
-    by `margin` and `margin_within`, whose bounds say directly whether so many changes are harmless
-    (`rsopt.largest_certified`, theorem N4).
+    A bound M on the margin certifies the largest r with hi((1 - M)/2) < 1/2 after any r changes, hi(p) being the
+    largest probability that a set of probability p can have after them (theorem N4). More can be certified by `margin`
+    and `margin_within`, whose bounds say directly whether so many changes are harmless (`rsopt.largest_certified`).
 
     Attributes:
         add: probability that a 0 becomes a 1.
@@ -98,6 +101,11 @@ class Flips(CoupledNoise):
         """The largest total variation over all ways to change r bits, rounded up."""
         return _furthest(*self.exact, r)
 
+    def survives(self, r: int, margin: float) -> bool:
+        """Whether hi((1 - margin)/2) < 1/2 after every r changes (theorem N4)."""
+        p = np.array(math.nextafter(0.5 * (1.0 - margin), 1.0))
+        return all(float(each.most(p)) < 0.5 for each in _envelopes(*self.exact, r))
+
     def margin(self, additions: int, deletions: int) -> FlipMargin:
         """The functional that is positive where A survives at most so many additions and so many deletions of ones.
 
@@ -119,8 +127,8 @@ class Flips(CoupledNoise):
 
     def rule(self, functional: Functional) -> str:
         """As in `Noise`."""
-        return ("the largest whole number r with 2 D(r) below the bound, D(r) the total variation between the laws of "
-                "two inputs that differ in r bits")
+        return ("the largest whole number r with hi((1 - bound)/2) below 1/2, hi(p) the largest probability after a "
+                "change of r bits of a set that has p before")
 
     def check_input(self, x: Tensor) -> None:
         """As in `Noise`: refuses an input that holds anything but 0 and 1."""
@@ -134,6 +142,12 @@ class Flips(CoupledNoise):
         words, zero = source.words(tuple(batch.shape)), batch == 0
         flipped = (zero & (words < threshold(self.add))) | (~zero & (words < threshold(self.remove)))
         return (zero == flipped).to(batch.dtype)
+
+
+@lru_cache(maxsize=256)
+def _envelopes(add: Fraction, remove: Fraction, r: int) -> tuple[Envelope, ...]:
+    """hi and lo of all ways to change r bits."""
+    return tuple(envelope(add, remove, a, r - a) for a in range(r + 1))
 
 
 @lru_cache(maxsize=1024)

@@ -201,7 +201,7 @@ def _check_coupling(noise: CoupledNoise) -> None:
             "has D(r) that rises from 0 and is a probability", repr(differences))
     for level in _LEVELS:
         # Past the numbers that were looked at D(r) may still be small.
-        expected = max(r for r in range(most + 1) if r == 0 or 2.0 * differences[r] < level)
+        expected = max(r for r in range(most + 1) if r == 0 or noise.survives(r, level))
         radius = noise.radius("margin", level)
         _demand(radius == expected or (radius > expected == most), noise, "has the largest radius that D(r) allows",
                 f"{radius} at {level}, where {expected} holds")

@@ -22,6 +22,7 @@ from small_run import work
 import rsopt
 from rsopt import baselines, compat, intervals, noise, smoothing, testing
 from rsopt.errors import RsoptError
+from rsopt.noise.flip_margin import FlipMargin
 from rsopt.smoothing import SmoothedClassifier, Stream
 
 ROWS = np.random.default_rng(0).dirichlet([20.0, 3.0, 2.0], size=40)
@@ -32,6 +33,11 @@ BOUND = rsopt.lower_bound([90, 6, 4], 0)
 def draws(n: int) -> list[int]:
     """Votes of n samples."""
     return [n, 0]
+
+
+def deletions(r: int) -> FlipMargin:
+    """The margin after r deletions."""
+    return noise.Flips(0.05, 0.6).margin(0, r)
 
 
 def net() -> SmoothedClassifier:
@@ -100,6 +106,9 @@ CALLS: Mapping[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "TaylorProbitMargin": (rsopt.TaylorProbitMargin, {"order": 15, "gamma_share": 0.1}),
     "Simplex": (rsopt.Simplex, {"least_q1": 0.0}),
     "check_certificate": (rsopt.check_certificate, {"certificate": BOUND.certificate, "arithmetic": "double"}),
+    "check_nested_certificate": (rsopt.check_nested_certificate, {
+        "certificate": rsopt.largest_certified([95, 3, 2], 0, radii=(1, 2), functional_of=deletions).certificate,
+        "arithmetic": "double"}),
     "check_transcript": (rsopt.check_transcript, {
         "source": rsopt.lower_bound_scores(ROWS, top=0).transcript, "scores": ROWS}),
     "compare": (rsopt.compare, {"problems": [], "solvers": ["scipy"], "seeds": (0,)}),

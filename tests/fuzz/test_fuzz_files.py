@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 import shutil
 import warnings
 from decimal import Decimal
+from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +25,8 @@ from small_run import work
 import rsopt
 from rsopt.checks.transcript import check_transcript
 from rsopt.errors import RsoptError
+from rsopt.noise import Flips
+from rsopt.noise.flip_margin import FlipMargin
 from rsopt.proof_file import hashed
 from rsopt.runs.logs import CohenLog, LoggedInput, read_log
 from rsopt.runs.rows import stored_rows
@@ -107,6 +112,34 @@ def test_certificates_with_their_hash_made_anew(certificate: str) -> None:
             exact = rsopt.lower_bound(votes if content["third_cell"] else votes[:2], 0, alpha=content["alpha"],
                                       functional=content["functional"], statistic=content["statistic"])
             assert report.lower <= exact.lower_at_most + 1e-6
+
+
+def test_nested_certificates(tmp_path: Path) -> None:
+    """As bytes and with their hashes made anew: what is accepted is what the votes that it states prove."""
+    noise, path = Flips(0.05, 0.6), tmp_path / "radius.json"
+    found = rsopt.largest_certified([95, 3, 2], 0, radii=itertools.count(1), functional_of=lambda r: noise.margin(0, r))
+    whole = found.certificate.to_dict()
+    for rng in seeded("nested certificates", 400):
+        if rng.random() < 0.3:
+            path.write_bytes(mutated_bytes(rng, found.certificate.to_json().encode(pick(rng, ENCODINGS))))
+            report = outcome(lambda: rsopt.check_nested_certificate(path), RsoptError)
+            assert report is None or json.loads(path.read_bytes().decode("utf-8-sig")) == whole
+            continue
+        steps = [{name: value for name, value in step.items() if name != "sha256"} for step in whole["steps"]]
+        content = mutated_json(rng, {"format": whole["format"], "steps": steps})
+        try:
+            content = {**content, "steps": [hashed(step) for step in content["steps"]]}
+            content = hashed(content)
+        except (RsoptError, TypeError, KeyError):
+            continue
+        report = outcome(lambda content=content: rsopt.check_nested_certificate(content), RsoptError)
+        if report is not None:
+            last = content["steps"][-1]
+            add, remove = (Fraction(last["flips"][name]) for name in ("add", "remove"))
+            votes = [last["x1"], last["x2"], last["n"] - last["x1"] - last["x2"]]
+            assert rsopt.largest_certified(
+                votes, 0, radii=[report.changes], functional_of=partial(FlipMargin, add, remove),
+                statistic=last["statistic"], alpha=last["alpha"] * (1.0 + 1e-5)).certified
 
 
 def test_transcripts(tmp_path: Path, transcript: str) -> None:

@@ -155,3 +155,31 @@ def test_what_is_no_bit_is_refused() -> None:
 def test_changes_that_are_none(changes: tuple[tuple[int, int], ...]) -> None:
     with pytest.raises(InvalidInputError, match="whole numbers from 0 on"):
         FlipMargin(Fraction(1, 10), Fraction(1, 2), changes)
+
+
+@pytest.mark.parametrize("rates", RATES)
+def test_what_a_margin_survives(rates: tuple[float, float]) -> None:
+    """Against all outcomes, exactly: safe, tight, never behind the total variation, and ever less with more changes."""
+    noise, ahead = Flips(*rates), 0
+    for r in range(1, 4):
+        laws = [(law(x, *noise.exact), law(y, *noise.exact)) for x, y in (pair(a, r - a) for a in range(r + 1))]
+        for margin in [k / 40 for k in range(1, 41)] + [1e-9, 0.999, 0.99999]:
+            p = (1 - Fraction(margin)) / 2
+            most = max(1 - least(1 - p, before, after) for before, after in laws)
+            if abs(most - Fraction(1, 2)) > NEAR:
+                assert noise.survives(r, margin) == (most < Fraction(1, 2))
+            assert not noise.survives(r, margin) or most < Fraction(1, 2)
+            if 2.0 * noise.difference(r) < margin - 1e-9:
+                assert noise.survives(r, margin)
+            elif noise.survives(r, margin) and 2.0 * noise.difference(r) >= margin:
+                ahead += 1
+            assert noise.survives(r - 1, margin) or not noise.survives(r, margin)
+    # Where a bit forgets its value nothing is lost; where 1 is never flipped, only what cannot be drawn is.
+    assert (ahead > 0) == (rates not in ((0.5, 0.5), (0.4, 0.0)))
+
+
+def test_the_largest_radius_a_margin_gives_is_found() -> None:
+    for noise in (Flips(0.01, 0.6), Flips(0.001, 0.8), Flips(0.3, 0.4)):
+        for margin in (0.2, 0.7, 0.9, 0.97, 0.999):
+            expected = next(r for r in itertools.count() if not noise.survives(r + 1, margin))
+            assert noise.radius("margin", margin) == expected
