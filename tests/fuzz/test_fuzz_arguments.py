@@ -64,6 +64,12 @@ CALLS: Mapping[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "lower_bounds": (rsopt.lower_bounds, {
         "counts": [[90, 6, 4], [60, 30, 10]], "tops": [0, 0], "alpha": 1e-3, "functional": "probit",
         "statistic": "studentized", "solver": "scipy", "order": None, "jobs": 1}),
+    "upper_bound": (rsopt.upper_bound, {
+        "counts": [90, 6, 4], "top": 0, "rival": 1, "functional": "probit", "statistic": "clopper-pearson",
+        "alpha": 1e-3, "solver": "scipy", "order": None, "budget": None}),
+    "margin_interval": (rsopt.margin_interval, {
+        "counts": [90, 6, 4], "top": 0, "rival": None, "functional": "probit", "statistic": "studentized",
+        "upper_statistic": "clopper-pearson", "alpha": 1e-3, "solver": "scipy", "order": None, "budget": None}),
     "lower_bound_scores": (rsopt.lower_bound_scores, {
         "scores": ROWS, "top": 0, "functional": "probit", "method": "digital-hedge", "alpha": 0.01, "groups": None,
         "selection": None, "seed": 0}),
