@@ -218,7 +218,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 COMMANDS: Mapping[str, tuple[list[str], dict[str, list[str]]]] = {
     "bound": (["900", "60", "40"], {"--top": ["0"], "--functional": ["margin"], "--statistic": ["clopper-pearson"],
                                     "--alpha": ["0.01"], "--solver": ["scipy"], "--sigma": ["0.25"], "--order": ["3"],
-                                    "--json": [], "--anytime": [], "--selection": ["9,1,0"]}),
+                                    "--json": [], "--anytime": [], "--selection": ["9,1,0"],
+                                    "--two-sided": [], "--rival": ["1"]}),
     "plan": (["--counts", "900,60,40"], {"--radius": ["0.1"], "--sigma": ["0.25"], "--top": ["0"], "--alpha": ["0.01"],
                                    "--functional": ["margin"], "--chance": ["0.9"], "--seed": ["0"],
                                    "--noise": ["deletion"], "--probability": ["0.9"]}),
