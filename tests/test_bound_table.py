@@ -88,7 +88,8 @@ class Frame:
 
 
 def test_frames_are_read_by_rows() -> None:
-    assert rsopt.lower_bounds(Frame(VOTES.tolist()), TOPS).lower.tolist() == rsopt.lower_bounds(VOTES, TOPS).lower.tolist()
+    framed = rsopt.lower_bounds(Frame(VOTES.tolist()), TOPS)
+    assert framed.lower.tolist() == rsopt.lower_bounds(VOTES, TOPS).lower.tolist()
 
 
 def test_progress_tells_of_every_row_once() -> None:

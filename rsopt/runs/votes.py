@@ -52,9 +52,9 @@ def read_votes(path: Path, top: int | None = None) -> list[Counts]:
     if said and top is not None:
         raise InvalidInputError(f"{path} says the certified class of each row in {TOP!r}: leave out --top.")
     if not said and top is None:
-        raise InvalidInputError(f"{path} has no {TOP!r} with the certified class of each row: add it, or give --top. It "
-                                "is a known label or was chosen on separate samples; choosing it on these very votes "
-                                "voids the bound.")
+        raise InvalidInputError(f"{path} has no {TOP!r} with the certified class of each row: add it, or give --top. "
+                                "It is a known label or was chosen on separate samples; choosing it on these very "
+                                "votes voids the bound.")
     return [_counts(path, place, votes, own if said else top) for place, votes, own in rows]
 
 

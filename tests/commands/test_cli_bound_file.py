@@ -23,7 +23,8 @@ def written(folder: Path, kind: str) -> Path:
     """The votes as a file of this kind, with their classes."""
     path = folder / kind
     if kind == "headed.csv":
-        path.write_text(f"idx,top,c0,c1,c2\n{''.join(f'{7 * k},{line}' for k, line in enumerate(LINES.splitlines(True)))}")
+        numbered = "".join(f"{7 * k},{line}" for k, line in enumerate(LINES.splitlines(keepends=True)))
+        path.write_text(f"idx,top,c0,c1,c2\n{numbered}")
     elif kind == "turned.tsv":
         rows = "".join(f"{c}\t{a}\t{top}\t{b}\n" for top, (a, b, c) in zip(TOPS, VOTES.tolist(), strict=True))
         path.write_text(f"class 2\tclass 0\ttop\tclass 1\n{rows}")
@@ -58,13 +59,16 @@ def test_a_file_without_classes_takes_them_from_top(kind: str, tmp_path: Path) -
     if kind == "array.npy":
         np.save(path, VOTES.astype(np.int32))
     else:
-        path.write_text(f"c0,c1,c2\n{lines}" if kind == "headed.csv" else lines.replace(",", "\t" if ".txt" in kind else ","))
-    content = json.loads(run("bound", "--file", path, "--top", 1, "--functional", "margin", "--jobs", 1, "--json").stdout)
+        head, between = "c0,c1,c2\n" if kind == "headed.csv" else "", "\t" if kind == "bare.txt" else ","
+        path.write_text((head + lines).replace(",", between))
+    result = run("bound", "--file", path, "--top", 1, "--functional", "margin", "--jobs", 1, "--json")
+    content = json.loads(result.stdout)
     expected = rsopt.lower_bounds(VOTES, [1] * 5, functional="margin")
     assert [row["lower"] for row in content["rows"]] == expected.lower.tolist()
     assert "radius" not in content["rows"][0]
     assert "mean_radius" not in content
-    assert "has no 'top' with the certified class of each row: add it, or give --top" in refused("bound", "--file", path)
+    told = refused("bound", "--file", path)
+    assert "has no 'top' with the certified class of each row: add it, or give --top" in told
 
 
 def test_a_long_table_is_cut_in_the_middle_and_nothing_is_lost(tmp_path: Path) -> None:
@@ -109,7 +113,8 @@ def test_classes_and_arrays_without_meaning_are_named(tmp_path: Path) -> None:
     assert "more than one column 'top'" in refused("bound", "--file", path)
     array, archive = tmp_path / "votes.npy", tmp_path / "votes.npz"
     np.save(array, np.array([[9.0, 1.0], [0.9, 0.1]]))
-    assert f"{array}, row 1: Count 0 is 0.9; counts must be whole numbers" in refused("bound", "--file", array, "--top", 0)
+    told = refused("bound", "--file", array, "--top", 0)
+    assert f"{array}, row 1: Count 0 is 0.9; counts must be whole numbers" in told
     np.save(array, np.arange(3))
     assert "must hold votes of shape (rows, classes); found shape (3,)" in refused("bound", "--file", array, "--top", 0)
     np.savez(archive, a=VOTES, b=VOTES)
