@@ -15,6 +15,7 @@ from rsopt.arguments import Real, Whole, checked_whole
 from rsopt.bound import Bound
 from rsopt.bounding import lower_bound
 from rsopt.counts import Counts, VotesLike, counts_of_rows
+from rsopt.errors import InvalidInputError, shown
 from rsopt.functionals import FunctionalLike, as_functional
 from rsopt.noise import Noise
 from rsopt.processes import mapped
@@ -89,10 +90,12 @@ def lower_bounds(counts: Iterable[VotesLike | Counts] | npt.NDArray[np.integer],
 
     Raises:
         InvalidInputError: no rows, another number of classes than of rows, a row without meaning (the text names it,
-            and nothing has been proven yet), or as in `rsopt.lower_bound`.
+            and nothing has been proven yet), an `advanced` that cannot be called, or as in `rsopt.lower_bound`.
         UnknownNameError, MissingDependencyError, RefusedError, SolverFailedError: as in `rsopt.lower_bound`.
     """
     observed = counts_of_rows(counts, tops)
+    if not callable(advanced):
+        raise InvalidInputError(f"advanced must be a function of a number of rows; found {shown(advanced)}.")
     # Names are refused here, not in another process.
     prove = partial(lower_bound, functional=as_functional(functional, order), statistic=as_statistic(statistic),
                     alpha=alpha, solver=as_solver(solver))

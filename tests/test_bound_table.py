@@ -98,3 +98,5 @@ def test_progress_tells_of_every_row_once() -> None:
     assert sum(told) == len(VOTES)
     # Rows 0, 2 and 4 are one proof.
     assert sorted(told) == [1, 1, 1, 3]
+    with pytest.raises(InvalidInputError, match="advanced must be a function of a number of rows; found 5"):
+        rsopt.lower_bounds(VOTES, TOPS, advanced=5)  # type: ignore[arg-type]

@@ -136,6 +136,16 @@ def test_two_classes_and_one_of_ones_own(alpha: float) -> None:
         assert above.min() < 1.0
 
 
+def test_the_published_taylor_route_bounds_the_probit_margin_from_above_too() -> None:
+    published, alpha, p = rsopt.TaylorProbitMargin(order=3, as_published=True), 0.05, simplex_grid()
+    truth = functional_value("probit", p[:, 0], p[:, 1])
+    for n in (2, 8):
+        bounds = [rsopt.upper_bound(row, 0, 1, functional=published, alpha=alpha) for row in outcomes(n)]
+        upper = np.array([bound.upper for bound in bounds])
+        assert missed(p, truth, np.full(upper.shape, -np.inf), upper, n).max() <= alpha
+        assert np.isfinite(upper.min())
+
+
 def test_exchanging_twice_is_nothing() -> None:
     assert Squares().exchanged.exchanged == Squares()
     assert rsopt.ProbitMargin().exchanged == rsopt.ProbitMargin()
