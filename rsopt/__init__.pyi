@@ -48,6 +48,10 @@ from .statistics import Studentized as Studentized
 from .step_down import Simultaneous as Simultaneous
 from .step_down import simultaneous as simultaneous
 from .testing.comparison import compare as compare
+from .two_sided import MarginInterval as MarginInterval
+from .two_sided import UpperBound as UpperBound
+from .two_sided import margin_interval as margin_interval
+from .two_sided import upper_bound as upper_bound
 from .worst_case import WorstCaseProblem as WorstCaseProblem
 
 __version__: str

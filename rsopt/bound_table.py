@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -14,6 +15,7 @@ from rsopt.arguments import Real, Whole, checked_whole
 from rsopt.bound import Bound
 from rsopt.bounding import lower_bound
 from rsopt.counts import Counts, VotesLike, counts_of_rows
+from rsopt.errors import InvalidInputError, shown
 from rsopt.functionals import FunctionalLike, as_functional
 from rsopt.noise import Noise
 from rsopt.processes import mapped
@@ -72,26 +74,35 @@ class BoundTable:
 
 def lower_bounds(counts: Iterable[VotesLike | Counts] | npt.NDArray[np.integer], tops: Iterable[Whole] | None = None, *,
                  functional: FunctionalLike = "probit", statistic: StatisticLike = "studentized", alpha: Real = 1e-3,
-                 solver: SolverLike = "scipy", order: Whole | None = None, jobs: Whole = 1) -> BoundTable:
+                 solver: SolverLike = "scipy", order: Whole | None = None, jobs: Whole = 1,
+                 advanced: Callable[[int], None] = lambda rows: None) -> BoundTable:
     """`rsopt.lower_bound` for each of many rows of votes; rows that give the same bound are proven once.
 
     Each bound is wrong with probability at most alpha, for itself.
 
     Args:
-        counts: one row of votes an input, an array (m, K), or a frame of that shape.
+        counts: one row of votes an input, an array (m, K), or whatever NumPy makes such an array of, as it does of
+            frames.
         tops: the certified class of each row, shape (m,); None where the rows are `Counts`, which know it.
         functional, statistic, alpha, solver, order: as in `rsopt.lower_bound`.
         jobs: processes to prove in. Where there are several, a script needs its ``if __name__ == "__main__":``.
+        advanced: is told, after each proof, how many rows more have their bound.
 
     Raises:
         InvalidInputError: no rows, another number of classes than of rows, a row without meaning (the text names it,
-            and nothing has been proven yet), or as in `rsopt.lower_bound`.
+            and nothing has been proven yet), an `advanced` that cannot be called, or as in `rsopt.lower_bound`.
         UnknownNameError, MissingDependencyError, RefusedError, SolverFailedError: as in `rsopt.lower_bound`.
     """
     observed = counts_of_rows(counts, tops)
+    if not callable(advanced):
+        raise InvalidInputError(f"advanced must be a function of a number of rows; found {shown(advanced)}.")
     # Names are refused here, not in another process.
     prove = partial(lower_bound, functional=as_functional(functional, order), statistic=as_statistic(statistic),
                     alpha=alpha, solver=as_solver(solver))
     first = {votes.reduced: votes for votes in reversed(observed)}
-    proven = dict(zip(first, mapped(prove, list(first.values()), checked_whole("jobs", jobs, 1)), strict=True))
+    waiting = Counter(votes.reduced for votes in observed)
+    proven = {}
+    for key, bound in zip(first, mapped(prove, list(first.values()), checked_whole("jobs", jobs, 1)), strict=True):
+        proven[key] = bound
+        advanced(waiting[key])
     return BoundTable(tuple(replace(proven[votes.reduced], counts=votes) for votes in observed))

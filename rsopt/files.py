@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -124,6 +125,23 @@ def refuse_overwrite(path: FilePath, sources: Iterable[FilePath], what: str) -> 
         if same:
             raise InvalidInputError(f"{what} {path} would overwrite {source}, from which it is made. Choose another "
                                     "place.")
+
+
+def write_csv(path: FilePath, columns: Mapping[str, Sequence[object]], what: str) -> None:
+    """Writes columns as CSV with a header, floats in full precision.
+
+    Args:
+        path: the file.
+        columns: name -> values; None is an empty cell.
+        what: how messages call it.
+
+    Raises:
+        StorageError: as in `replaced`.
+    """
+    with replaced(path, what) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(zip(*columns.values(), strict=True))
 
 
 def write_parquet(path: FilePath, columns: Mapping[str, Sequence[object]], what: str, *,

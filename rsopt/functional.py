@@ -9,7 +9,11 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+<<<<<<< HEAD
 from fractions import Fraction
+=======
+from dataclasses import dataclass
+>>>>>>> many
 from typing import Any, ClassVar
 
 import numpy as np
@@ -26,6 +30,7 @@ Array = npt.NDArray[np.float64]
 _OURS = {
     "compiled": "which is for the functionals that ship: a link given in Python is used as it is, everywhere.",
     "monotone": "which says that a proof is in the theory pages: what rsopt can check of yours is checked.",
+    "exchanged": "which follows from the values.",
     "kind": "which chose a compiled link in earlier versions: define link, link_slope and link_curvature instead.",
     "curve": "which rsopt finds from the values, so that what is proven is what `value` says.",
     "flips": "which says what a certificate is of, and there is none of a functional of one's own.",
@@ -80,9 +85,18 @@ class Functional(ABC):
         return self.compiled is not None
 
     @property
+<<<<<<< HEAD
     def flips(self) -> tuple[Fraction, Fraction, tuple[tuple[int, int], ...]] | None:
         """(add, remove, changes) of the margin after changes of bits, for its certificate; None for all others."""
         return None
+=======
+    def exchanged(self) -> Functional:
+        """The functional -g(q2, q1), of the two classes in the other order, whose lower bounds are upper bounds on g.
+
+        It rises in q1 and falls in q2 as g does (theorem U1).
+        """
+        return ExchangedFunctional(self)
+>>>>>>> many
 
     @property
     @abstractmethod
@@ -170,6 +184,48 @@ class Functional(ABC):
         return {"functional": self.name, "g": self.formula}
 
 
+@dataclass(frozen=True)
+class ExchangedFunctional(Functional):
+    """-g(q2, q1): what g is for the two classes in the other order, its sign turned (theorem U1).
+
+    Attributes:
+        of: g.
+    """
+
+    name: ClassVar[str] = "exchanged"
+    formula: ClassVar[str] = "-g(q2, q1)"
+    of: Functional
+
+    @property
+    def exchanged(self) -> Functional:
+        """g itself."""
+        return self.of
+
+    @property
+    def monotone(self) -> bool:
+        """Whether g is proven to be monotone, which makes this so."""
+        return self.of.monotone
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """Smallest and largest value on the simplex."""
+        bottom, top = self.of.range
+        return -top, -bottom
+
+    def value(self, q1: Array, q2: Array) -> Array:
+        """-g(q2, q1) at points of the simplex; arrays of one shape in, that shape out."""
+        return -self.of.value(q2, q1)
+
+    def gradient(self, q1: Array, q2: Array) -> tuple[Array, Array]:
+        """Derivatives in q1 and q2, of the shape of q1 and q2; errors as in `Functional.gradient`."""
+        first, second = self.of.gradient(q2, q1)
+        return -second, -first
+
+    def described(self) -> dict[str, Any]:
+        """As `Functional.described`, of g."""
+        return {"functional": self.name, "g": self.formula, "of": self.of.described()}
+
+
 class LinkFunctional(Functional):
     """A functional g(q) = f(q1) - f(q2) with an increasing link f: subclass it with the link and its two derivatives.
 
@@ -186,6 +242,11 @@ class LinkFunctional(Functional):
                 if name in vars(cls):
                     raise InvalidInputError(f"{cls.__name__} defines {name!r}, which follows from its link: define "
                                             "link, link_slope and link_curvature alone, or subclass rsopt.Functional.")
+
+    @property
+    def exchanged(self) -> Functional:
+        """The functional itself: f(q1) - f(q2) turns its sign with the order of the classes."""
+        return self
 
     @property
     def range(self) -> tuple[float, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
 
 import numpy as np
@@ -68,3 +69,34 @@ def test_adjusted_p_values_are_never_below_the_exact_products() -> None:
             assert Fraction(float(adjusted[place])) >= min(exact, Fraction(1))
             assert float(adjusted[place]) <= min(float(exact) * (1.0 + 1e-15), 1.0)
     assert holm(np.array([0.3])).tolist() == [0.3]
+
+
+class Frame:
+    """A table as pandas and polars have it: named columns, which it iterates over, and an array of the rows."""
+
+    def __init__(self, rows: list[list[int]]) -> None:
+        self.rows = rows
+
+    def __iter__(self) -> Iterator[str]:
+        return iter("abc")
+
+    def keys(self) -> list[str]:
+        return list("abc")
+
+    def __array__(self, dtype: object = None, copy: bool | None = None) -> np.ndarray:
+        return np.array(self.rows)
+
+
+def test_frames_are_read_by_rows() -> None:
+    framed = rsopt.lower_bounds(Frame(VOTES.tolist()), TOPS)
+    assert framed.lower.tolist() == rsopt.lower_bounds(VOTES, TOPS).lower.tolist()
+
+
+def test_progress_tells_of_every_row_once() -> None:
+    told: list[int] = []
+    rsopt.lower_bounds(VOTES, TOPS, advanced=told.append)
+    assert sum(told) == len(VOTES)
+    # Rows 0, 2 and 4 are one proof.
+    assert sorted(told) == [1, 1, 1, 3]
+    with pytest.raises(InvalidInputError, match="advanced must be a function of a number of rows; found 5"):
+        rsopt.lower_bounds(VOTES, TOPS, advanced=5)  # type: ignore[arg-type]

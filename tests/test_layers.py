@@ -45,7 +45,7 @@ problem
 taylor_route
 methods
 bounding baselines nested step_down
-bound_table
+bound_table two_sided
 question
 intervals
 scores

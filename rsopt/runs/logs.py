@@ -158,16 +158,8 @@ def _table(path: Path, text: str) -> tuple[list[str], list[tuple[int, list[str]]
 
 def _reader(path: Path, columns: Sequence[str], top: str | None,
             cohen: CohenLog | None) -> Callable[[Mapping[str, str], int], LoggedInput]:
-    numbered = [] if "counts" in columns else columns
-    named_votes = [(int(match[1]), name) for name in numbered if (match := _COUNT_COLUMN.fullmatch(name))]
-    votes = dict(named_votes)
-    if len(votes) < len(named_votes):
-        cls, twice = next((cls, name) for cls, name in named_votes if votes[cls] != name)
-        raise InvalidInputError(f"{path} has two columns of counts for one class: {twice!r} and {votes[cls]!r}.")
+    votes = count_columns(path, [] if "counts" in columns else columns)
     if len(votes) >= 2 or "counts" in columns:
-        if sorted(votes) != list(range(len(votes))):
-            raise InvalidInputError(f"{path}: the count columns must be numbered 0 to {len(votes) - 1}; found "
-                                    f"{', '.join(votes.values())}.")
         named = top or next((name for name in ("top", "label") if name in columns), None)
         if named is None or named not in columns:
             raise InvalidInputError(
@@ -182,6 +174,30 @@ def _reader(path: Path, columns: Sequence[str], top: str | None,
         raise InvalidInputError(f"{path} is in Cohen's format, which has no counts. Give --sigma and --n of the log, "
                                 "so that the top count can be recovered from the radius.")
     return lambda line, number: _of_cohen(line, number, cohen)
+
+
+def count_columns(path: Path, columns: Sequence[str]) -> dict[int, str]:
+    """The columns of votes by their class, found by their names: c0, c1, …; fewer than two may be something else.
+
+    Raises:
+        InvalidInputError: a class has two columns, or one between the first and the last has none.
+    """
+    named = [(int(match[1]), name) for name in columns if (match := _COUNT_COLUMN.fullmatch(name))]
+    votes = dict(named)
+    if len(votes) < len(named):
+        place, twice = next((place, name) for place, (cls, name) in enumerate(named)
+                            if any(cls == other for other, _ in named[place + 1:]))
+        raise InvalidInputError(f"{path} has two columns of counts for one class: {twice!r} and "
+                                f"{votes[named[place][0]]!r}.")
+    if len(votes) >= 2 and sorted(votes) != list(range(len(votes))):
+        raise InvalidInputError(f"{path}: the count columns must be numbered 0 to {len(votes) - 1}; found "
+                                f"{', '.join(votes.values())}.")
+    return votes
+
+
+def is_count(text: str) -> bool:
+    """Whether a cell reads as a count."""
+    return _COUNT.fullmatch(text.strip()) is not None
 
 
 def _of_counts(line: Mapping[str, str], number: int, votes: Sequence[str], named: str) -> LoggedInput:
@@ -202,7 +218,7 @@ def _of_cohen(line: Mapping[str, str], number: int, log: CohenLog) -> LoggedInpu
 
 
 def _count(text: str) -> int:
-    if not _COUNT.fullmatch(text.strip()):
+    if not is_count(text):
         raise InvalidInputError(f"{text!r} is no count.")
     return int(text.partition(".")[0])
 

@@ -80,6 +80,9 @@ def test_jobs_leave_a_readable_log(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     told = run("recertify", "log.csv", "--sigma", 0.25, "--jobs", 1, "--json")
     assert "proving: 2 of 2 bounds" in told.stderr
     assert json.loads(told.stdout)["inputs"] == 2
+    told = run("bound", "--file", "log.csv", "--top", 0, "--jobs", 1, "--json")
+    assert "proving: 2 of 2 bounds" in told.stderr
+    assert json.loads(told.stdout)["inputs"] == 2
     compared = run("compare", "--solvers", "scipy", "--n", 5, "--functional", "margin", "--no-bounds", "--output", "c",
                    "--json")
     assert "comparing" in compared.stderr

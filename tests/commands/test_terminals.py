@@ -25,6 +25,8 @@ EVERY = [
     ["plan", "--counts", "95,3,2", "--radius", "0.3"], ["plan", "--counts", "60,30,10", "--radius", "0.3"],
     ["recertify", "log.csv", "--sigma", "0.25", "--jobs", "1"], ["verify", FOLDER, "absent"],
     ["export", FOLDER, f"{FOLDER}/cohen.tsv", "--format", "cohen"], ["report", FOLDER],
+    ["bound", "--file", "log.csv", "--top", "0", "--jobs", "1", "--sigma", "0.5"],
+    ["bound", "900", "60", "40", "--two-sided"],
     ["card", FOLDER], ["card", "--check", f"{FOLDER}/card.zip"], ["board", FOLDER],
     ["compare-runs", FOLDER, "second"], ["solvers"],
     ["compare", "--solvers", "scipy", "--n", "5", "--functional", "margin", "--output", FOLDER],

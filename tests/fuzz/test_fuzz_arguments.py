@@ -75,6 +75,13 @@ CALLS: Mapping[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "probability_band": (rsopt.probability_band, {
         "votes": [90, 60], "samples": [100, 100], "confidence": 0.95, "error": None, "look_share": [1.0, 0.5],
         "variation": 0.0, "at": [0.5]}),
+        "statistic": "studentized", "solver": "scipy", "order": None, "jobs": 1, "advanced": abs}),
+    "upper_bound": (rsopt.upper_bound, {
+        "counts": [90, 6, 4], "top": 0, "rival": 1, "functional": "probit", "statistic": "clopper-pearson",
+        "alpha": 1e-3, "solver": "scipy", "order": None, "budget": None}),
+    "margin_interval": (rsopt.margin_interval, {
+        "counts": [90, 6, 4], "top": 0, "rival": None, "functional": "probit", "statistic": "studentized",
+        "upper_statistic": "clopper-pearson", "alpha": 1e-3, "solver": "scipy", "order": None, "budget": None}),
     "lower_bound_scores": (rsopt.lower_bound_scores, {
         "scores": ROWS, "top": 0, "functional": "probit", "method": "digital-hedge", "alpha": 0.01, "groups": None,
         "selection": None, "seed": 0}),
@@ -208,7 +215,7 @@ def test_functions(name: str) -> None:
             assert not isinstance(given["alpha"], bool | str)
             assert found.alpha == float(given["alpha"])
         if hasattr(found, "lower"):
-            assert not math.isnan(found.lower)
+            assert not np.isnan(found.lower).any()
         if isinstance(found, float):
             assert not math.isnan(found)
 
@@ -226,7 +233,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 COMMANDS: Mapping[str, tuple[list[str], dict[str, list[str]]]] = {
     "bound": (["900", "60", "40"], {"--top": ["0"], "--functional": ["margin"], "--statistic": ["clopper-pearson"],
                                     "--alpha": ["0.01"], "--solver": ["scipy"], "--sigma": ["0.25"], "--order": ["3"],
-                                    "--json": [], "--anytime": [], "--selection": ["9,1,0"]}),
+                                    "--json": [], "--anytime": [], "--selection": ["9,1,0"],
+                                    "--two-sided": [], "--rival": ["1"]}),
     "plan": (["--counts", "900,60,40"], {"--radius": ["0.1"], "--sigma": ["0.25"], "--top": ["0"], "--alpha": ["0.01"],
                                    "--functional": ["margin"], "--chance": ["0.9"], "--seed": ["0"],
                                    "--noise": ["deletion"], "--probability": ["0.9"]}),
