@@ -24,6 +24,7 @@ from rsopt.solving.result import Improvement
 from rsopt.testing import core, zoo
 from rsopt.testing.comparison import Comparison
 from rsopt.testing.comparison_rows import ComparisonRow
+from rsopt.testing.instance import write_instance
 from rsopt.testing.profile import gap_quartiles, profiles
 
 
@@ -254,3 +255,55 @@ def test_the_zoo_as_files(tmp_path: Path) -> None:
         assert len(content["log_coefficients"]) == entry["monomials"]
         assert content["known"]["tail_at_least"] <= content["known"]["tail_at_most"]
         assert (tmp_path / "zoo" / entry["nl"]).read_text().startswith("g3 ")
+        assert entry["instance"]["terms"] <= entry["monomials"]
+    assert all(entry["instance"] is None for entry in index if not entry["nl"])
+    with (tmp_path / "zoo" / "index.csv").open(newline="") as stream:
+        lines = list(csv.DictReader(stream))
+    assert [line["name"] for line in lines] == [entry["name"] for entry in listed]
+    assert [float(line["dual"]) for line in lines] == [entry["instance"]["dual"] for entry in listed]
+
+
+@pytest.mark.parametrize("index", [1, 4, 6, 11, 15, 20, 21, 22, 27])
+def test_instances_are_what_they_say(index: int, tmp_path: Path) -> None:
+    """Read by another program: the objective at the point is the one stated, no solution is below the dual bound."""
+    casadi = pytest.importorskip("casadi")
+    case = zoo()[index]
+    stated = write_instance(case, tmp_path)
+    model = casadi.NlpBuilder()
+    model.import_nl(str(tmp_path / f"{case.name}.nl"), {})
+    x, f, g = casadi.vertcat(*model.x), model.f, casadi.vertcat(*model.g)
+    lines = [line.split() for line in (tmp_path / f"{case.name}.p1.sol").read_text().splitlines()]
+    # The .nl file has its own order of the columns, and the point the same.
+    assert lines[0][0] == "objvar"
+    assert sorted(name for name, _ in lines[1:]) == ["log_q[1]", "log_q[2]", "log_q[3]", "s"][: stated.variables]
+    objective, *point = (float(number) for _, number in lines)
+    values = [np.array(value).ravel() for value in casadi.Function("values", [x], [f, g])(casadi.DM(point))]
+    assert float(values[0][0]) == pytest.approx(stated.primal, abs=1e-10)
+    assert objective == stated.primal
+    assert -math.log(case.bracket.at_least) == pytest.approx(stated.primal, abs=2e-6)  # what small monomials are worth
+    limits = np.array([model.g_lb, model.g_ub, values[1]])
+    assert np.all(np.maximum(limits[0] - limits[2], limits[2] - limits[1]) <= stated.violation + 1e-13)
+    assert stated.violation < 1e-9
+    assert (stated.variables, stated.constraints) == (len(model.x), limits.shape[1])
+    assert stated.jacobian_nonzeros == casadi.jacobian_sparsity(g, x).nnz()
+    assert stated.objective_nonzeros == casadi.jacobian_sparsity(f, x).nnz()
+    assert 0.0 < stated.primal - stated.dual < 1e-4
+    # By default IPOPT relaxes each inequality by 1e-8, which multipliers of some hundreds make worth more than the gap.
+    solver = casadi.nlpsol("instance", "ipopt", model, {"print_time": False, "ipopt": {
+        "print_level": 0, "tol": 1e-9, "sb": "yes", "bound_relax_factor": 0.0, "constr_viol_tol": 1e-10}})
+    found = solver(x0=point, lbx=model.x_lb, ubx=model.x_ub, lbg=model.g_lb, ubg=model.g_ub)
+    assert solver.stats()["success"]
+    at, multipliers = np.array(found["g"]).ravel(), np.array(found["lam_g"]).ravel()
+    violated = np.maximum(np.maximum(limits[0] - at, at - limits[1]), 0.0)
+    # What is left of violations may buy what the multipliers say; twice that is allowed.
+    bought = 2.0 * float(np.abs(multipliers) @ violated)
+    assert bought < 0.5 * (stated.primal - stated.dual)
+    # There is nothing better near the point, nor below the bound.
+    assert stated.dual - bought <= float(found["f"]) <= stated.primal + 1e-7
+
+
+def test_curvatures_of_instances(tmp_path: Path) -> None:
+    """One monomial is linear in log q, a sum of them concave after the minus."""
+    for index, terms, curvature in ((5, 1, "linear"), (4, 2, "concave")):
+        stated = write_instance(zoo()[index], tmp_path)
+        assert (stated.terms, stated.objective_curvature, stated.convex) == (terms, curvature, False)
