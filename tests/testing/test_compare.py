@@ -13,6 +13,7 @@ import pyarrow.parquet
 import pytest
 from hostile import FAILING, Hostile, far_end
 from PIL import Image
+from rsopt.solvers.ipopt_ import STAY_NEAR_START
 from typer.testing import CliRunner
 
 import rsopt
@@ -21,7 +22,7 @@ from rsopt.errors import InvalidInputError, StorageError, UnknownNameError
 from rsopt.solver import Budget
 from rsopt.solving.forms import BlackBox
 from rsopt.solving.result import Improvement
-from rsopt.testing import core, zoo
+from rsopt.testing import ZooProblem, core, zoo
 from rsopt.testing.comparison import Comparison
 from rsopt.testing.comparison_rows import ComparisonRow
 from rsopt.testing.instance import write_instance
@@ -263,11 +264,20 @@ def test_the_zoo_as_files(tmp_path: Path) -> None:
     assert [float(line["dual"]) for line in lines] == [entry["instance"]["dual"] for entry in listed]
 
 
-@pytest.mark.parametrize("index", [1, 4, 6, 11, 15, 20, 21, 22, 27])
-def test_instances_are_what_they_say(index: int, tmp_path: Path) -> None:
+def named(name: str) -> ZooProblem:
+    return next(case for case in zoo() if case.name == name)
+
+
+@pytest.mark.parametrize("name", [
+    "n5-2-2-margin-clopper-pearson-1e-05", "n5-4-0-margin-plugin-0.001",
+    "n20-4-4-margin-plugin-1e-05", "n20-18-1-probit-studentized-0.001",
+    "n50-15-25-probit-studentized-0.05", "n50-45-3-taylor-probit-15-studentized-0.001",
+    "n50-45-3-taylor-probit-15-restricted-studentized-0.001", "n50-50-0-probit-studentized-0.001",
+    "n200-140-20-probit-studentized-1e-05"])
+def test_instances_are_what_they_say(name: str, tmp_path: Path) -> None:
     """Read by another program: the objective at the point is the one stated, no solution is below the dual bound."""
     casadi = pytest.importorskip("casadi")
-    case = zoo()[index]
+    case = named(name)
     stated = write_instance(case, tmp_path)
     model = casadi.NlpBuilder()
     model.import_nl(str(tmp_path / f"{case.name}.nl"), {})
@@ -275,7 +285,7 @@ def test_instances_are_what_they_say(index: int, tmp_path: Path) -> None:
     lines = [line.split() for line in (tmp_path / f"{case.name}.p1.sol").read_text().splitlines()]
     # The .nl file has its own order of the columns, and the point the same.
     assert lines[0][0] == "objvar"
-    assert sorted(name for name, _ in lines[1:]) == ["log_q[1]", "log_q[2]", "log_q[3]", "s"][: stated.variables]
+    assert sorted(line[0] for line in lines[1:]) == ["log_q[1]", "log_q[2]", "log_q[3]", "s"][: stated.variables]
     objective, *point = (float(number) for _, number in lines)
     values = [np.array(value).ravel() for value in casadi.Function("values", [x], [f, g])(casadi.DM(point))]
     assert float(values[0][0]) == pytest.approx(stated.primal, abs=1e-10)
@@ -290,7 +300,8 @@ def test_instances_are_what_they_say(index: int, tmp_path: Path) -> None:
     assert 0.0 < stated.primal - stated.dual < 1e-4
     # By default IPOPT relaxes each inequality by 1e-8, which multipliers of some hundreds make worth more than the gap.
     solver = casadi.nlpsol("instance", "ipopt", model, {"print_time": False, "ipopt": {
-        "print_level": 0, "tol": 1e-9, "sb": "yes", "bound_relax_factor": 0.0, "constr_viol_tol": 1e-10}})
+        "print_level": 0, "tol": 1e-9, "sb": "yes", "bound_relax_factor": 0.0, "constr_viol_tol": 1e-10,
+        **STAY_NEAR_START}})
     found = solver(x0=point, lbx=model.x_lb, ubx=model.x_ub, lbg=model.g_lb, ubg=model.g_ub)
     assert solver.stats()["success"]
     at, multipliers = np.array(found["g"]).ravel(), np.array(found["lam_g"]).ravel()
@@ -304,6 +315,7 @@ def test_instances_are_what_they_say(index: int, tmp_path: Path) -> None:
 
 def test_curvatures_of_instances(tmp_path: Path) -> None:
     """One monomial is linear in log q, a sum of them concave after the minus."""
-    for index, terms, curvature in ((5, 1, "linear"), (4, 2, "concave")):
-        stated = write_instance(zoo()[index], tmp_path)
+    for name, terms, curvature in (("n5-5-0-probit-studentized-0.05", 1, "linear"),
+                                   ("n5-4-0-margin-plugin-0.001", 2, "concave")):
+        stated = write_instance(named(name), tmp_path)
         assert (stated.terms, stated.objective_curvature, stated.convex) == (terms, curvature, False)
