@@ -96,7 +96,10 @@ class Search:
         if proposal is not None:
             at = curve.coordinate(proposal.point)
             evaluations += 1
-            if s is None or float(curve.log_tails([at])[0]) >= meter.best:
+            log_tail = float(curve.log_tails([at])[0])
+            if log_tail > meter.best:
+                meter.improved(log_tail)
+            if s is None or log_tail >= meter.best:
                 s = at
             violation = violation_of(self.problem, proposal.point)
             build += proposal.build_seconds
@@ -108,7 +111,8 @@ class Search:
         return Result(point, attained, max(proven, attained), violation, stop, claim, evaluations, build,
                       max(seconds - build, 0.0), repr(solver), message, form,
                       None if proposal is None else np.array(proposal.point, dtype=float),
-                      None if proposal is None else proposal.log_tail, math.exp(min(meter.at_start, 0.0)))
+                      None if proposal is None else proposal.log_tail, math.exp(min(meter.at_start, 0.0)),
+                      tuple(meter.progress))
 
 
 def chosen_form(problem: Posed, solver: Solver, meter: Meter) -> Form:

@@ -9,9 +9,9 @@ import numpy.typing as npt
 
 from rsopt.domain import Domain
 from rsopt.solving.forms import Form
-from rsopt.solving.result import Budget, Claim, Proposal, Result, Stop
+from rsopt.solving.result import Budget, Claim, Improvement, Proposal, Result, Stop
 
-__all__ = ["Budget", "Claim", "Proposal", "Result", "Solver", "SolverLike", "Stop"]
+__all__ = ["Budget", "Claim", "Improvement", "Proposal", "Result", "Solver", "SolverLike", "Stop"]
 
 Array = npt.NDArray[np.float64]
 

@@ -139,7 +139,17 @@ def write_nl(problem: Posed, path: str | os.PathLike[str], start: Sequence[float
         InvalidInputError: a `start` that is no distribution.
         StorageError: the file cannot be written.
     """
-    model: Any = pyomo_model(problem)
+    write_model(pyomo_model(problem), problem, path, start)
+
+
+def write_model(model: Any, problem: Posed, path: str | os.PathLike[str], start: Sequence[float] | None = None
+                ) -> list[Any]:
+    """Write the Pyomo model of a worst case as an AMPL .nl file, as `write_nl` does; returns its columns.
+
+    Raises:
+        InvalidInputError: a `start` that is no distribution.
+        StorageError: the file cannot be written.
+    """
     writer = importlib.import_module("pyomo.repn.plugins.nl_writer").NLWriter()
     q = _start(problem, start)
     for i in (1, 2, 3):
@@ -147,9 +157,11 @@ def write_nl(problem: Posed, path: str | os.PathLike[str], start: Sequence[float
         model.log_q[i].value = min(max(math.log(max(float(q[i - 1]), 1e-300)), lower), upper)
     try:
         with Path(path).open("w") as stream:
-            writer.write(model, stream)
+            # Presolve and scaling would change the columns, which points are stated by.
+            written = writer.write(model, stream, linear_presolve=False, scale_model=False)
     except OSError as error:
         raise StorageError(f"The model could not be written to {path}: {error.strerror}.") from error
+    return list(written.variables)
 
 
 def _start(problem: Posed, start: Sequence[float] | None) -> npt.NDArray[np.float64]:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rsopt.solving.curve import LevelCurve
-from rsopt.solving.result import Budget, Stop
+from rsopt.solving.result import Budget, Improvement, Stop
 
 Array = npt.NDArray[np.float64]
 
@@ -37,6 +37,7 @@ class Meter:
         self.best = -math.inf
         self.best_s: float | None = None
         self.at_start = math.nan
+        self.progress: list[Improvement] = []
         self.started = time.perf_counter()
         self.deadline = self.started + budget.seconds
         self._most = budget.evaluations
@@ -60,6 +61,7 @@ class Meter:
             top = int(values.argmax())
             if values[top] > self.best:
                 self.best, self.best_s = float(values[top]), float(allowed[top])
+                self.improved(self.best)
         if self.best >= self._target:
             raise SearchEnded(Stop.REACHED)
         if allowed.size < wanted.size:
@@ -74,6 +76,11 @@ class Meter:
             SearchEnded: as in `log_tails`.
         """
         return float(self.log_tails(self.curve.coordinate(q))[0])
+
+    def improved(self, log_tail: float) -> None:
+        """Note when a point with this tail was known, the best so far."""
+        tail = math.exp(min(log_tail, 0.0))
+        self.progress.append(Improvement(time.perf_counter() - self.started, self.evaluations, tail))
 
     def spend(self, evaluations: int) -> None:
         """Count evaluations off the curve.

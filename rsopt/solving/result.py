@@ -6,8 +6,9 @@ A solver proposes a point; everything that is reported about the point is comput
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, IntEnum
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -99,6 +100,20 @@ class Proposal:
     tail_at_most: float | None = None
 
 
+class Improvement(NamedTuple):
+    """A moment at which a search knew a better point than before.
+
+    Attributes:
+        seconds: since it began, building of models included.
+        evaluations: tail probabilities computed until then, counted by rsopt.
+        tail: P_q(W) at the point, on the level curve inside the domain.
+    """
+
+    seconds: float
+    evaluations: int
+    tail: float
+
+
 @dataclass(frozen=True)
 class Result:
     """A solver's proposal after rsopt has looked at it: tail_attained <= sup P_q(W) <= tail_proven.
@@ -121,6 +136,7 @@ class Result:
         proposed_log_tail: the solver's own value; None where it has none.
         tail_at_start: the best tail among rsopt's starting points, before the solver did anything; NaN where
             it asked for none.
+        progress: each moment at which a better point was known, rsopt's starting points included; tails increase.
     """
 
     point: Array
@@ -138,3 +154,4 @@ class Result:
     proposal: Array | None = None
     proposed_log_tail: float | None = None
     tail_at_start: float = math.nan
+    progress: tuple[Improvement, ...] = field(default=(), repr=False)

@@ -6,10 +6,11 @@ import csv
 import math
 import os
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import numpy as np
 
@@ -20,8 +21,10 @@ from rsopt.problem import LowerBoundProblem
 from rsopt.registry import as_solver
 from rsopt.solver import Budget, Result, Solver, SolverLike
 from rsopt.staircase import ACCURATE
-from rsopt.testing.comparison_rows import ComparisonRow, SolverSummary
+from rsopt.testing.comparison_rows import ComparisonRow, SolverSummary, gap_below
 from rsopt.testing.plot import save_gaps
+from rsopt.testing.profile import Profile, profiles
+from rsopt.testing.profile_plot import save_profiles
 from rsopt.testing.zoo import ZooProblem
 
 
@@ -51,14 +54,35 @@ class Comparison:
         target = Path(path)
         if target.suffix not in (".csv", ".parquet"):
             raise InvalidInputError(f"Comparisons are written as .csv or .parquet; found {target.name!r}.")
-        names = [field.name for field in fields(ComparisonRow)]
+        lines = [row.to_dict() for row in self.rows]
+        names = list(lines[0]) if lines else []
         if target.suffix == ".parquet":
-            write_parquet(target, {name: [getattr(row, name) for row in self.rows] for name in names}, "The comparison")
+            write_parquet(target, {name: [line[name] for line in lines] for name in names}, "The comparison")
             return
-        with replaced(target, "The comparison") as partial, partial.open("w", newline="", encoding="utf-8") as stream:
-            writer = csv.DictWriter(stream, names)
-            writer.writeheader()
-            writer.writerows(asdict(row) for row in self.rows)
+        _write_csv(target, names, (list(line.values()) for line in lines))
+
+    def profiles(self) -> list[Profile]:
+        """For each solver and target gap: how many problems it solves, and the quartiles of what that takes."""
+        return profiles(self.rows)
+
+    def save_progress(self, path: str | os.PathLike[str]) -> None:
+        """Write every better point of every solve as CSV: the curves of gap against time and evaluations.
+
+        Raises:
+            StorageError: the file cannot be written.
+        """
+        _write_csv(Path(path), ("problem", "n", "solver", "seed", "seconds", "evaluations", "gap"), (
+            (row.problem, row.n, row.solver, row.seed, *step) for row in self.rows for step in row.trail))
+
+    def plot_profiles(self, path: str | os.PathLike[str]) -> None:
+        """Draw the gap, and the share of problems solved, against time and evaluations, one curve per solver, as a PNG.
+
+        Raises:
+            MissingDependencyError: matplotlib is not installed.
+            InvalidInputError: no row has a point.
+            StorageError: the file cannot be written.
+        """
+        save_profiles(Path(path), self.rows)
 
     def plot(self, path: str | os.PathLike[str]) -> None:
         """Draw gap against time, log-log, one mark per solver and one panel per n, as a PNG.
@@ -110,16 +134,23 @@ def compare(problems: Sequence[ZooProblem | LowerBoundProblem], solvers: Sequenc
     return Comparison(tuple(rows))
 
 
+def _write_csv(path: Path, columns: Sequence[str], lines: Iterable[Sequence[object]]) -> None:
+    with replaced(path, "The comparison") as partial, partial.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(columns)
+        writer.writerows(lines)
+
+
 def _row(case: ZooProblem, solver: SolverLike, label: str, budget: Budget, seed: int, bounds: bool) -> ComparisonRow:
     p, nan = case.problem, math.nan
-    values: dict[str, str | int | float] = {
+    values: dict[str, Any] = {
         "problem": case.name, "n": p.counts.n, "functional": p.functional.name, "statistic": p.statistic.name,
         "alpha": p.alpha, "level": case.level, "solver": label, "seed": seed, "budget_seconds": budget.seconds,
         "budget_evaluations": budget.evaluations, "form": "", "stop": "", "claim": "NOTHING", "error": "", "tail": nan,
         "sup_at_least": case.bracket.at_least, "sup_at_most": case.bracket.at_most, "gap_start": nan, "gap_raw": nan,
         "gap": nan, "gap_polished": nan, "own_error": nan, "violation": nan, "evaluations": 0, "build_seconds": nan,
         "solve_seconds": nan, "searched": nan, "lower": nan, "lower_at_most": nan, "given_up": nan,
-        "bound_seconds": nan}
+        "bound_seconds": nan, "progress": ()}
     try:
         chosen = as_solver(solver)
         found = case.worst_case.solve(chosen, budget, rng=np.random.default_rng(seed), throw=False)
@@ -131,14 +162,14 @@ def _row(case: ZooProblem, solver: SolverLike, label: str, budget: Budget, seed:
     except RsoptError as error:
         stop = "ABSENT" if isinstance(error, MissingDependencyError) else "REFUSED"
         values |= {"stop": stop, "error": str(error)}
-    return ComparisonRow(**values)  # type: ignore[arg-type]  # the keys are the fields
+    return ComparisonRow(**values)
 
 
-def _inner(case: ZooProblem, found: Result) -> dict[str, str | int | float]:
+def _inner(case: ZooProblem, found: Result) -> dict[str, Any]:
     curve, best = case.worst_case.curve, case.bracket.at_least
 
     def gap(tail: float) -> float:
-        return max(1.0 - tail / best, 0.0)
+        return gap_below(tail, best)
 
     raw = own = math.nan
     own_point = found.point if found.proposal is None else found.proposal
@@ -147,7 +178,7 @@ def _inner(case: ZooProblem, found: Result) -> dict[str, str | int | float]:
         raw = gap(math.exp(min(log_raw, 0.0)))
         own = math.nan if found.proposed_log_tail is None else abs(found.proposed_log_tail - log_raw)
     return {
-        "form": found.form, "stop": found.stop.name, "claim": found.claim.name,
+        "progress": found.progress, "form": found.form, "stop": found.stop.name, "claim": found.claim.name,
         "error": found.message if found.stop.name == "FAILED" else "", "tail": found.tail_attained,
         "gap_start": gap(found.tail_at_start) if found.tail_at_start == found.tail_at_start else math.nan,
         "gap_raw": raw, "gap": gap(found.tail_attained), "own_error": own,

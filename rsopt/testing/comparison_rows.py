@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field, fields
+
+from rsopt.solving.result import Improvement
+
+TARGETS = (1e-3, 1e-6)
+"""Gaps at which a problem counts as solved, the coarse one first."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +40,7 @@ class ComparisonRow:
         lower_at_most: no larger value is the exact bound.
         given_up: what the proof cost, searched - lower as a share of the width (plug-in minus lower).
         bound_seconds: wall clock of the whole bound.
+        progress: each better point on the way, with its tail (`rsopt.Result`).
     """
 
     problem: str
@@ -67,6 +74,30 @@ class ComparisonRow:
     lower_at_most: float
     given_up: float
     bound_seconds: float
+    progress: tuple[Improvement, ...] = field(repr=False)
+
+    def first_within(self, target: float) -> tuple[float, float]:
+        """Seconds and evaluations until a point within a gap of `target` was known; infinite if none was."""
+        return next(((seconds, float(evaluations)) for seconds, evaluations, gap in self.trail if gap <= target),
+                    (math.inf, math.inf))
+
+    def to_dict(self) -> dict[str, str | int | float]:
+        """The row as columns of a table: its fields, and what each target took (infinite if it was missed)."""
+        columns = {entry.name: getattr(self, entry.name) for entry in fields(self) if entry.name != "progress"}
+        for target in TARGETS:
+            first = self.first_within(target)
+            columns |= {f"seconds_to_{target:g}": first[0], f"evaluations_to_{target:g}": first[1]}
+        return columns
+
+    @property
+    def trail(self) -> list[tuple[float, int, float]]:
+        """Seconds, evaluations and gap at each better point."""
+        return [(step.seconds, step.evaluations, gap_below(step.tail, self.sup_at_least)) for step in self.progress]
+
+
+def gap_below(tail: float, best: float) -> float:
+    """The relative gap of a tail to the largest known; 0 if it is at least that."""
+    return max(1.0 - tail / best, 0.0)
 
 
 @dataclass(frozen=True)

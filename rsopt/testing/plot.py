@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 RESOLUTION = 1e-12
 _ROW = 0.45  # of a decade
 
-_COLOURS = ("#0b5cad", "#d1662b", "#1b8a5a", "#a03c9c", "#8c6d1f", "#c23b4b", "#4f6d7a", "#222222", "#5fa8d3")
+COLOURS = ("#0b5cad", "#d1662b", "#1b8a5a", "#a03c9c", "#8c6d1f", "#c23b4b", "#4f6d7a", "#222222", "#5fa8d3")
 _MARKS = ("o", "s", "^", "D", "v", "P", "X", "*", "h")
 
 
@@ -61,7 +61,7 @@ def save_gaps(path: Path, rows: Sequence[ComparisonRow]) -> None:
     figure.supxlabel("seconds for one worst case (building the model and solving)")
     figure.suptitle("Lower left is better: solvers on worst cases whose suprema are proven", fontweight="bold")
     handles = [panels[0].plot([], [], linestyle="none", marker=_MARKS[i % len(_MARKS)], markersize=9,
-                              color=_COLOURS[i % len(_COLOURS)], markeredgecolor="white",
+                              color=COLOURS[i % len(COLOURS)], markeredgecolor="white",
                               label=_label(solver, rows))[0] for i, solver in enumerate(solvers)]
     if any(_started(rows, n) for n in sizes):
         handles.append(panels[0].plot([], [], color="#777777", linewidth=1.0, linestyle="--",
@@ -93,7 +93,7 @@ def _draw_panel(panel: Axes, n: int, rows: Sequence[ComparisonRow], solvers: Seq
         exact = RESOLUTION / 10.0 ** (_ROW * (i + 1))
         seconds = [row.build_seconds + row.solve_seconds for row in mine]
         gaps = [row.gap_raw if row.gap_raw > RESOLUTION else exact for row in mine]
-        colour, mark = _COLOURS[i % len(_COLOURS)], _MARKS[i % len(_MARKS)]
+        colour, mark = COLOURS[i % len(COLOURS)], _MARKS[i % len(_MARKS)]
         panel.plot(seconds, gaps, linestyle="none", marker=mark, markersize=4, color=colour, alpha=0.45,
                    markeredgewidth=0)
         if 2 * len({row.problem for row in mine}) < problems:

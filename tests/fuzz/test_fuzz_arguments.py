@@ -252,7 +252,7 @@ COMMANDS: Mapping[str, tuple[list[str], dict[str, list[str]]]] = {
         "--chunk": ["10"], "--workers": ["1"], "--device": ["cpu"], "--seed": ["0"]}),
     "compare": (["--n", "10", "--solvers", "scipy", "--seeds", "1"], {
         "--n": ["10"], "--solvers": ["scipy"], "--functional": ["margin"], "--seconds": ["5"], "--seeds": ["1"],
-        "--no-bounds": [], "--output": ["{folder}/compared"]}),
+        "--no-bounds": [], "--profile": [], "--output": ["{folder}/compared"]}),
     "zoo": (["{folder}/zoo"], {"--most-terms": ["10"], "--no-nl": []}),
     "solvers": ([], {"--json": []}),
 }

@@ -8,10 +8,12 @@ import json
 import math
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet
 import pytest
 from hostile import FAILING, Hostile, far_end
 from PIL import Image
+from rsopt.solvers.ipopt_ import STAY_NEAR_START
 from typer.testing import CliRunner
 
 import rsopt
@@ -19,9 +21,12 @@ from rsopt.commands.cli import application
 from rsopt.errors import InvalidInputError, StorageError, UnknownNameError
 from rsopt.solver import Budget
 from rsopt.solving.forms import BlackBox
-from rsopt.testing import core, zoo
+from rsopt.solving.result import Improvement
+from rsopt.testing import ZooProblem, core, zoo
 from rsopt.testing.comparison import Comparison
 from rsopt.testing.comparison_rows import ComparisonRow
+from rsopt.testing.instance import write_instance
+from rsopt.testing.profile import gap_quartiles, profiles
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +113,8 @@ def test_summary(comparison: Comparison) -> None:
 
 
 def test_files(comparison: Comparison, tmp_path: Path) -> None:
-    names = [field.name for field in dataclasses.fields(ComparisonRow)]
+    names = [field.name for field in dataclasses.fields(ComparisonRow) if field.name != "progress"]
+    names += ["seconds_to_0.001", "evaluations_to_0.001", "seconds_to_1e-06", "evaluations_to_1e-06"]
     comparison.save(tmp_path / "rows.csv")
     with (tmp_path / "rows.csv").open(newline="") as stream:
         read = list(csv.DictReader(stream))
@@ -135,6 +141,65 @@ def test_picture(comparison: Comparison, tmp_path: Path) -> None:
         Comparison(()).plot(tmp_path / "nothing.png")
 
 
+def test_progress(comparison: Comparison, tmp_path: Path) -> None:
+    for found in comparison.rows:
+        seconds, evaluations, gaps = zip(*found.trail, strict=True) if found.trail else ((), (), ())
+        assert list(seconds) == sorted(seconds)
+        assert list(evaluations) == sorted(evaluations)
+        assert [step.tail for step in found.progress] == sorted({step.tail for step in found.progress})
+        if found.gap_raw == found.gap_raw:
+            # Where it ends is what the search reports, within its time and evaluations; the reported gap is computed
+            # again with the accurate kernel, and the other rounds n = 100,000 times.
+            assert gaps[-1] == pytest.approx(found.gap, abs=1e-10)
+            assert seconds[-1] <= found.build_seconds + found.solve_seconds
+            assert evaluations[-1] <= found.evaluations
+    comparison.save_progress(tmp_path / "progress.csv")
+    with (tmp_path / "progress.csv").open(newline="") as stream:
+        read = list(csv.DictReader(stream))
+    assert len(read) == sum(len(found.progress) for found in comparison.rows) > 15
+    assert [float(line["gap"]) for line in read] == [step[2] for found in comparison.rows for step in found.trail]
+
+
+def steps(*gaps: tuple[float, int, float]) -> tuple[Improvement, ...]:
+    return tuple(Improvement(seconds, evaluations, 0.5 * (1.0 - gap)) for seconds, evaluations, gap in gaps)
+
+
+def test_profiles_are_quartiles_over_all_solves(comparison: Comparison) -> None:
+    model = dataclasses.replace(row(comparison, "scipy", 20), sup_at_least=0.5, solver="one", progress=())
+    rows = [dataclasses.replace(model, progress=steps((0.5, 4, 0.5), (1.0, 10, 5e-4), (3.0, 30, 5e-7))),
+            dataclasses.replace(model, progress=steps((2.0, 20, 5e-4))),
+            dataclasses.replace(model, progress=steps((4.0, 40, 1e-9))), model]
+    coarse, fine = profiles(rows)
+    assert (coarse.target, coarse.solved, coarse.solves) == (1e-3, 3, 4)
+    # The one without a point took forever; no mean is taken with it.
+    assert (coarse.seconds, coarse.evaluations) == ((1.0, 2.0, 4.0), (10.0, 20.0, 40.0))
+    assert (fine.target, fine.solved, fine.seconds) == (1e-6, 2, (3.0, 4.0, math.inf))
+    assert fine.to_dict()["seconds"] == [3.0, 4.0, None]
+    assert (rows[0].first_within(1e-3), rows[1].first_within(1e-6)) == ((1.0, 10.0), (math.inf, math.inf))
+    assert rows[1].to_dict()["seconds_to_0.001"] == 2.0
+    by_time = gap_quartiles(rows, np.array([0.1, 0.5, 1.0, 2.5, 9.0]))
+    assert by_time[1] == pytest.approx([1.0, 1.0, 1.0, 5e-4, 5e-7])
+    assert by_time[0] == pytest.approx([1.0, 0.5, 5e-4, 5e-4, 1e-9], abs=1e-12)
+    by_evaluations = gap_quartiles(rows, np.array([3.0, 4.0, 30.0]), by_evaluations=True)
+    assert by_evaluations[0] == pytest.approx([1.0, 0.5, 5e-7])
+
+
+def test_a_refused_problem_is_not_solved(comparison: Comparison) -> None:
+    lines = {(line.solver, line.target): line for line in comparison.profiles()}
+    assert (lines["pyomo", 1e-6].solved, lines["pyomo", 1e-6].solves) == (2, 3)
+    assert (lines["scipy", 1e-6].solved, lines["scipy", 1e-6].solves) == (3, 3)
+    assert lines["scipy", 1e-3].seconds[1] <= lines["scipy", 1e-6].seconds[1]
+
+
+def test_picture_of_profiles(comparison: Comparison, tmp_path: Path) -> None:
+    comparison.plot_profiles(tmp_path / "profiles.png")
+    with Image.open(tmp_path / "profiles.png") as picture:
+        assert picture.width > 1000
+        assert len(picture.convert("RGB").getcolors(1_000_000) or []) > 50
+    with pytest.raises(InvalidInputError, match="There is nothing to draw"):
+        Comparison(()).plot_profiles(tmp_path / "nothing.png")
+
+
 def run(*arguments: str) -> str:
     result = CliRunner().invoke(application(arguments), list(arguments))
     assert result.exit_code == 0, result.output
@@ -151,6 +216,19 @@ def test_compare_on_the_command_line(tmp_path: Path) -> None:
     assert {line["solver"] for line in rows} == {"scipy", "ipopt"}
     assert {line["functional"] for line in rows} == {"probit"}
     assert {line["n"] for line in rows} == {"5", "20"}
+
+
+def test_profiles_on_the_command_line(tmp_path: Path) -> None:
+    arguments = ("compare", "--solvers", "scipy,cvxpy", "--n", "20", "--functional", "margin", "--seeds", "2",
+                 "--no-bounds", "--profile", "--output", str(tmp_path))
+    text = run(*arguments)
+    assert "How fast solvers come close to the proven supremum" in text
+    assert "scipy 4/4" in text
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "comparison.csv", "comparison.parquet", "gaps.png", "profiles.png", "progress.csv"]
+    told = json.loads(run(*arguments, "--json"))
+    assert [(line["solver"], line["target"], line["solves"]) for line in told["profiles"]] == [
+        ("scipy", 1e-3, 4), ("scipy", 1e-6, 4), ("cvxpy", 1e-3, 4), ("cvxpy", 1e-6, 4)]
 
 
 @pytest.mark.parametrize(("arguments", "text"), [
@@ -177,6 +255,7 @@ def test_the_zoo_as_files(tmp_path: Path) -> None:
         content = json.loads((tmp_path / "zoo" / entry["terms"]).read_text())
         assert len(content["log_coefficients"]) == entry["monomials"]
         assert content["known"]["tail_at_least"] <= content["known"]["tail_at_most"]
+<<<<<<< HEAD
         if entry["functional"] == "laplace":
             # A link in two pieces is none of AMPL's formulas; the other problems are written out all the same.
             assert entry["nl"] is None
@@ -185,3 +264,69 @@ def test_the_zoo_as_files(tmp_path: Path) -> None:
     laplace = sum(entry["functional"] == "laplace" for entry in listed)
     assert laplace > 0
     assert f"No .nl of {laplace}: " in text
+=======
+        assert (tmp_path / "zoo" / entry["nl"]).read_text().startswith("g3 ")
+        assert entry["instance"]["terms"] <= entry["monomials"]
+    assert all(entry["instance"] is None for entry in index if not entry["nl"])
+    with (tmp_path / "zoo" / "index.csv").open(newline="") as stream:
+        lines = list(csv.DictReader(stream))
+    assert [line["name"] for line in lines] == [entry["name"] for entry in listed]
+    assert [float(line["dual"]) for line in lines] == [entry["instance"]["dual"] for entry in listed]
+
+
+def named(name: str) -> ZooProblem:
+    return next(case for case in zoo() if case.name == name)
+
+
+@pytest.mark.parametrize("name", [
+    "n5-2-2-margin-clopper-pearson-1e-05", "n5-4-0-margin-plugin-0.001",
+    "n20-4-4-margin-plugin-1e-05", "n20-18-1-probit-studentized-0.001",
+    "n50-15-25-probit-studentized-0.05", "n50-45-3-taylor-probit-15-studentized-0.001",
+    "n50-45-3-taylor-probit-15-restricted-studentized-0.001", "n50-50-0-probit-studentized-0.001",
+    "n200-140-20-probit-studentized-1e-05"])
+def test_instances_are_what_they_say(name: str, tmp_path: Path) -> None:
+    """Read by another program: the objective at the point is the one stated, no solution is below the dual bound."""
+    casadi = pytest.importorskip("casadi")
+    case = named(name)
+    stated = write_instance(case, tmp_path)
+    model = casadi.NlpBuilder()
+    model.import_nl(str(tmp_path / f"{case.name}.nl"), {})
+    x, f, g = casadi.vertcat(*model.x), model.f, casadi.vertcat(*model.g)
+    lines = [line.split() for line in (tmp_path / f"{case.name}.p1.sol").read_text().splitlines()]
+    # The .nl file has its own order of the columns, and the point the same.
+    assert lines[0][0] == "objvar"
+    assert sorted(line[0] for line in lines[1:]) == ["log_q[1]", "log_q[2]", "log_q[3]", "s"][: stated.variables]
+    objective, *point = (float(number) for _, number in lines)
+    values = [np.array(value).ravel() for value in casadi.Function("values", [x], [f, g])(casadi.DM(point))]
+    assert float(values[0][0]) == pytest.approx(stated.primal, abs=1e-10)
+    assert objective == stated.primal
+    assert -math.log(case.bracket.at_least) == pytest.approx(stated.primal, abs=2e-6)  # what small monomials are worth
+    limits = np.array([model.g_lb, model.g_ub, values[1]])
+    assert np.all(np.maximum(limits[0] - limits[2], limits[2] - limits[1]) <= stated.violation + 1e-13)
+    assert stated.violation < 1e-9
+    assert (stated.variables, stated.constraints) == (len(model.x), limits.shape[1])
+    assert stated.jacobian_nonzeros == casadi.jacobian_sparsity(g, x).nnz()
+    assert stated.objective_nonzeros == casadi.jacobian_sparsity(f, x).nnz()
+    assert 0.0 < stated.primal - stated.dual < 1e-4
+    # By default IPOPT relaxes each inequality by 1e-8, which multipliers of some hundreds make worth more than the gap.
+    solver = casadi.nlpsol("instance", "ipopt", model, {"print_time": False, "ipopt": {
+        "print_level": 0, "tol": 1e-9, "sb": "yes", "bound_relax_factor": 0.0, "constr_viol_tol": 1e-10,
+        **STAY_NEAR_START}})
+    found = solver(x0=point, lbx=model.x_lb, ubx=model.x_ub, lbg=model.g_lb, ubg=model.g_ub)
+    assert solver.stats()["success"]
+    at, multipliers = np.array(found["g"]).ravel(), np.array(found["lam_g"]).ravel()
+    violated = np.maximum(np.maximum(limits[0] - at, at - limits[1]), 0.0)
+    # What is left of violations may buy what the multipliers say; twice that is allowed.
+    bought = 2.0 * float(np.abs(multipliers) @ violated)
+    assert bought < 0.5 * (stated.primal - stated.dual)
+    # There is nothing better near the point, nor below the bound.
+    assert stated.dual - bought <= float(found["f"]) <= stated.primal + 1e-7
+
+
+def test_curvatures_of_instances(tmp_path: Path) -> None:
+    """One monomial is linear in log q, a sum of them concave after the minus."""
+    for name, terms, curvature in (("n5-5-0-probit-studentized-0.05", 1, "linear"),
+                                   ("n5-4-0-margin-plugin-0.001", 2, "concave")):
+        stated = write_instance(named(name), tmp_path)
+        assert (stated.terms, stated.objective_curvature, stated.convex) == (terms, curvature, False)
+>>>>>>> solvers
