@@ -9,11 +9,8 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-<<<<<<< HEAD
-from fractions import Fraction
-=======
 from dataclasses import dataclass
->>>>>>> many
+from fractions import Fraction
 from typing import Any, ClassVar
 
 import numpy as np
@@ -85,18 +82,17 @@ class Functional(ABC):
         return self.compiled is not None
 
     @property
-<<<<<<< HEAD
     def flips(self) -> tuple[Fraction, Fraction, tuple[tuple[int, int], ...]] | None:
         """(add, remove, changes) of the margin after changes of bits, for its certificate; None for all others."""
         return None
-=======
+
+    @property
     def exchanged(self) -> Functional:
         """The functional -g(q2, q1), of the two classes in the other order, whose lower bounds are upper bounds on g.
 
         It rises in q1 and falls in q2 as g does (theorem U1).
         """
         return ExchangedFunctional(self)
->>>>>>> many
 
     @property
     @abstractmethod

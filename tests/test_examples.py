@@ -63,14 +63,9 @@ def test_few_inputs_are_no_failure(name: str, options: tuple[str, ...], tmp_path
     ("ablation_digits.py", ("--inputs", "2", "--n", "200"), "   16  two-way Clopper–Pearson", "ablation.png"),
     ("deletion_text.py", ("--inputs", "4", "--n", "500"), "    90%  two-way Clopper–Pearson", "deletion.png"),
     ("brightness_and_shift.py", ("--inputs", "2", "--n", "200"), "  trained without   one class", "parameters.png"),
-<<<<<<< HEAD
-    ("sparse_flips.py", ("--inputs", "20", "--n", "1000"), "total variation alone", "flips.png"),
+    ("sparse_flips.py", ("--inputs", "20", "--n", "1000"), "margin alone", "flips.png"),
     ("float_noise.py", ("--n", "1000"), "another class wins at distance 0.1", "float_noise.png"),
     ("segmentation.py", ("--images", "1", "--n", "500"), "certified and right", "segmentation.png")])
-=======
-    ("sparse_flips.py", ("--inputs", "20", "--n", "1000"), "margin alone", "flips.png"),
-    ("float_noise.py", ("--n", "1000"), "another class wins at distance 0.1", "float_noise.png")])
->>>>>>> flips
 def test_the_examples_of_noise(name: str, options: tuple[str, ...], printed: str, picture: str, tmp_path: Path) -> None:
     assert printed in run(name, *options, "--output", str(tmp_path))
     with Image.open(tmp_path / picture) as drawn:

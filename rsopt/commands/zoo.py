@@ -45,19 +45,12 @@ def zoo(
             entry["terms"] = f"{case.name}.json"
             if nl and not missing:
                 try:
-<<<<<<< HEAD
-                    write_nl(case.worst_case, folder / f"{case.name}.nl")
-                    entry["nl"] = f"{case.name}.nl"
+                    instances.append(write_instance(case, folder))
+                    entry |= {"nl": f"{case.name}.nl", "instance": instances[-1].to_dict()}
                 except MissingDependencyError as error:
                     missing = str(error)
                 except RefusedError as error:
                     refused[str(error)] = refused.get(str(error), 0) + 1
-=======
-                    instances.append(write_instance(case, folder))
-                    entry |= {"nl": f"{case.name}.nl", "instance": instances[-1].to_dict()}
-                except (MissingDependencyError, RefusedError) as error:
-                    without_nl = str(error)
->>>>>>> solvers
         index.append(entry)
     write_text(folder / "index.json", json.dumps(index, indent=1, allow_nan=False) + "\n", "The index")
     if instances:
@@ -66,15 +59,10 @@ def zoo(
     console = PlainConsole()
     console.print(f"{len(index)} problems in {folder}/index.json; {written[0]} as term lists, {written[1]} as .nl. "
                   f"Larger ones are stated by their counts alone.", soft_wrap=True)
-<<<<<<< HEAD
+    if instances:
+        console.print(f"Beside each .nl lies the best point known, .p1.sol; sizes, primal and dual bounds are in "
+                      f"{folder}/index.csv.", soft_wrap=True)
     if missing:
         console.print(missing, soft_wrap=True)
     for reason, problems_refused in refused.items():
         console.print(f"No .nl of {problems_refused}: {reason}", soft_wrap=True)
-=======
-    if instances:
-        console.print(f"Beside each .nl lies the best point known, .p1.sol; sizes, primal and dual bounds are in "
-                      f"{folder}/index.csv.", soft_wrap=True)
-    if without_nl:
-        console.print(without_nl, soft_wrap=True)
->>>>>>> solvers
