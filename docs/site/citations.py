@@ -1,8 +1,7 @@
 """What counts as a citation of the theory, and where its target stands.
 
-"fact 7", "Lemma 1", "equation 8", "proposition P3", "theorem N1" and "theorem D1" name headings and formulas of
-"fact 7", "Lemma 1", "equation 8", "proposition P3", "theorem N1" and "theorem U1" name headings and formulas of
-docs/theory. The site turns them into links, in pages and in docstrings; a test fails for one that has no target.
+"fact 7", "Lemma 1", "equation 8", "proposition P3", "theorem N1", "theorem D1" and "theorem U1" name headings and
+formulas of docs/theory. The site turns them into links, in pages and in docstrings; a test fails for one that has no target.
 """
 
 from __future__ import annotations
@@ -16,12 +15,9 @@ THEORY = Path(__file__).resolve().parents[1] / "theory"
 # A citation names one target or several: "fact 7", "facts 4 and 5", "equations 7, 9, 10, 11", "equations 4 to 6".
 _CITATION = re.compile(
     r"\b(?P<kind>[Ff]acts?|[Ll]emma|[Ee]quations?|[Pp]ropositions?|[Tt]heorems?)"
-    r"(?P<gap>\s+)(?P<first>\(?[PND]?\d+\)?)(?P<more>(?:\s*(?:,|and|to)\s+\(?[PND]?\d+\)?(?![\w.]*\d))*)")
+    r"(?P<gap>\s+)(?P<first>\(?[PNDU]?\d+\)?)(?P<more>(?:\s*(?:,|and|to)\s+\(?[PNDU]?\d+\)?(?![\w.]*\d))*)")
 # Ours are numbered with a letter, so that "Proposition 1 of …" and "Theorem 2" of a paper are none of them.
-_LETTERS = {"proposition": "P", "theorem": "ND"}
-    r"(?P<gap>\s+)(?P<first>\(?[PNU]?\d+\)?)(?P<more>(?:\s*(?:,|and|to)\s+\(?[PNU]?\d+\)?(?![\w.]*\d))*)")
-# Ours are numbered with a letter, so that "Proposition 1 of …" and "Theorem 2" of a paper are none of them.
-_LETTERS = {"proposition": "P", "theorem": "NU"}
+_LETTERS = {"proposition": "P", "theorem": "NDU"}
 _ANCHORED_HEADING = re.compile(r"^#+ .*\{\s*#([\w-]+)\s*\}\s*$", re.MULTILINE)
 _TAG = re.compile(r"\\tag\{(\d+)\}")
 
@@ -45,8 +41,6 @@ def citations(text: str) -> Iterator[tuple[re.Match[str], list[str]]]:
         letters = _LETTERS.get(kind, "")
         letter = next((letter for letter in letters if letter in match["first"]), "")
         if letters and not letter:
-        letter = "".join(sign for sign in match["first"] if sign.isalpha())
-        if bool(letter) != (kind in _LETTERS) or letter not in _LETTERS.get(kind, ""):
             continue
         numbers = [int(number) for number in re.findall(r"\d+", match["first"] + match["more"])]
         if " to " in match["more"] and len(numbers) == 2:

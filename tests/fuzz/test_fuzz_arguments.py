@@ -69,12 +69,6 @@ CALLS: Mapping[str, tuple[Callable[..., Any], dict[str, Any]]] = {
         "statistic": "studentized"}),
     "lower_bounds": (rsopt.lower_bounds, {
         "counts": [[90, 6, 4], [60, 30, 10]], "tops": [0, 0], "alpha": 1e-3, "functional": "probit",
-        "statistic": "studentized", "solver": "scipy", "order": None, "jobs": 1}),
-    "certified_accuracy": (rsopt.certified_accuracy, {
-        "radii": [0.0, 0.25, 0.5], "correct": [False, True, True], "alpha": 1e-3, "confidence": 0.95, "at": None}),
-    "probability_band": (rsopt.probability_band, {
-        "votes": [90, 60], "samples": [100, 100], "confidence": 0.95, "error": None, "look_share": [1.0, 0.5],
-        "variation": 0.0, "at": [0.5]}),
         "statistic": "studentized", "solver": "scipy", "order": None, "jobs": 1, "advanced": abs}),
     "upper_bound": (rsopt.upper_bound, {
         "counts": [90, 6, 4], "top": 0, "rival": 1, "functional": "probit", "statistic": "clopper-pearson",
@@ -82,6 +76,11 @@ CALLS: Mapping[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "margin_interval": (rsopt.margin_interval, {
         "counts": [90, 6, 4], "top": 0, "rival": None, "functional": "probit", "statistic": "studentized",
         "upper_statistic": "clopper-pearson", "alpha": 1e-3, "solver": "scipy", "order": None, "budget": None}),
+    "certified_accuracy": (rsopt.certified_accuracy, {
+        "radii": [0.0, 0.25, 0.5], "correct": [False, True, True], "alpha": 1e-3, "confidence": 0.95, "at": None}),
+    "probability_band": (rsopt.probability_band, {
+        "votes": [90, 60], "samples": [100, 100], "confidence": 0.95, "error": None, "look_share": [1.0, 0.5],
+        "variation": 0.0, "at": [0.5]}),
     "lower_bound_scores": (rsopt.lower_bound_scores, {
         "scores": ROWS, "top": 0, "functional": "probit", "method": "digital-hedge", "alpha": 0.01, "groups": None,
         "selection": None, "seed": 0}),
