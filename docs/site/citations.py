@@ -1,7 +1,8 @@
 """What counts as a citation of the theory, and where its target stands.
 
 "fact 7", "Lemma 1", "equation 8", "proposition P3", "theorem N1", "theorem D1" and "theorem U1" name headings and
-formulas of docs/theory. The site turns them into links, in pages and in docstrings; a test fails for one that has no target.
+formulas of docs/theory. The site turns them into links, in pages and in docstrings; a test fails for one that has no
+target.
 """
 
 from __future__ import annotations
