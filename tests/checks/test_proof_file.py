@@ -75,7 +75,7 @@ def test_a_file_need_not_be_a_proof(tmp_path: Path, monkeypatch: pytest.MonkeyPa
                           ('{"n":' + "1" * 6000 + "}", "is not JSON"), ("null", "expected a JSON object"),
                           ('{"format":"rsopt certificate 1","sha256":"0"}', "was changed after it was written"),
                           ('{"format":["rsopt certificate 1"]}', "no certificate of this version"),
-                          ('{"format":"rsopt certificate 3"}', "its format is 'rsopt certificate 3'")):
+                          ('{"format":"rsopt certificate 4"}', "its format is 'rsopt certificate 4'")):
         with pytest.raises(CertificateError, match=message):
             check_text(text)
     monkeypatch.setattr(proof_file, "MOST_BYTES", len(certificate) - 1)
