@@ -25,9 +25,9 @@ from rsopt.statistics import clopper_pearson_lower, clopper_pearson_upper
 _SAFE = 1e-12
 #: Gauss–Legendre nodes on each of so many pieces of the law of B.
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(16)
-_PIECES = 40
+_PIECES = 12
 #: Quantiles of T beside which the integrand turns: pieces end there.
-_TURNS = (1e-12, 1e-6, 1e-3, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0 - 1e-3, 1.0 - 1e-6, 1.0 - 1e-12)
+_TURNS = np.array([1e-12, 1e-6, 1e-3, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0 - 1e-3, 1.0 - 1e-6, 1.0 - 1e-12])
 
 
 def two_way_clopper_pearson(counts: Counts | VotesLike, top: Whole | None = None, *,
@@ -103,15 +103,16 @@ def _melded_limit(x: int, y: int, n: int, alpha: float) -> float:
     low = float(special.betaincinv(x, y + 1.0, 1e-9 * alpha))
     high = 1.0 - float(special.betaincinv(y + 1.0, x, 1e-9 * alpha))
     edges = np.linspace(low, high, _PIECES + 1)
-    turns = special.betaincinv(m, n - m + 1.0, np.array(_TURNS))
+    turns, norm = special.betaincinv(m, n - m + 1.0, _TURNS), float(special.betaln(x, y + 1.0))
 
     def excess(limit: float) -> float:
         """P(T (2B - 1) <= limit) - alpha."""
         turned = 0.5 * (1.0 + limit / turns)
-        at = np.unique(np.clip(np.concatenate([edges, turned, [0.5, 0.5 * (1.0 + limit)]]), low, high))
-        half = 0.5 * np.diff(at)[:, None]
-        b = (at[:-1, None] + half + half * _NODES).ravel()
-        density = np.exp(special.xlogy(x - 1.0, b) + special.xlog1py(y, -b) - special.betaln(x, y + 1.0))
+        at = np.sort(np.clip(np.concatenate([edges, turned, [0.5, 0.5 * (1.0 + limit)]]), low, high))
+        wide = np.flatnonzero(np.diff(at))
+        half = 0.5 * np.diff(at)[wide, None]
+        b = (at[wide, None] + half + half * _NODES).ravel()
+        density = np.exp(special.xlogy(x - 1.0, b) + special.xlog1py(y, -b) - norm)
         gap = 2.0 * b - 1.0
         # T at most, or in the negative at least, limit / (2b - 1).
         share = np.clip(limit / np.where(gap == 0.0, math.nan, gap), 0.0, 1.0)
@@ -122,8 +123,17 @@ def _melded_limit(x: int, y: int, n: int, alpha: float) -> float:
             chance = np.where(gap < 0.0, above, 0.0)
         return float((half * _WEIGHTS).ravel() @ (density * chance)) - alpha
 
+    # The normal approximation of the share's difference tells where to look; from there the bracket widens.
+    difference = (x - y) / n
+    deviation = math.sqrt(max(m / n - difference * difference, 1.0 / n) / n)
+    near = min(max(difference + float(special.ndtri(alpha)) * deviation, -1.0), 1.0)
+    below, above, step = near, near, 0.1 * deviation
+    while excess(above) <= 0.0 and above < 1.0:
+        below, above, step = above, min(above + step, 1.0), 4.0 * step
+    while below == above or (excess(below) > 0.0 and below > -1.0):
+        above, below, step = below, max(below - step, -1.0), 4.0 * step
     # Rounded down, far beyond what quadrature and bisection lose.
-    return max(float(brentq(excess, -1.0, 1.0, xtol=1e-13, rtol=1e-13)) - 1e-10, -1.0)
+    return max(float(brentq(excess, below, above, xtol=1e-13, rtol=1e-13)) - 1e-10, -1.0)
 
 
 def _of_margin(g: Functional, limit: float) -> float:

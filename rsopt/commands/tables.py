@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from rsopt.methods import BASELINES, METHODS, OWN, SOFT_METHODS, TITLES
+from rsopt.methods import BASELINES, CONJECTURED, MELDED, OWN, RIVALS, SOFT_METHODS, TITLES
 from rsopt.runs.decisions import Decided, spent
 from rsopt.runs.results import Results
 from rsopt.runs.rows import Row
@@ -35,9 +35,10 @@ def summary_table(results: Results, radii: Sequence[float] = ()) -> Table:
     grid = list(radii) or results.grid()
     table = _shares(results, "", "method", grid)
     table.add_column("samples for\nour radius", justify="right")
+    votes = [name for name in results.methods if name in (OWN, *RIVALS)]
     for line in results.summary(grid):
         table.add_row(TITLES[line.method], *(f"{share:.1%}" for share in line.shares), f"{line.mean_radius:.4f}",
-                      line.cost, style="bold" if line.method == OWN else "", end_section=line.method == METHODS[-1])
+                      line.cost, style="bold" if line.method == OWN else "", end_section=line.method == votes[-1])
     return table
 
 
@@ -113,6 +114,8 @@ def cost_notes(results: Results) -> list[str]:
         if found.never:
             notes.append(f"{TITLES[method]}: no number of samples is enough for {found.never} of "
                          f"{len(found.factors)} inputs.")
+    if MELDED in results.methods:
+        notes.append(CONJECTURED)
     if any(method in SOFT_METHODS for method in results.methods):
         notes.append("Soft rows certify another classifier, the largest mean score: R2 from the probit margin of the "
                      "means, R1 from their margin and the smoothing constant 1/(sigma sqrt(pi)). Every row stands for "

@@ -9,7 +9,7 @@ from typing import Any
 
 from rsopt import proof_file
 from rsopt.errors import CertificateError, InvalidInputError
-from rsopt.methods import OWN, SOFT_METHODS
+from rsopt.methods import MELDED, OWN, SOFT_METHODS
 from rsopt.runs.claims import close
 from rsopt.runs.overview import CONFIDENCE, Overview, confidence
 
@@ -121,9 +121,12 @@ def _same(stated: object, again: object) -> bool:
 def _certified(run: Overview) -> list[dict[str, Any]]:
     sure = confidence(len(run.rows), run.alpha)
     grid = sorted({*run.grid(), *run.targets})
-    return [{"method": line.method, "proven": line.method in proven_methods(run), "mean_radius": line.mean_radius,
-             "at": [{"radius": radius, "share": share, "on_these_inputs_at_least": max(share - sure.on_inputs, 0.0),
-                     "on_new_inputs_at_least": max(share - sure.on_distribution, 0.0)}
+    # Nothing is sure of a limit that is conjectured.
+    return [{"method": line.method, "proven": line.method in proven_methods(run),
+             **({"conjectured": True} if line.method == MELDED else {}), "mean_radius": line.mean_radius,
+             "at": [{"radius": radius, "share": share, **({} if line.method == MELDED else {
+                 "on_these_inputs_at_least": max(share - sure.on_inputs, 0.0),
+                 "on_new_inputs_at_least": max(share - sure.on_distribution, 0.0)})}
                     for radius, share in zip(grid, line.shares, strict=True)]} for line in run.summary(grid)]
 
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from rsopt.files import replaced, write_parquet
-from rsopt.methods import CLOPPER_PEARSON, COHEN, METHODS, OWN, SOFT_MARGIN, SOFT_PROBIT
+from rsopt.methods import CLOPPER_PEARSON, COHEN, MELDED, OWN, RIVALS, SOFT_MARGIN, SOFT_PROBIT
 from rsopt.runs.rows import Row
 
 COHEN_COLUMNS = ("idx", "label", "predict", "radius", "correct", "time")
@@ -19,11 +19,13 @@ OWN_COLUMNS = ("top", "chosen", "n0", "n", "x1", "x2", "lower", "lower_at_most",
 `saved` is what a fixed number of samples would have taken more."""
 SOFT_COLUMNS = ("soft_probit_lower", "soft_probit_radius", "soft_margin_lower", "soft_margin_radius")
 """Columns of a run on soft outputs: R2 from the probit margin of the mean scores, R1 from their margin."""
+MELDED_COLUMNS = ("melded_conjectured_lower", "melded_conjectured_radius")
+"""Columns of a run with the melded limit, which is conjectured and certifies nothing."""
 VERONA_COLUMNS = ("network_path", "image_id", "original_label", "tmp_path", "epsilon_value", "smallest_sat_value",
                   "total_time", "verifier")
 """The columns of VERONA's result_df.csv, after a first one without a name that counts the rows."""
-_PREFIXES = {OWN: "", CLOPPER_PEARSON: "cp_", COHEN: "cohen_", SOFT_PROBIT: "soft_probit_",
-             SOFT_MARGIN: "soft_margin_"}
+_PREFIXES = {OWN: "", CLOPPER_PEARSON: "cp_", COHEN: "cohen_", MELDED: "melded_conjectured_",
+             SOFT_PROBIT: "soft_probit_", SOFT_MARGIN: "soft_margin_"}
 
 
 def write_table(path: Path, rows: Sequence[Row], *, columns: tuple[str, ...] | None = None,
@@ -42,6 +44,7 @@ def write_table(path: Path, rows: Sequence[Row], *, columns: tuple[str, ...] | N
     if columns is None:
         soft = any(SOFT_PROBIT in row.bounds for row in rows)
         columns = COHEN_COLUMNS + OWN_COLUMNS + (SOFT_COLUMNS if soft else ())
+        columns += MELDED_COLUMNS if any(MELDED in row.bounds for row in rows) else ()
     with replaced(path, "The table") as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns, delimiter="\t", lineterminator="\n", extrasaction="ignore")
         writer.writeheader()
@@ -93,10 +96,11 @@ def write_parquet_table(path: Path, rows: Sequence[Row], facts: Mapping[str, obj
         "error": [row.error for row in rows]}
     for name in ("n", "x1", "x2", "alpha"):
         columns[f"look.{name}"] = [None if row.reported is None else getattr(row.reported, name) for row in rows]
-    for method in METHODS:
+    for method in (OWN, *RIVALS):
+        said = f"{method}.conjectured" if method == MELDED else method
         bounds = [row.bounds.get(method) for row in rows]
         for name in ("lower", "lower_at_most", "radius"):
-            columns[f"{method}.{name}"] = [None if bound is None else getattr(bound, name) for bound in bounds]
+            columns[f"{said}.{name}"] = [None if bound is None else getattr(bound, name) for bound in bounds]
     types = {name: "double" if name.rpartition(".")[2] in ("radius", "seconds", "alpha", "lower", "lower_at_most")
              else "int64" for name in columns}
     types |= {"correct": "bool", "chosen": "string", "error": "string", "counts": "counts"}
