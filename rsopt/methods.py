@@ -19,6 +19,6 @@ SOFT_METHODS = (SOFT_PROBIT, SOFT_MARGIN)
 
 TITLES = {OWN: "rsopt", CLOPPER_PEARSON: "Clopper–Pearson", COHEN: "Cohen 2019", SOFT_PROBIT: "rsopt soft, R2",
           SOFT_MARGIN: "rsopt soft, R1", MELDED: "melded (conjectured)"}
-CONJECTURED = ("melded (conjectured): that the melded limit errs with probability at most alpha is a conjecture, so its "
-               "radii certify nothing. It is larger than ours where most votes fall on third classes.")
+CONJECTURED = ("melded (conjectured): that this limit errs with probability at most alpha is a conjecture, so its "
+               "radii certify nothing. It can be larger than ours where most votes fall on third classes.")
 """The footnote of every table and picture that shows the melded limit."""

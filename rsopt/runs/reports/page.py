@@ -53,7 +53,8 @@ def render(run: Overview, pictures: Path) -> str:
         warnings=report_text.warnings(run), cards=tiles(run), accuracy=svg(accuracy_figure(run)),
         accuracy_note=report_text.accuracy_note(run), methods=_methods(run),
         methods_note=escape(f"Samples for our radius: {DEFINITION}."
-                            f"{f' {CONJECTURED}' if MELDED in run.methods else ''}"), duels=_duels(run), gaps=svg(gap_figure(run)),
+                            f"{f' {CONJECTURED}' if MELDED in run.methods else ''}"),
+        duels=_duels(run), gaps=svg(gap_figure(run)),
         radii=svg(radius_figure(run)), radii_note=report_text.radii_note(run),
         samples=svg(samples_figure(run)), samples_note=report_text.samples_note(run), sample_table=_sample_table(run),
         saved=report_text.saved_note(run), targets=_targets(run),

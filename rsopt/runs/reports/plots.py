@@ -117,7 +117,8 @@ def _figure(width: float, height: float) -> Figure:
 
 def _draw_accuracy(axes: Axes, results: Results) -> None:
     summaries = {line.method: line for line in results.summary([])}
-    for method in [name for name in (SOFT_MARGIN, MELDED, COHEN, CLOPPER_PEARSON, OWN, SOFT_PROBIT) if name in summaries]:
+    drawn = (SOFT_MARGIN, MELDED, COHEN, CLOPPER_PEARSON, OWN, SOFT_PROBIT)
+    for method in [name for name in drawn if name in summaries]:
         radii, share = certified_accuracy(results.radii(method), len(results.rows))
         label = f"{TITLES[method]}, mean {summaries[method].mean_radius:.4f}"
         axes.step([*radii, radii[-1]], [*share, 0.0], where="pre", label=label, color=COLOURS[method],
