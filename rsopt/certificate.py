@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import Any
+from typing import Any, Self
 
 from rsopt import proof_file
 from rsopt.errors import CertificateError
@@ -114,7 +113,7 @@ def _pair(content: object) -> tuple[int, int]:
 
 
 @dataclass(frozen=True)
-class Certificate:
+class Certificate(proof_file.ProofFile):
     """The claim "g(p) >= lower with probability at least 1 - alpha over the votes", with its proof.
 
     Attributes:
@@ -156,22 +155,6 @@ class Certificate:
         """The same certificate, which says that it is of look `number` among `of`, at `alpha` for all of them."""
         return replace(self, look=LookShare(number, of, alpha))
 
-    def to_dict(self) -> dict[str, Any]:
-        """The certificate as JSON-ready values, with its content hash. Floats survive the round trip exactly."""
-        return proof_file.hashed(self._content())
-
-    def to_json(self) -> str:
-        """The certificate as one line of JSON."""
-        return proof_file.as_json(self._content())
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the certificate as JSON; the file appears whole or not at all.
-
-        Raises:
-            StorageError: the file cannot be written.
-        """
-        proof_file.save(path, self._content())
-
     def _content(self) -> dict[str, Any]:
         content: dict[str, Any] = {
             "format": FORMATS[2 if self.flips is not None else self.look is not None], "n": self.n, "x1": self.x1,
@@ -188,7 +171,7 @@ class Certificate:
         return content
 
     @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> Certificate:
+    def from_dict(cls, content: Mapping[str, Any]) -> Self:
         """The certificate in `content`; its hash and its form are checked, its proof is not (`rsopt.checks`).
 
         Raises:
@@ -213,16 +196,6 @@ class Certificate:
             flips=FlippedBits.from_dict(entries.take("flips")) if version == 2 else None)
         entries.done()
         return found
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Certificate:
-        """The certificate in a JSON file.
-
-        Raises:
-            StorageError: the file cannot be read.
-            CertificateError: as in `from_dict`, or the file is not JSON.
-        """
-        return cls.from_dict(proof_file.load(path))
 
 
 def _three(numbers: tuple[float, ...]) -> tuple[float, float, float]:

@@ -13,9 +13,10 @@ import json
 import math
 import os
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from rsopt.errors import CertificateError, StorageError
 from rsopt.files import read_text, write_text
@@ -287,3 +288,46 @@ def _finite(text: str) -> float:
     if not math.isfinite(value):
         raise CertificateError(f"{shown(text)} is beyond double precision.")
     return value
+
+
+class ProofFile(ABC):
+    """A proof that is kept as JSON with its content hash."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The proof as JSON-ready values, with its content hash. Floats survive the round trip exactly."""
+        return hashed(self._content())
+
+    def to_json(self) -> str:
+        """The proof as one line of JSON."""
+        return as_json(self._content())
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the proof as JSON; the file appears whole or not at all.
+
+        Raises:
+            StorageError: the file cannot be written.
+        """
+        save(path, self._content())
+
+    @abstractmethod
+    def _content(self) -> dict[str, Any]:
+        """The entries of the published format, without the hash."""
+
+    @classmethod
+    @abstractmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Self:
+        """The proof in `content`; its hash and its form are checked, what it proves is not (`rsopt.checks`).
+
+        Raises:
+            CertificateError: another format, a hash that does not match, or an entry that the format does not have so.
+        """
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """The proof in a JSON file.
+
+        Raises:
+            StorageError: the file cannot be read.
+            CertificateError: as in `from_dict`, or the file is not JSON.
+        """
+        return cls.from_dict(load(path))

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from rsopt import proof_file
 from rsopt.errors import CertificateError
@@ -77,7 +76,7 @@ class RivalRecord:
 
 
 @dataclass(frozen=True)
-class Transcript:
+class Transcript(proof_file.ProofFile):
     """The statement, the bets that prove it, and the block statistics that fixed the bets and their outcome.
 
     A bet proves something only if it was fixed before its rows were seen, and no list of numbers shows that. So the
@@ -116,22 +115,6 @@ class Transcript:
         """The oldest format that can say it."""
         return FORMATS[any(rival.step != 1 for rival in self.rivals)]
 
-    def to_dict(self) -> dict[str, Any]:
-        """The transcript as JSON-ready values, with its content hash. Floats survive the round trip exactly."""
-        return proof_file.hashed(self._content())
-
-    def to_json(self) -> str:
-        """The transcript as one line of JSON."""
-        return proof_file.as_json(self._content())
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the transcript as JSON; the file appears whole or not at all.
-
-        Raises:
-            StorageError: the file cannot be written.
-        """
-        proof_file.save(path, self._content())
-
     def _content(self) -> dict[str, Any]:
         return {"format": self.format, "method": self.method, "functional": self.functional, "alpha": self.alpha,
                 "n": self.n, "first_stage": self.first_stage, "prior": self.prior, "classes": self.classes,
@@ -140,7 +123,7 @@ class Transcript:
                 "rivals": [_of_rival(rival, self.format) for rival in self.rivals]}
 
     @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> Transcript:
+    def from_dict(cls, content: Mapping[str, Any]) -> Self:
         """The transcript in `content`; its hash and its form are checked, its proof is not (`rsopt.checks`).
 
         Raises:
@@ -163,16 +146,6 @@ class Transcript:
             raise CertificateError(f"The transcript says no more than {found.format!r} can, and calls itself "
                                    f"{content['format']!r}.")
         return found
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Transcript:
-        """The transcript in a JSON file.
-
-        Raises:
-            StorageError: the file cannot be read.
-            CertificateError: as in `from_dict`, or the file is not JSON.
-        """
-        return cls.from_dict(proof_file.load(path))
 
 
 def _of_rival(rival: RivalRecord, version: str) -> dict[str, Any]:
