@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from enumeration import outcomes, probabilities, simplex_grid, width
+from squares import Squares
 
 import rsopt
 from rsopt.counts import Counts
@@ -46,20 +47,6 @@ class Lead(rsopt.Functional):
         q1, q2 = np.asarray(q1, float), np.asarray(q2, float)
         both = q1 + q2
         return np.where(both > 0.0, q1 / np.where(both > 0.0, both, 1.0), 0.0)
-
-
-@dataclass(frozen=True)
-class Squares(rsopt.Functional):
-    """q1² - 2 q2, neither odd nor of the form f(q1) - f(q2)."""
-
-    name: ClassVar[str] = "squares"
-    range: ClassVar[tuple[float, float]] = (-2.0, 1.0)
-
-    def value(self, q1: Array, q2: Array) -> Array:
-        return np.asarray(q1, float) ** 2 - 2.0 * np.asarray(q2, float)
-
-    def gradient(self, q1: Array, q2: Array) -> tuple[Array, Array]:
-        return 2.0 * np.asarray(q1, float), np.full_like(np.asarray(q2, float), -2.0)
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
-from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +10,7 @@ import pytest
 from enumeration import FUNCTIONALS, all_bounds, functional_value, outcomes, probabilities, simplex_grid
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from squares import Squares
 
 import rsopt
 from rsopt.errors import InvalidInputError
@@ -19,20 +18,6 @@ from rsopt.errors import InvalidInputError
 Array = npt.NDArray[np.float64]
 SIZES = (1, 2, 5, 8)
 ALPHAS = (0.05, 0.001)
-
-
-@dataclass(frozen=True)
-class Squares(rsopt.Functional):
-    """q1² - 2 q2, which does not turn its sign with the order of the classes."""
-
-    name: ClassVar[str] = "squares"
-    range: ClassVar[tuple[float, float]] = (-2.0, 1.0)
-
-    def value(self, q1: Array, q2: Array) -> Array:
-        return np.asarray(q1, float) ** 2 - 2.0 * np.asarray(q2, float)
-
-    def gradient(self, q1: Array, q2: Array) -> tuple[Array, Array]:
-        return 2.0 * np.asarray(q1, float), np.full(np.shape(q2), -2.0)
 
 
 @cache
