@@ -13,6 +13,8 @@ METHODS = (OWN, *BASELINES)
 """Proven bounds on votes, ours first: those that runs make radii of."""
 MELDED = "melded"
 """A limit that is conjectured: it is compared with, and never certifies."""
+RIVALS = (*BASELINES, MELDED)
+"""What a run compares our bound on the same votes with. Runs of earlier versions have no melded limit."""
 SOFT_PROBIT = "soft-probit"
 SOFT_LAPLACE = "soft-laplace"
 SOFT_LOGIT = "soft-logit"
@@ -23,6 +25,9 @@ SOFT_METHODS = (SOFT_PROBIT, SOFT_LAPLACE, SOFT_LOGIT, SOFT_MARGIN)
 TITLES = {OWN: "rsopt", CLOPPER_PEARSON: "Clopper–Pearson", COHEN: "Cohen 2019", SOFT_PROBIT: "rsopt soft, R2",
           SOFT_LAPLACE: "rsopt soft, laplace", SOFT_LOGIT: "rsopt soft, logit", SOFT_MARGIN: "rsopt soft, R1",
           MELDED: "melded (conjectured)"}
+CONJECTURED = ("melded (conjectured): that this limit errs with probability at most alpha is a conjecture, so its "
+               "radii certify nothing. It can be larger than ours where most votes fall on third classes.")
+"""The footnote of every table and picture that shows the melded limit."""
 
 
 def soft_methods(noise: Noise) -> dict[str, str]:

@@ -168,5 +168,13 @@ def test_the_melded_limit_certifies_nothing() -> None:
                 for q2 in np.linspace(1e-6, 0.5 * (1.0 - margin), 2001))
     assert bound.lower == pytest.approx(least, rel=1e-9)
     assert baselines.melded([300, 310, 390], top=0, functional="probit").lower == -math.inf
-    with pytest.raises(InvalidInputError, match=r"needs the margin, or a functional f\(q1\) - f\(q2\)"):
-        baselines.melded([90, 6, 4], 0, functional=rsopt.noise.Flips(0.1, 0.4).margin_within(1))
+
+
+def test_the_melded_limit_of_a_functional_without_a_link() -> None:
+    """What follows for the margin after one change of a bit is its least value beyond the limit."""
+    votes, flips = [90, 6, 4], rsopt.noise.Flips(0.1, 0.4).margin_within(1)
+    margin = baselines.melded(votes, 0).lower
+    found = baselines.melded(votes, 0, functional=flips).lower
+    line = np.linspace(0.0, 0.5 * (1.0 - margin), 1025)
+    assert found == pytest.approx(float(flips.value(line + margin, line).min()), abs=1e-12)
+    assert found <= float(flips.value(np.array(0.9), np.array(0.0)))

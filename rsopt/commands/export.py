@@ -33,7 +33,7 @@ def export(
     """Write what a run has finished: its rows as TSV, in Cohen's or VERONA's format or as Parquet, or its proofs."""
     from rsopt.errors import InvalidInputError, UnknownNameError
     from rsopt.files import refuse_overwrite
-    from rsopt.methods import METHODS, OWN
+    from rsopt.methods import MELDED, METHODS, OWN
     from rsopt.runs.export import COHEN_COLUMNS, write_parquet_table, write_table, write_verona
     from rsopt.runs.folder import folder_of, store_of
     from rsopt.runs.proofs import refuse_strangers, save_proofs, stored_proofs
@@ -42,6 +42,9 @@ def export(
 
     if method is not None and format_ not in (Format.COHEN, Format.VERONA):
         raise InvalidInputError("--method belongs to --format cohen and verona; the other formats hold all methods.")
+    if method == MELDED:
+        raise InvalidInputError("The melded limit is conjectured and certifies nothing: these columns would pass its "
+                                "radii for certified ones. --format tsv and parquet hold them, marked.")
     if method not in (None, *METHODS):
         raise UnknownNameError.of("method", method, list(METHODS))
     refuse_overwrite(output, [store_of(run)], "The export")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from rsopt.functionals import as_functional
-from rsopt.methods import BASELINES, METHODS, OWN, TITLES, soft_methods
+from rsopt.methods import BASELINES, CONJECTURED, MELDED, OWN, RIVALS, TITLES, soft_methods
 from rsopt.runs.decisions import Decided, spent
 from rsopt.runs.results import Results
 from rsopt.runs.rows import Row
@@ -36,9 +36,10 @@ def summary_table(results: Results, radii: Sequence[float] = ()) -> Table:
     grid = list(radii) or results.grid()
     table = _shares(results, "", "method", grid)
     table.add_column("samples for\nour radius", justify="right")
+    votes = [name for name in results.methods if name in (OWN, *RIVALS)]
     for line in results.summary(grid):
         table.add_row(TITLES[line.method], *(f"{share:.1%}" for share in line.shares), f"{line.mean_radius:.4f}",
-                      line.cost, style="bold" if line.method == OWN else "", end_section=line.method == METHODS[-1])
+                      line.cost, style="bold" if line.method == OWN else "", end_section=line.method == votes[-1])
     return table
 
 
@@ -114,6 +115,8 @@ def cost_notes(results: Results) -> list[str]:
         if found.never:
             notes.append(f"{TITLES[method]}: no number of samples is enough for {found.never} of "
                          f"{len(found.factors)} inputs.")
+    if MELDED in results.methods:
+        notes.append(CONJECTURED)
     soft = [f"{TITLES[method].rpartition(' ')[2]} by a bound on {functional!r} of the means, the radius is "
             f"{results.noise.rule(as_functional(functional))}"
             for method, functional in soft_methods(results.noise).items() if method in results.methods]

@@ -10,7 +10,7 @@ from typing import Any
 from rsopt import proof_file
 from rsopt.data_set.confidence import CONFIDENCE
 from rsopt.errors import CertificateError, InvalidInputError
-from rsopt.methods import OWN, SOFT_METHODS
+from rsopt.methods import MELDED, OWN, SOFT_METHODS
 from rsopt.runs.claims import close
 from rsopt.runs.overview import Overview
 
@@ -129,15 +129,22 @@ def _certified(run: Overview) -> list[dict[str, Any]]:
         found = run.certified_accuracy(method, grid)
         columns = (found.radius, found.share, found.on_these_inputs, found.on_new_inputs, found.certified_low,
                    found.certified_high)
-        lines.append({
-            "method": method, "proven": method in proven_methods(run), "mean_radius": found.mean_radius,
-            "mean_radius_on_these_inputs_at_least": found.mean_on_these_inputs,
-            "mean_radius_on_new_inputs_at_least": found.mean_on_new_inputs,
-            "at": [{"radius": radius, "share": share, "on_these_inputs_at_least": these, "on_new_inputs_at_least": new,
-                    "certified_on_new_inputs": [low, high]}
-                   for radius, share, these, new, low, high in zip(*(column.tolist() for column in columns),
-                                                                   strict=True)]})
+        at = [{"radius": radius, "share": share, "on_these_inputs_at_least": these, "on_new_inputs_at_least": new,
+               "certified_on_new_inputs": [low, high]}
+              for radius, share, these, new, low, high in zip(*(column.tolist() for column in columns), strict=True)]
+        line = {"method": method, "proven": method in proven_methods(run), "mean_radius": found.mean_radius,
+                "mean_radius_on_these_inputs_at_least": found.mean_on_these_inputs,
+                "mean_radius_on_new_inputs_at_least": found.mean_on_new_inputs, "at": at}
+        lines.append(_without_truth(line) if method == MELDED else line)
     return lines
+
+
+def _without_truth(line: Mapping[str, Any]) -> dict[str, Any]:
+    """A method's entries without those on how many of its radii are true, which nobody knows of a conjectured limit."""
+    def kept(entries: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in entries.items() if not name.endswith("_at_least")}
+
+    return {**kept(line), "conjectured": True, "at": [kept(entries) for entries in line["at"]]}
 
 
 def _probabilities(run: Overview) -> dict[str, Any]:

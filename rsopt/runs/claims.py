@@ -20,7 +20,7 @@ from rsopt.counts import Counts
 from rsopt.errors import CertificateError, RsoptError
 from rsopt.files import read_text
 from rsopt.functionals import as_functional
-from rsopt.methods import BASELINES, CLOPPER_PEARSON, METHODS, OWN, SOFT_METHODS, soft_methods
+from rsopt.methods import CLOPPER_PEARSON, COHEN, MELDED, METHODS, OWN, RIVALS, SOFT_METHODS, soft_methods
 from rsopt.runs.asked import Asked
 from rsopt.runs.export import cells
 from rsopt.runs.records import ESTIMATION, SELECTION, BoundRow, CertificateRow, InputOutcome, Look
@@ -36,6 +36,7 @@ _SAME = 1e-9
 #: The same in a share of alpha; less than any total variation that could matter.
 _SAME_SHARE = 1e-12
 
+_AGAIN = {CLOPPER_PEARSON: baselines.two_way_clopper_pearson, COHEN: baselines.cohen, MELDED: baselines.melded}
 Stored = InputOutcome | Look | BoundRow | CertificateRow
 _TYPES: dict[str, tuple[type, ...]] = {"int": (int,), "int | None": (int, type(None)), "float": (float,), "str": (str,),
                                        "bytes": (bytes,)}
@@ -197,6 +198,9 @@ def _bounds(asked: Asked, outcome: InputOutcome, taken: Sequence[Look], bounds: 
     if asked.scores is not None:
         expected |= {(taken[-1].look, method) for method in soft_methods(asked.question.noise)}
     found = {(bound.look, bound.method) for bound in bounds}
+    # Earlier versions had no melded limit; at one look it is there at all of them.
+    if any(bound.method == MELDED for bound in bounds):
+        expected |= {(look.look, MELDED) for look in taken}
     for number, method in sorted(expected ^ found, key=str):
         yield f"{method} at look {number} is {'missing' if (number, method) in expected else 'none of this run'}"
     if outcome.bounds != len(bounds):
@@ -208,7 +212,7 @@ def _bounds(asked: Asked, outcome: InputOutcome, taken: Sequence[Look], bounds: 
             yield f"{where}: alpha {bound.alpha:g} is reported, and the look spends {look.alpha:g}"
         if not bound.lower <= bound.lower_at_most or (bound.method != OWN and bound.lower != bound.lower_at_most):
             yield f"{where}: the bound {bound.lower:.6g} and what it is at most, {bound.lower_at_most:.6g}, contradict"
-        if bound.method in BASELINES:
+        if bound.method in RIVALS:
             again = _baseline(asked, bound.method, Counts(tuple(look.counts.tolist()), outcome.top or 0), look.alpha)
             if not close(bound.lower, again):
                 yield f"{where}: the bound {bound.lower:.6g} is reported, and the votes give {again:.6g}"
@@ -218,8 +222,7 @@ def _bounds(asked: Asked, outcome: InputOutcome, taken: Sequence[Look], bounds: 
 
 
 def _baseline(asked: Asked, method: str, counts: Counts, alpha: float) -> float:
-    baseline = baselines.two_way_clopper_pearson if method == CLOPPER_PEARSON else baselines.cohen
-    return baseline(counts, functional=asked.question.functional, alpha=alpha).lower
+    return _AGAIN[method](counts, functional=asked.question.functional, alpha=alpha).lower
 
 
 def _radius(asked: Asked, bound: BoundRow) -> float:
@@ -238,7 +241,7 @@ def _proofs(asked: Asked, top: int, taken: Sequence[Look], best: Mapping[str, Bo
     """One proof for each reported bound whose method has one, and each of this very bound."""
     stored = {(row.look, row.method): row for row in proofs}
     for method, bound in best.items():
-        if method in BASELINES or (method in SOFT_METHODS and asked.scores not in PROVEN):
+        if method in RIVALS or (method in SOFT_METHODS and asked.scores not in PROVEN):
             continue
         row = stored.pop((bound.look, method), None)
         if row is None:

@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from rsopt.files import replaced, write_parquet
-from rsopt.methods import CLOPPER_PEARSON, COHEN, METHODS, OWN, SOFT_METHODS
+from rsopt.methods import CLOPPER_PEARSON, COHEN, MELDED, OWN, RIVALS, SOFT_METHODS
 from rsopt.runs.rows import Row
 
 COHEN_COLUMNS = ("idx", "label", "predict", "radius", "correct", "time")
@@ -20,7 +20,7 @@ OWN_COLUMNS = ("top", "chosen", "n0", "n", "x1", "x2", "lower", "lower_at_most",
 VERONA_COLUMNS = ("network_path", "image_id", "original_label", "tmp_path", "epsilon_value", "smallest_sat_value",
                   "total_time", "verifier")
 """The columns of VERONA's result_df.csv, after a first one without a name that counts the rows."""
-_PREFIXES = {OWN: "", CLOPPER_PEARSON: "cp_", COHEN: "cohen_",
+_PREFIXES = {OWN: "", CLOPPER_PEARSON: "cp_", COHEN: "cohen_", MELDED: "melded_conjectured_",
              **{method: f"{method.replace('-', '_')}_" for method in SOFT_METHODS}}
 
 
@@ -38,10 +38,11 @@ def write_table(path: Path, rows: Sequence[Row], *, columns: tuple[str, ...] | N
         StorageError: it cannot be written.
     """
     if columns is None:
-        # Of a run on soft outputs also the bounds on them, by the functional of the mean scores: soft_probit_lower, …
-        soft = [method for method in SOFT_METHODS if any(method in row.bounds for row in rows)]
+        # Of a run on soft outputs also the bounds on them, by the functional of the mean scores: soft_probit_lower, …;
+        # and melded_conjectured_lower, …, of a limit that certifies nothing.
+        more = [method for method in (*SOFT_METHODS, MELDED) if any(method in row.bounds for row in rows)]
         columns = (*COHEN_COLUMNS, *OWN_COLUMNS,
-                   *(_PREFIXES[method] + name for method in soft for name in ("lower", "radius")))
+                   *(_PREFIXES[method] + name for method in more for name in ("lower", "radius")))
     with replaced(path, "The table") as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns, delimiter="\t", lineterminator="\n", extrasaction="ignore")
         writer.writeheader()
@@ -93,10 +94,11 @@ def write_parquet_table(path: Path, rows: Sequence[Row], facts: Mapping[str, obj
         "error": [row.error for row in rows]}
     for name in ("n", "x1", "x2", "alpha"):
         columns[f"look.{name}"] = [None if row.reported is None else getattr(row.reported, name) for row in rows]
-    for method in METHODS:
+    for method in (OWN, *RIVALS):
+        said = f"{method}.conjectured" if method == MELDED else method
         bounds = [row.bounds.get(method) for row in rows]
         for name in ("lower", "lower_at_most", "radius"):
-            columns[f"{method}.{name}"] = [None if bound is None else getattr(bound, name) for bound in bounds]
+            columns[f"{said}.{name}"] = [None if bound is None else getattr(bound, name) for bound in bounds]
     types = {name: "double" if name.rpartition(".")[2] in ("radius", "seconds", "alpha", "lower", "lower_at_most")
              else "int64" for name in columns}
     types |= {"correct": "bool", "chosen": "string", "error": "string", "counts": "counts"}

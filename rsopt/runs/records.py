@@ -105,11 +105,12 @@ class BoundRow:
     Attributes:
         idx: number of the input.
         look: number of the look.
-        method: "rsopt", "two-way-clopper-pearson", "cohen", or a soft method.
+        method: "rsopt", "two-way-clopper-pearson", "cohen", "melded" (conjectured), or a soft method.
         alpha: probability that the bound is wrong.
         lower: the bound; -inf for none.
         lower_at_most: a value that the exact bound cannot exceed; `lower` itself for closed forms.
-        radius: certified radius, in the norm and units of the noise; 0 for an abstention.
+        radius: certified radius, in the norm and units of the noise; 0 for an abstention. That of the melded limit is
+            what it would be if the conjecture held.
     """
 
     TABLE: ClassVar[str] = "bounds"

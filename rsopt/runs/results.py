@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rsopt.data_set.certified_accuracy import CertifiedAccuracy, certified_accuracy
-from rsopt.methods import BASELINES, METHODS, OWN, SOFT_METHODS
+from rsopt.methods import BASELINES, MELDED, OWN, RIVALS, SOFT_METHODS
 from rsopt.noise import Noise
 from rsopt.noise.gaussian import one_sigma
 from rsopt.noise.registry import noise_facts
@@ -27,7 +27,7 @@ class MethodSummary:
         method: the method.
         shares: share of all inputs certified at each of the radii that were asked for.
         mean_radius: over all inputs, those not certified (as their label) at 0.
-        samples: what a baseline would need for our radii; None for our own bound and those on scores.
+        samples: what a baseline would need for our radii; None for our own bound, the melded limit and those on scores.
     """
 
     method: str
@@ -43,7 +43,8 @@ class MethodSummary:
     def to_dict(self) -> dict[str, Any]:
         """The line as JSON values; a median that no number of samples reaches, or that there is none of, is null."""
         median = None if self.samples is None else self.samples.median
-        return {"method": self.method, "shares": list(self.shares), "mean_radius": self.mean_radius,
+        conjectured = {"conjectured": True} if self.method == MELDED else {}
+        return {"method": self.method, **conjectured, "shares": list(self.shares), "mean_radius": self.mean_radius,
                 "samples_for_our_radius": None if median is None or not math.isfinite(median) else median,
                 "never_reached": None if self.samples is None else self.samples.never}
 
@@ -79,8 +80,14 @@ class Results:
 
     @property
     def methods(self) -> list[str]:
-        """The methods that bounded these rows; ours first."""
-        return [name for name in (*METHODS, *SOFT_METHODS) if any(name in row.bounds for row in self.rows)]
+        """The methods that bounded these rows; ours first.
+
+        The melded limit is among them where it is there for every row that has a bound: of some rows, as in a run that
+        an earlier version began, shares would be compared with shares of others.
+        """
+        found = [name for name in (OWN, *RIVALS, *SOFT_METHODS) if any(name in row.bounds for row in self.rows)]
+        return [name for name in found if name != MELDED or all(
+            name in row.bounds for row in self.rows if OWN in row.bounds)]
 
     def radii(self, method: str = OWN) -> list[float]:
         """The radii of the certified rows."""
@@ -122,8 +129,8 @@ class Results:
 
     @property
     def largest(self) -> float:
-        """The largest radius that any method certifies; 0 for none."""
-        return max((radius for name in self.methods for radius in self.radii(name)), default=0.0)
+        """The largest radius that any method certifies, so that the melded limit has no say; 0 for none."""
+        return max((radius for name in self.methods if name != MELDED for radius in self.radii(name)), default=0.0)
 
     def to_dict(self, radii: Sequence[float] = ()) -> dict[str, Any]:
         """The summary as JSON values.

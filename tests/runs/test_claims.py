@@ -24,13 +24,14 @@ from small_net import CLASSES, IMAGES, LABELS, SEED, SIGMA, Net
 import rsopt
 from rsopt.certificate import Certificate
 from rsopt.errors import StorageError, UnknownNameError
-from rsopt.methods import CLOPPER_PEARSON, COHEN, OWN, SOFT_MARGIN, SOFT_PROBIT
+from rsopt.methods import CLOPPER_PEARSON, COHEN, MELDED, OWN, SOFT_MARGIN, SOFT_PROBIT
 from rsopt.noise import Gaussian
 from rsopt.question import Question
 from rsopt.runs.certify import certify
 from rsopt.runs.claims import differences
 from rsopt.runs.folder import STORE, TABLE
 from rsopt.runs.inputs import Inputs
+from rsopt.runs.overview import Overview
 from rsopt.runs.proofs import proofs_in
 from rsopt.runs.records import (
     ESTIMATION,
@@ -133,6 +134,36 @@ def test_sound_runs_are_not_suspected(runs: dict[str, Path], name: str) -> None:
     assert result.exit_code == 0, result.output
 
 
+@pytest.mark.parametrize("name", ["fixed", "radii", *SOFT])
+def test_a_run_of_an_earlier_version_has_no_melded_limit(copy: Callable[[str], Path], name: str,
+                                                        tmp_path: Path) -> None:
+    """It holds, has its report and its card, and no table mentions the limit."""
+    folder = copy(name)
+    for bound in [row for row in records(folder, BoundRow) if row.method == MELDED]:
+        put(folder, bound, None)
+    for outcome in records(folder, InputOutcome):
+        left = sum(row.idx == outcome.idx for row in records(folder, BoundRow))
+        put(folder, outcome, replace(outcome, bounds=left))
+    assert found(folder) == []
+    assert MELDED not in Overview.read(folder).methods
+    result = run("report", folder, "--output", tmp_path / "page.html")
+    assert result.exit_code == 0, result.output
+    assert "melded" not in (tmp_path / "page.html").read_text()
+
+
+def test_a_melded_limit_is_at_every_look_and_that_of_the_votes(copy: Callable[[str], Path]) -> None:
+    folder = copy("radii")
+    idx = next(row.idx for row in records(folder, InputOutcome) if row.looks > 1)
+    bound = first(folder, BoundRow, idx, method=MELDED, look=0)
+    put(folder, bound, replace(bound, lower=bound.lower + 0.5, lower_at_most=bound.lower + 0.5))
+    (named,) = found(folder)
+    assert "melded at look 0: the bound" in named
+    assert "the votes give" in named
+    put(folder, bound, None)
+    (named,) = found(folder)
+    assert "melded at look 0 is missing" in named
+
+
 def first(folder: Path, kind: type[Any], idx: int = 0, **values: object) -> Any:
     return next(row for row in records(folder, kind)
                 if row.idx == idx and all(getattr(row, name) == value for name, value in values.items()))
@@ -177,7 +208,7 @@ CHOICE = (Look, {"stream": SELECTION})
     (OUTCOME, {"chosen": "label"}, "its class is said to be chosen by 'label', and in this run it is by 'selection'"),
     (OUTCOME, {"looks": 2}, "2 looks are reported, and 1 are stored"),
     (OUTCOME, {"best": 1}, "look 1 is reported as the best one, and the largest bound is at look 0"),
-    (OUTCOME, {"bounds": 4}, "4 bounds are reported, and 3 are stored"),
+    (OUTCOME, {"bounds": 5}, "5 bounds are reported, and 4 are stored"),
     (OUTCOME, {"error": "broken"}, "it failed, and yet something is reported of it"),
     (OUTCOME, {"idx": 77}, "input 0: bounds are stored, but no outcome"),
     (OUTCOME, {"seconds": "long"}, "seconds of its outcomes is 'long', which is no float")])
@@ -309,9 +340,10 @@ def test_a_share_of_the_error_cannot_be_moved_to_another_look(copy: Callable[[st
     put(folder, look, replace(look, alpha=0.0099))
     for bound in [row for row in records(folder, BoundRow) if row.idx == 0 and row.look == 0]:
         method = {OWN: rsopt.lower_bound, CLOPPER_PEARSON: rsopt.baselines.two_way_clopper_pearson,
-                  COHEN: rsopt.baselines.cohen}[bound.method]
-        other = method(votes, top=0, alpha=0.0099)
-        put(folder, bound, replace(bound, alpha=0.0099, lower=other.lower, radius=other.radius(sigma=small_run.SIGMA),
+                  COHEN: rsopt.baselines.cohen, MELDED: rsopt.baselines.melded}[bound.method]
+        other = method(votes, top=0, functional="probit", alpha=0.0099)
+        radius = rsopt.Question(small_run.SIGMA).radius(other.lower)
+        put(folder, bound, replace(bound, alpha=0.0099, lower=other.lower, radius=radius,
                                    lower_at_most=other.lower_at_most if bound.method == OWN else other.lower))
     (named,) = found(folder)
     assert "look 0 is at 50 samples and alpha 0.0099, and the stopping policy plans 50 and" in named \

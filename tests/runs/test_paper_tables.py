@@ -47,7 +47,9 @@ def test_the_cells_are_those_of_the_run(folders: list[Path]) -> None:
     table = latex_table([found], [0.0, 0.25, 0.5])
     heads, first, below, *others = body(table)[1:]
     assert heads == ["Noise", "Method", "$>0$", r"$\geq 0.25$", r"$\geq 0.5$", "radius"]
-    assert [cells[1] for cells in (first, *others[::2])] == ["rsopt", "Clopper--Pearson", "Cohen 2019"]
+    assert [cells[1] for cells in (first, *others[::2])] == [
+        "rsopt", "Clopper--Pearson", "Cohen 2019", "melded (conjectured)"]
+    assert "melded (conjectured) bounds them too and is not proven." in table
     assert first[0] == rf"$\sigma = {SIGMA:g}$"
     for place, radius in enumerate((0.0, 0.25, 0.5), start=2):
         right = sum(row.correct() and row.radius() >= radius for row in found.rows)

@@ -14,14 +14,14 @@ from scipy import stats
 import rsopt
 from rsopt.commands.tables import print_summary
 from rsopt.errors import StorageError, UnknownNameError
-from rsopt.methods import CLOPPER_PEARSON, COHEN, METHODS, OWN
+from rsopt.methods import CLOPPER_PEARSON, COHEN, MELDED, OWN, RIVALS
 from rsopt.question import Question
 from rsopt.runs.proving import prove
 from rsopt.runs.reports.plots import certified_accuracy, save_plot
 from rsopt.runs.results import Results, radius_grid
 from rsopt.runs.rows import Row
 from rsopt.runs.savings import savings
-from rsopt.runs.work import ProofRequest
+from rsopt.runs.work import MethodBound, ProofRequest
 
 SIGMA, ALPHA = 0.25, 1e-3
 PROBIT = Question(SIGMA, alpha=ALPHA)
@@ -123,7 +123,7 @@ def test_plot_draws_one_curve_a_method(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(Axes, "step", spy)
     save_plot(tmp_path / "plot.png", Results(ROWS, PROBIT), "five inputs")
     assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
-    assert list(drawn) == ["Cohen 2019", "Clopper–Pearson", "rsopt"]
+    assert list(drawn) == ["melded (conjectured)", "Cohen 2019", "Clopper–Pearson", "rsopt"]
     radii, share = drawn["rsopt"]
     correct = sorted(item.radius() for item in ROWS if item.correct())
     assert radii == [0.0, *correct, correct[-1]]
@@ -144,5 +144,29 @@ def test_plot_that_cannot_be_written(tmp_path: Path) -> None:
 
 
 def test_baselines_in_the_rows_are_those_of_the_library() -> None:
-    assert set(ROWS[0].bounds) == set(METHODS)
+    assert set(ROWS[0].bounds) == {OWN, *RIVALS}
     assert ROWS[0].radius(COHEN) == rsopt.baselines.cohen([900, 60, 40], top=0, alpha=ALPHA).radius(sigma=SIGMA)
+
+
+def test_the_melded_limit_is_shown_as_conjectured_and_says_nothing_about_what_is_certified() -> None:
+    own = MethodBound(OWN, 0.8, 0.8, 0.2)
+    rows = [Row(0, 0, 0, "label", 0, 100, 60, 2, (60, 2, 38), {OWN: own, MELDED: MethodBound(MELDED, 2.0, 2.0, 0.5)},
+                0.0)]
+    results = Results(rows, PROBIT)
+    assert results.largest == 0.2
+    lines = {line["method"]: line for line in results.to_dict()["methods"]}
+    assert (lines[MELDED]["conjectured"], "conjectured" in lines[OWN]) == (True, False)
+    out = io.StringIO()
+    print_summary(Console(file=out, width=80), results)
+    assert out.getvalue().count("melded (conjectured)") == 2
+    assert "certify nothing" in " ".join(out.getvalue().split())
+
+
+def test_a_melded_limit_of_some_rows_is_not_compared() -> None:
+    """As in a run that an earlier version began: shares would be of different rows."""
+    own = MethodBound(OWN, 0.8, 0.8, 0.2)
+    with_both = Row(0, 0, 0, "label", 0, 100, 60, 2, (60, 2, 38), {OWN: own, MELDED: MethodBound(MELDED, 2, 2, 0.5)}, 0)
+    without = Row(1, 0, 0, "label", 0, 100, 60, 2, (60, 2, 38), {OWN: own}, 0.0)
+    failed = Row(2, None, None, "", 0, 0, 0, 0, (), {}, 0.0, "failed")
+    assert Results([with_both, without], PROBIT).methods == [OWN]
+    assert Results([with_both, failed], PROBIT).methods == [OWN, MELDED]

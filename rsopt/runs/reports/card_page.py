@@ -15,7 +15,7 @@ from urllib.parse import quote as url
 from rsopt.data_set.confidence import CONFIDENCE
 from rsopt.errors import InvalidInputError
 from rsopt.files import refuse_overwrite, write_text
-from rsopt.methods import BASELINES, OWN, SOFT_METHODS, TITLES
+from rsopt.methods import BASELINES, CONJECTURED, MELDED, OWN, SOFT_METHODS, TITLES
 from rsopt.runs.archive import file_hashes, write_archive
 from rsopt.runs.card import FORMAT, card, proven_methods
 from rsopt.runs.export import write_table
@@ -102,10 +102,11 @@ def _certified(content: Mapping[str, Any]) -> str:
     for line in content["certified"]:
         name = TITLES.get(line["method"], line["method"])
         for found in line["at"]:
+            sure = "".join(f"<td>{found[name]:.1%}</td>" if name in found else "<td>–</td>"
+                           for name in ("on_these_inputs_at_least", "on_new_inputs_at_least"))
             wanted = "any" if found["radius"] == 0.0 else f"≥ {found['radius']:g}"
             lines.append(f'<tr{" class=ours" if line["method"] == OWN else ""}><td>{escape(name)}</td><td>{wanted}</td>'
-                         f"<td>{found['share']:.1%}</td><td>{found['on_these_inputs_at_least']:.1%}</td>"
-                         f"<td>{found['on_new_inputs_at_least']:.1%}</td>"
+                         f"<td>{found['share']:.1%}</td>{sure}"
                          f"<td>{interval(*found['certified_on_new_inputs'])}</td></tr>")
     return ("<table><tr><th>method</th><th>radius</th><th>certified</th><th>true on these inputs, at least</th>"
             f"<th>true on new inputs, at least</th><th>certified on new inputs</th></tr>{''.join(lines)}</table>")
@@ -125,7 +126,7 @@ def _certified_note(run: Overview) -> str:
     return escape(f"Shares of all inputs that are {counted}. The three columns on the right hold at all radii at once, "
                   f"each with {CONFIDENCE:.0%} confidence, method by method. Proofs are in the archive for: "
                   f"{proven}.{unproven} {' and '.join(TITLES[method] for method in BASELINES)} are closed forms, "
-                  "computed again from the votes.")
+                  f"computed again from the votes.{f' {CONJECTURED}' if MELDED in run.methods else ''}")
 
 
 def _about(run: Overview, content: Mapping[str, Any]) -> list[tuple[str, str]]:

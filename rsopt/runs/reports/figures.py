@@ -10,7 +10,7 @@ import numpy as np
 
 from rsopt.data_set.confidence import CONFIDENCE
 from rsopt.errors import MissingDependencyError
-from rsopt.methods import BASELINES, OWN, TITLES
+from rsopt.methods import BASELINES, MELDED, OWN, RIVALS, TITLES
 from rsopt.runs.overview import Overview
 from rsopt.runs.reports.plots import COLOURS, STYLES, WIDTHS, certified_accuracy, quiet
 
@@ -141,11 +141,14 @@ def gap_figure(run: Overview) -> bytes:
     """By how much the radius of each baseline differs from ours, input by input."""
     figure, axes = _figure(_HALF)
     axes.axhline(0.0, color=COLOURS[OWN], linewidth=1.6)
-    for method in reversed([name for name in run.methods if name in BASELINES]):
+    for method in reversed([name for name in run.methods if name in RIVALS]):
         pairs = [(row.radius(), row.radius(method) - row.radius()) for row in run.rows
                  if max(row.radius(), row.radius(method)) > 0.0]
-        axes.scatter([ours for ours, _ in pairs], [gap for _, gap in pairs], s=9, color=COLOURS[method], alpha=0.65,
-                     linewidths=0.0, label=TITLES[method])
+        # Hollow is what is not proven.
+        hollow = method == MELDED
+        axes.scatter([ours for ours, _ in pairs], [gap for _, gap in pairs], s=9, alpha=0.65, label=TITLES[method],
+                     facecolors="none" if hollow else COLOURS[method], edgecolors=COLOURS[method],
+                     linewidths=0.7 if hollow else 0.0)
     axes.set(xlabel=f"{run.noise.radius_name} by rsopt", ylabel="radius by the baseline, minus ours")
     _legend(axes)
     return _svg(figure)

@@ -8,7 +8,7 @@ from importlib import metadata
 
 from rsopt.data_set.confidence import CONFIDENCE
 from rsopt.errors import InvalidInputError
-from rsopt.methods import METHODS, TITLES
+from rsopt.methods import MELDED, METHODS, TITLES
 from rsopt.noise.gaussian import plain_sigma
 from rsopt.runs.overview import Overview
 from rsopt.runs.results import radius_grid
@@ -92,9 +92,12 @@ def _caption(runs: Sequence[Overview]) -> str:
              f"{' at most' if any(run.adaptive for run in runs) else ''}",
              rf"$\alpha = {_listed(runs, lambda run: f'{run.alpha:g}')}$"]
     methods = " and ".join(escaped(TITLES[name]) for name in METHODS[1:])
+    # Said once: a reader of the row must not take it for certified.
+    unproven = (f" {escaped(TITLES[MELDED])} bounds them too and is not proven."
+                if any(MELDED in run.methods for run in runs) else "")
     return (rf"Inputs {what} at a radius, in \%, with {100.0 * CONFIDENCE:.0f}\% Clopper--Pearson intervals for new "
             f"inputs of the same distribution, each by itself: {', '.join(sides)}, the class chosen "
-            f"{' or '.join(sorted(chosen))}. {methods} bound the same votes.")
+            f"{' or '.join(sorted(chosen))}. {methods} bound the same votes.{unproven}")
 
 
 def _listed(runs: Iterable[Overview], told: Callable[[Overview], str]) -> str:

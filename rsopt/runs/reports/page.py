@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import median
 
 from rsopt.files import is_file, refuse_overwrite, write_text
-from rsopt.methods import BASELINES, OWN, TITLES
+from rsopt.methods import CONJECTURED, MELDED, OWN, RIVALS, TITLES
 from rsopt.runs.folder import PICTURES, folder_of, store_of
 from rsopt.runs.overview import EQUAL, Overview, duel
 from rsopt.runs.pictures import hardest
@@ -54,7 +54,9 @@ def render(run: Overview, pictures: Path) -> str:
         accuracy_note=report_text.accuracy_note(run), mean_note=report_text.mean_radius_note(run),
         probabilities=svg(probability_figure(run)), probability_note=report_text.probability_note(run),
         new_inputs=_new_inputs(run), new_inputs_note=report_text.new_inputs_note(), methods=_methods(run),
-        methods_note=escape(f"Samples for our radius: {DEFINITION}."), duels=_duels(run), gaps=svg(gap_figure(run)),
+        methods_note=escape(f"Samples for our radius: {DEFINITION}."
+                            f"{f' {CONJECTURED}' if MELDED in run.methods else ''}"),
+        duels=_duels(run), gaps=svg(gap_figure(run)),
         radii=svg(radius_figure(run)), radii_note=report_text.radii_note(run),
         samples=svg(samples_figure(run)), samples_note=report_text.samples_note(run), sample_table=_sample_table(run),
         saved=report_text.saved_note(run), targets=_targets(run),
@@ -100,7 +102,7 @@ def _methods(run: Overview) -> str:
 
 def _duels(run: Overview) -> str:
     lines = []
-    for found in (duel(run.rows, method) for method in run.methods if method in BASELINES):
+    for found in (duel(run.rows, method) for method in run.methods if method in RIVALS):
         lines.append(f"<tr><td>{escape(TITLES[found.method])}</td><td>{found.ours:,}</td><td>{found.equal:,}</td>"
                      f"<td>{found.theirs:,}</td><td>{found.largest_ours:.2g}</td><td>{found.largest_theirs:.2g}</td>"
                      f"<td>{found.only_ours:,}</td><td>{found.only_theirs:,}</td></tr>")

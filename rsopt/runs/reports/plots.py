@@ -12,7 +12,7 @@ import numpy as np
 
 from rsopt.errors import MissingDependencyError
 from rsopt.files import replaced
-from rsopt.methods import BASELINES, CLOPPER_PEARSON, COHEN, OWN, SOFT_MARGIN, SOFT_METHODS, TITLES
+from rsopt.methods import BASELINES, CLOPPER_PEARSON, COHEN, MELDED, OWN, SOFT_MARGIN, SOFT_METHODS, TITLES
 from rsopt.runs.results import Results
 from rsopt.runs.sweep import Sweep
 
@@ -21,11 +21,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # Of the soft methods a run has the margin's and at most one other, which is the noise's own.
-COLOURS = {OWN: "#0b5cad", CLOPPER_PEARSON: "#d1662b", COHEN: "#6f6f6f", **dict.fromkeys(SOFT_METHODS, "#35c27a"),
-           SOFT_MARGIN: "#1b8a5a"}
+COLOURS = {OWN: "#0b5cad", CLOPPER_PEARSON: "#d1662b", COHEN: "#6f6f6f", MELDED: "#a03c9c",
+           **dict.fromkeys(SOFT_METHODS, "#35c27a"), SOFT_MARGIN: "#1b8a5a"}
 # Soft and hard curves may coincide: the dotted one lies on the wide one, and both are seen.
-STYLES = {OWN: "-", CLOPPER_PEARSON: "--", COHEN: "-.", **dict.fromkeys(SOFT_METHODS, ":"), SOFT_MARGIN: "-"}
-WIDTHS = {OWN: 2.6, CLOPPER_PEARSON: 1.5, COHEN: 1.5, **dict.fromkeys(SOFT_METHODS, 1.8), SOFT_MARGIN: 1.5}
+STYLES: dict[str, str | tuple[int, tuple[int, ...]]] = {
+    OWN: "-", CLOPPER_PEARSON: "--", COHEN: "-.", MELDED: (0, (5, 2, 1, 2, 1, 2)), **dict.fromkeys(SOFT_METHODS, ":"),
+    SOFT_MARGIN: "-"}
+WIDTHS = {OWN: 2.6, CLOPPER_PEARSON: 1.5, COHEN: 1.5, MELDED: 1.2, **dict.fromkeys(SOFT_METHODS, 1.8), SOFT_MARGIN: 1.5}
 _LINE = 80
 """Letters that fit under the curve."""
 
@@ -117,7 +119,8 @@ def _figure(width: float, height: float) -> Figure:
 
 def _draw_accuracy(axes: Axes, results: Results) -> None:
     summaries = {line.method: line for line in results.summary([])}
-    back_to_front = (SOFT_MARGIN, COHEN, CLOPPER_PEARSON, OWN, *(name for name in SOFT_METHODS if name != SOFT_MARGIN))
+    back_to_front = (SOFT_MARGIN, MELDED, COHEN, CLOPPER_PEARSON, OWN,
+                     *(name for name in SOFT_METHODS if name != SOFT_MARGIN))
     for method in [name for name in back_to_front if name in summaries]:
         radii, share = certified_accuracy(results.radii(method), len(results.rows))
         label = f"{TITLES[method]}, mean {summaries[method].mean_radius:.4f}"

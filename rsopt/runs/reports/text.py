@@ -7,7 +7,7 @@ from shlex import quote
 from typing import Any
 
 from rsopt.data_set.confidence import CONFIDENCE
-from rsopt.methods import OWN, SOFT_METHODS
+from rsopt.methods import MELDED, OWN, SOFT_METHODS
 from rsopt.noise.options import options_of
 from rsopt.runs.decisions import spent
 from rsopt.runs.overview import Overview
@@ -27,8 +27,8 @@ def lead(run: Overview) -> str:
     chosen = ("the certified class is the known label" if run.facts.get("n0") is None else
               f"the certified class was chosen on {run.facts['n0']:,} separate samples")
     what = f"{run.title}: " if run.title else ""
-    return escape(f"{what}{len(run.rows):,} inputs under {run.noise.title}; {chosen}. Every radius is "
-                  f"proven, and false with probability at most alpha = {run.alpha:g}.")
+    return escape(f"{what}{len(run.rows):,} inputs under {run.noise.title}; {chosen}. Every radius of "
+                  f"rsopt is proven, and false with probability at most alpha = {run.alpha:g}.")
 
 
 def warnings(run: Overview) -> str:
@@ -156,6 +156,8 @@ def guarantees(run: Overview) -> str:
         items.append("<b>Looking more than once.</b> The number of samples depends on what the earlier ones showed. "
                      "Every look has an error of its own, the errors add up to at most alpha, and the best look is "
                      "reported: it is wrong only if one of them is.")
+    if MELDED in run.methods:
+        items.append("<b>Conjectured.</b> No statement here is about the melded limit.")
     if any(method in run.methods for method in SOFT_METHODS):
         items.append("<b>Soft rows.</b> They certify another classifier, the one that answers the largest mean score.")
     items.append(_of_the_draws(run))
