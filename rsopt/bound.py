@@ -8,7 +8,7 @@ from typing import Any
 
 from rsopt.arguments import Real
 from rsopt.certificate import Certificate
-from rsopt.counts import Counts
+from rsopt.counts import Counts, one_rival
 from rsopt.errors import InvalidInputError
 from rsopt.functional import Functional
 from rsopt.noise import Noise, as_noise
@@ -35,6 +35,8 @@ class Bound:
         evaluations: tail probabilities computed, by the search and by the proof.
         seconds: wall-clock time.
         message: what happened on the way, in words; empty if nothing is worth saying.
+        pairwise: whether the bound against the empirical runner-up need not be the least over all rivals, so that one
+            against a rival that was fixed is against no other.
     """
 
     lower: float
@@ -51,6 +53,7 @@ class Bound:
     evaluations: int
     seconds: float
     message: str = ""
+    pairwise: bool = False
 
     @property
     def certificate(self) -> Certificate:
@@ -67,9 +70,16 @@ class Bound:
         return self.proof
 
     @property
+    def for_all_rivals(self) -> bool:
+        """Whether the bound holds against every other class: no rival was fixed, or it is the empirical runner-up."""
+        if self.pairwise and not self.counts.two_classes:
+            return self.counts.rival is None
+        return self.counts.stronger is None
+
+    @property
     def certified(self) -> bool:
-        """Whether the bound is proven and positive, so that it certifies a radius."""
-        return self.proven and not self.abstain
+        """Whether the bound is proven, positive, and against all rivals, so that it certifies a radius."""
+        return self.proven and not self.abstain and self.for_all_rivals
 
     @property
     def abstain(self) -> bool:
@@ -99,7 +109,8 @@ class Bound:
 
         Raises:
             InvalidInputError: a `lipschitz`, no noise or more than one, an impossible sigma, a functional that has no
-                radius under this noise, or a norm that does not follow.
+                radius under this noise, a norm that does not follow, or a bound that is not proven or not
+                `for_all_rivals`.
         """
         if lipschitz is not None:
             raise InvalidInputError(
@@ -111,6 +122,8 @@ class Bound:
                                     "where it is Gaussian.")
         if not self.proven:
             raise InvalidInputError("This bound is not proven; no radius is made of it.")
+        if not self.for_all_rivals:
+            raise InvalidInputError(one_rival(self.counts, "A radius"))
         return as_noise(noise, sigma).radius(self.functional, self.lower, norm=norm, dimension=dimension)
 
     def to_dict(self) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from rsopt.arguments import Real, Whole, checked_whole
 from rsopt.bound import Bound
 from rsopt.bounding import lower_bound
-from rsopt.counts import Counts, VotesLike, counts_of_rows
+from rsopt.counts import Counts, VotesLike, counts_of_rows, one_rival
 from rsopt.errors import InvalidInputError, shown
 from rsopt.functionals import FunctionalLike, as_functional
 from rsopt.noise import Noise
@@ -53,12 +53,15 @@ class BoundTable:
 
     @property
     def certified(self) -> npt.NDArray[np.bool_]:
-        """Which bounds are proven and positive, shape (m,)."""
+        """Which bounds are proven, positive and against all rivals, shape (m,)."""
         return np.array([bound.certified for bound in self.bounds], dtype=bool)
 
     def radius(self, noise: Real | Noise | None = None, *, sigma: Real | None = None, norm: str | None = None,
                dimension: int | None = None) -> Array:
         """The certified radii, shape (m,), 0 for abstentions; arguments and errors as in `Bound.radius`."""
+        for k, bound in enumerate(self.bounds):
+            if not bound.for_all_rivals:
+                raise InvalidInputError(f"Row {k}: {one_rival(bound.counts, 'A radius')}")
         return np.array([bound.radius(noise, sigma=sigma, norm=norm, dimension=dimension) for bound in self.bounds])
 
     def columns(self) -> dict[str, list[Any]]:

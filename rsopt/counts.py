@@ -41,7 +41,8 @@ class Counts:
         top: index of the class that is certified. It must not be chosen on these votes (fact 8):
             either it is a known label, or it was chosen on separate samples.
         rival: index of one other class to bound the margin against, fixed in advance; by default the empirical
-            runner-up, whose bound is the least and holds for all rivals (fact 7).
+            runner-up, whose bound is the least and holds for all rivals (fact 7). Where another class has more votes
+            than the rival, no radius is made of the bound.
 
     Raises:
         InvalidInputError: votes in no order of classes (a mapping, a set, bytes), fewer than two classes, negative,
@@ -69,11 +70,7 @@ class Counts:
     @property
     def runner_up(self) -> int:
         """The rival if one was fixed, else the class with the most votes other than `top` (the first among equals)."""
-        if self.rival is not None:
-            return self.rival
-        others = np.array(self.votes)
-        others[self.top] = -1
-        return int(others.argmax())
+        return self._strongest if self.rival is None else self.rival
 
     @property
     def x1(self) -> int:
@@ -84,6 +81,22 @@ class Counts:
     def x2(self) -> int:
         """Votes of the runner-up."""
         return self.votes[self.runner_up]
+
+    @property
+    def stronger(self) -> int | None:
+        """The class with more votes than the rival that was fixed, the first of those with most; else None.
+
+        Of that class a bound against the rival says nothing. A rival with as many votes as the strongest has the
+        `reduced` counts, and so the bound, of the empirical runner-up, which holds for all (fact 7).
+        """
+        return None if self.votes[self._strongest] == self.x2 else self._strongest
+
+    @property
+    def _strongest(self) -> int:
+        """The class with the most votes other than `top`, the first among equals."""
+        others = np.array(self.votes)
+        others[self.top] = -1
+        return int(others.argmax())
 
     @property
     def two_classes(self) -> bool:
@@ -116,6 +129,20 @@ def counts_in(text: str) -> list[int]:
             raise InvalidInputError(f"The commas in {shown(text)} may group digits or part counts. Write 9000, not "
                                     "9,000.")
     return [int(part.partition(".")[0]) for part in parts]
+
+
+def one_rival(counts: Counts, statement: str) -> str:
+    """Why a bound against a rival that was fixed says too little, and what to do.
+
+    Args:
+        counts: the observation, with the rival.
+        statement: what needs a bound against all classes, at the beginning of a sentence.
+    """
+    stronger = counts.stronger
+    others = "" if stronger is None else f", while class {stronger} has {counts.votes[stronger]:,}"
+    return (f"This bound is against class {counts.runner_up} alone, which was fixed as the rival and has {counts.x2:,} "
+            f"votes{others}. {statement} needs the margin against all classes: leave rival out, and the bound holds "
+            "for all of them (fact 7).")
 
 
 def _class_index(role: str, value: object, classes: int) -> int:

@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 
 from rsopt.arguments import Real, Whole, iterated
 from rsopt.certificate import FLIP_STATISTICS, MOST_CHANGED, Certificate
-from rsopt.counts import Counts, VotesLike, as_counts
+from rsopt.counts import Counts, VotesLike, as_counts, one_rival
 from rsopt.errors import InvalidInputError, shown
 from rsopt.functionals import FunctionalLike
 from rsopt.nested_certificate import MOST_RADII, NestedCertificate
@@ -88,12 +88,15 @@ def largest_certified(counts: Counts | VotesLike, top: Whole | None = None, *, r
         alpha: probability that the reported radius is too large.
 
     Raises:
-        InvalidInputError: counts, top, alpha or a functional without meaning, or no radius at all.
+        InvalidInputError: counts, top, alpha or a functional without meaning, no radius at all, or a fixed rival with
+            fewer votes than another class, which may win within a radius that is proven against the rival.
         UnknownNameError: an unknown functional or statistic.
     """
     if not callable(functional_of):
         raise InvalidInputError(f"functional_of must be a function of a radius; found {shown(functional_of)}.")
     observed, designated = as_counts(counts, top), as_statistic(statistic)
+    if observed.stronger is not None:
+        raise InvalidInputError(one_rival(observed, "A radius"))
     tested: list[R] = []
     proofs: list[Certificate | None] = []
     message, error = "", 0.0

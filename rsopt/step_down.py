@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rsopt.arguments import Real, Whole, as_real
-from rsopt.counts import VotesLike, counts_of_rows
+from rsopt.counts import VotesLike, counts_of_rows, one_rival
 from rsopt.errors import InvalidInputError, shown
 from rsopt.functionals import FunctionalLike
 from rsopt.problem import LowerBoundProblem
@@ -52,8 +52,8 @@ def simultaneous(counts: Sequence[VotesLike] | npt.NDArray[np.integer], tops: Se
         functional, statistic: as in `rsopt.lower_bound`.
 
     Raises:
-        InvalidInputError: no rows, rows without meaning (the text names the row), other numbers of rows and classes, or
-            a level or alpha without meaning.
+        InvalidInputError: no rows, rows without meaning or with a fixed rival that has fewer votes than another class
+            (the text names the row), other numbers of rows and classes, or a level or alpha without meaning.
         UnknownNameError: an unknown functional or statistic.
     """
     rows, number = counts_of_rows(counts, tops), as_real(level)
@@ -63,6 +63,8 @@ def simultaneous(counts: Sequence[VotesLike] | npt.NDArray[np.integer], tops: Se
     p_values = np.empty(len(rows))
     error = 0.0
     for k, observed in enumerate(rows):
+        if observed.stronger is not None:
+            raise InvalidInputError(f"Row {k}: {one_rival(observed, 'A certified position')}")
         key = observed.reduced
         if key not in known:
             problem = LowerBoundProblem(observed, functional, statistic, alpha)

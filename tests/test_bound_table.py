@@ -30,6 +30,16 @@ def test_each_row_has_the_bound_that_it_has_alone() -> None:
     assert rsopt.check_certificate(table.bounds[2].certificate).lower == table.lower[2]
 
 
+def test_a_row_against_one_rival_alone_has_no_radius() -> None:
+    """Equal votes share a proof, but not what their rows speak of."""
+    table = rsopt.lower_bounds([rsopt.Counts((84, 6, 10), 0, 2), rsopt.Counts((84, 10, 6), 0),
+                                rsopt.Counts((84, 3, 3, 10), 0, 3), rsopt.Counts((84, 10, 6), 0, 2)])
+    assert table.lower[0] == table.lower[1] == table.lower[2] < table.lower[3]
+    assert table.certified.tolist() == [True, True, True, False]
+    with pytest.raises(InvalidInputError, match=r"Row 3: This bound is against class 2 alone.*while class 1 has 10"):
+        table.radius(0.25)
+
+
 def test_two_processes_prove_what_one_does() -> None:
     votes = [rsopt.Counts([50 + 5 * k, 30, 10], 0) for k in range(5)]
     one, two = (rsopt.lower_bounds(votes, functional="margin", jobs=jobs) for jobs in (1, 2))

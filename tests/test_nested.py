@@ -86,5 +86,7 @@ def test_what_has_no_meaning_is_refused() -> None:
         rsopt.largest_certified([9, 1], 0, radii=[], functional_of=NOISE.margin_within)
     with pytest.raises(InvalidInputError, match="alpha"):
         rsopt.largest_certified([9, 1], 0, radii=[1], functional_of=NOISE.margin_within, alpha=0.7)
+    with pytest.raises(InvalidInputError, match=r"against class 1 alone.*has 1 votes, while class 2 has 9. A radius"):
+        rsopt.largest_certified(rsopt.Counts([90, 1, 9], 0, 1), radii=[1], functional_of=NOISE.margin_within)
     with pytest.raises(InvalidInputError, match="whole numbers from 0 on"):
         rsopt.largest_certified([9, 1], 0, radii=[0.5], functional_of=lambda d: NOISE.margin(0, d))

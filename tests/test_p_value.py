@@ -111,6 +111,8 @@ def test_simultaneous_certifies_rows_and_names_what_is_wrong() -> None:
     assert found.alpha == 0.01
     level = rsopt.Question(0.25).level(0.2)
     assert rsopt.simultaneous(votes, [0] * 4, level, alpha=0.01).certified.tolist() == [True, False, True, False]
+    with pytest.raises(InvalidInputError, match=r"Row 1: This bound is against class 2 alone.*while class 1 has 3"):
+        rsopt.simultaneous([rsopt.Counts([95, 3, 2], 0, 1), rsopt.Counts([95, 3, 2], 0, 2)], None)
     with pytest.raises(InvalidInputError, match="Row 1: Count 0 is -1"):
         rsopt.simultaneous([[9, 1], [-1, 3]], [0, 0])
     with pytest.raises(InvalidInputError, match="found 1 and 2"):

@@ -135,7 +135,7 @@ def e_process_bound(counts: Counts | VotesLike, top: Whole | None = None, *,
             break
     return Bound(lower=lower, lower_at_most=math.nan, searched=math.nan, proven=True, method=METHOD, functional=g,
                  statistic=None, alpha=error, solver=None, counts=observed, proof=None, evaluations=used,
-                 seconds=time.perf_counter() - started, message=GUARANTEE)
+                 seconds=time.perf_counter() - started, message=GUARANTEE, pairwise=True)
 
 
 def _rivals(counts: Counts) -> list[int]:

@@ -44,7 +44,8 @@ def upper_limit(counts: Counts, functional: Functional, alpha: float) -> float:
     With probability at least 1 - alpha, p_A is at most its limit (alpha/2) and some rival's share is at least the limit
     of `largest_share` (alpha/2): then the least margin is at most g of the two. For the probit margin it is infinite
     where x2 = 0 or x1 = n. The exact bound with the cells exchanged would also do, for a rival that was fixed in
-    advance; here the rival is the one that the votes single out, and a bound that follows them must pay for all.
+    advance; here the rival is the one that the votes single out, and a bound that follows them must pay for all. With a
+    rival that was fixed the limit is of the margin against it, which the least margin does not exceed (theorem U2).
 
     Args:
         counts: the observation and the certified class.
