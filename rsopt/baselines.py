@@ -18,8 +18,8 @@ from rsopt.bound import Bound
 from rsopt.counts import Counts, VotesLike, as_counts, checked_alpha
 from rsopt.functional import Functional
 from rsopt.functionals import FunctionalLike, as_functional
+from rsopt.limits import lower_limits, upper_limits
 from rsopt.methods import MELDED
-from rsopt.statistics import clopper_pearson_lower, clopper_pearson_upper
 
 _SAFE = 1e-12
 #: Gauss–Legendre nodes on each of so many pieces of the law of B.
@@ -84,7 +84,7 @@ def melded(counts: Counts | VotesLike, top: Whole | None = None, *, functional: 
     started = time.perf_counter()
     observed, g, level = as_counts(counts, top), as_functional(functional, order), checked_alpha(alpha)
     if observed.two_classes:
-        limit = 2.0 * float(clopper_pearson_lower(observed.x1, observed.n, level)) * (1.0 - _SAFE) - 1.0
+        limit = 2.0 * float(lower_limits(observed.x1, observed.n, level)) - 1.0
     else:
         limit = _melded_limit(observed.x1, observed.x2, observed.n, level)
     return Bound(lower=_of_margin(g, limit), lower_at_most=math.nan, searched=math.nan, proven=False, method=MELDED,
@@ -147,11 +147,8 @@ def _closed_form(method: str, counts: Counts | VotesLike, top: Whole | None, fun
     started = time.perf_counter()
     observed, g, level = as_counts(counts, top), as_functional(functional, order), checked_alpha(alpha)
     share = {"cohen": level, "two-way-clopper-pearson": level / 2.0, "bonferroni": level / len(observed.votes)}[method]
-    low = max(float(clopper_pearson_lower(observed.x1, observed.n, share)) * (1.0 - _SAFE), 0.0)
-    if method == "cohen":
-        high = 1.0 - low
-    else:
-        high = min(float(clopper_pearson_upper(observed.x2, observed.n, share)) * (1.0 + _SAFE), 1.0)
+    low = float(lower_limits(observed.x1, observed.n, share))
+    high = 1.0 - low if method == "cohen" else float(upper_limits(observed.x2, observed.n, share))
     value = float(g.value(np.array(low), np.array(high)))
     lower = max(value - 4e-15 * abs(value), g.range[0]) if math.isfinite(value) else value
     return Bound(lower=lower, lower_at_most=math.nan, searched=math.nan, proven=True, method=method, functional=g,

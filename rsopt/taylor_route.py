@@ -14,11 +14,10 @@ from rsopt.counts import Counts, checked_alpha
 from rsopt.domain import Edge, Simplex
 from rsopt.errors import InvalidInputError
 from rsopt.functionals import ProbitMargin, TaylorProbitMargin
+from rsopt.limits import lower_limits, upper_limits
 from rsopt.problem import LowerBoundProblem
 from rsopt.solver import Budget, SolverLike
-from rsopt.statistics import Statistic, clopper_pearson_lower, clopper_pearson_upper
-
-_SAFE = 1e-12
+from rsopt.statistics import Statistic
 
 
 def published_bound(counts: Counts, functional: TaylorProbitMargin, statistic: Statistic, alpha: Real,
@@ -58,7 +57,7 @@ def published_bound(counts: Counts, functional: TaylorProbitMargin, statistic: S
     gamma = functional.gamma_share * level
     # Rounded down, so that beta + gamma never exceeds alpha.
     beta = math.nextafter(level - gamma, 0.0)
-    low = max(float(clopper_pearson_lower(counts.x1, counts.n, beta)) * (1.0 - _SAFE), 0.0)
+    low = float(lower_limits(counts.x1, counts.n, beta))
     limit = f"the limit of p_A at beta = {beta:.6g} is {low:.6g}"
     if low > 0.5:
         domain = Edge() if counts.two_classes else Simplex(least_q1=0.5)
@@ -68,7 +67,7 @@ def published_bound(counts: Counts, functional: TaylorProbitMargin, statistic: S
             bound, functional=functional, alpha=level, method="published route, Taylor bound over q1 >= 1/2",
             seconds=time.perf_counter() - started,
             message=f"Test passed: {limit}, above 1/2; the bound is at beta. {bound.message}".strip())
-    high = min(float(clopper_pearson_upper(counts.x2, counts.n, gamma)) * (1.0 + _SAFE), 1.0)
+    high = float(upper_limits(counts.x2, counts.n, gamma))
     value = float(ProbitMargin().value(np.array(low), np.array(high)))
     lower = value - 4e-15 * abs(value) if math.isfinite(value) else value
     return Bound(

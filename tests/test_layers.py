@@ -29,6 +29,7 @@ nested_certificate
 statistics
 inductive
 checks
+limits
 data_set
 family
 prover witness

@@ -32,7 +32,7 @@ class BallOrder:
     """
 
     #: How far below T(x_obs) an outcome still counts as tied, times 1 + |T|.
-    tie: ClassVar[Any] = fmpq(1, 10**11)
+    tie: ClassVar[Any] = fmpq(5, 10**12)
 
     def __init__(self, statistic: str, n: int, alpha: float, link: BallLink) -> None:
         self.n, self._alpha, self._link, self._statistic = n, alpha, link, statistic

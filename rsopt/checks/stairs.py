@@ -26,9 +26,9 @@ from rsopt.errors import CertificateError
 Array = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.int64]
 
-#: How far below T(x_obs) an outcome still counts as tied, times 1 + |T|: a thousand times the rounding of T, so that
-#: rounding takes no outcome out of the set.
-TIE = 1e-11
+#: How far below T(x_obs) an outcome still counts as tied, times 1 + |T|: hundreds of times the rounding of T, so that
+#: rounding takes no outcome out of the set; and half of the proof's, whose set then holds this one.
+TIE = 5e-12
 #: Boxes that a cover may take; a hundred are usual.
 MOST_BOXES = 20_000_000
 

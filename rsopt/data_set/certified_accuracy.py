@@ -12,8 +12,8 @@ from rsopt.arguments import Real
 from rsopt.counts import checked_alpha
 from rsopt.data_set.columns import column, flags
 from rsopt.data_set.confidence import CONFIDENCE, error_of
-from rsopt.data_set.limits import lower_limits, most_false, upper_limits
 from rsopt.data_set.smirnov import smirnov_offset
+from rsopt.limits import lower_limits, most_false, upper_limits
 
 Array = npt.NDArray[np.float64]
 

@@ -12,9 +12,9 @@ from rsopt.arguments import Real, as_real
 from rsopt.counts import MAX_DRAWS
 from rsopt.data_set.columns import column
 from rsopt.data_set.confidence import CONFIDENCE, error_of
-from rsopt.data_set.limits import lower_limits, most_false, upper_limits
 from rsopt.data_set.smirnov import smirnov_offset
 from rsopt.errors import InvalidInputError, shown
+from rsopt.limits import lower_limits, most_false, upper_limits
 
 Array = npt.NDArray[np.float64]
 

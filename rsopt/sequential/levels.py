@@ -8,15 +8,14 @@ import numpy as np
 
 from rsopt.counts import Counts, checked_alpha
 from rsopt.functional import Functional
+from rsopt.limits import lower_limits, upper_limits
 from rsopt.problem import LowerBoundProblem
 from rsopt.prover import ProofStatus, prove_level
 from rsopt.question import Question
-from rsopt.statistics import clopper_pearson_lower, clopper_pearson_upper
 
 # Tail evaluations that one proof may take; more are only needed where the level is the exact bound to three digits.
 MOST_EVALUATIONS = 20_000
 
-_SAFE = 1e-12
 _REFINEMENTS = 3
 
 
@@ -54,7 +53,7 @@ def upper_limit(counts: Counts, functional: Functional, alpha: float) -> float:
     """
     error = checked_alpha(alpha)
     share = error if counts.two_classes else error / 2.0
-    high = min(float(clopper_pearson_upper(counts.x1, counts.n, share)) * (1.0 + _SAFE), 1.0)
+    high = float(upper_limits(counts.x1, counts.n, share))
     rivals = len(counts.votes) - 1 if counts.rival is None else 1
     low = 1.0 - high if counts.two_classes else largest_share(counts.x2, counts.n, rivals, share)
     value = float(functional.value(np.array(high), np.array(low)))
@@ -76,9 +75,9 @@ def largest_share(votes: int, n: int, rivals: int, alpha: float) -> float:
         rivals: how many there are; 1 for one that was fixed in advance.
         alpha: probability that the limit is too high.
     """
-    limit = max(float(clopper_pearson_lower(votes, n, alpha / rivals)) * (1.0 - _SAFE), 0.0)
+    limit = float(lower_limits(votes, n, alpha / rivals))
     for _ in range(_REFINEMENTS if rivals > 1 else 0):
-        better = float(clopper_pearson_lower(votes, n, alpha * max(limit, 1.0 / rivals))) * (1.0 - _SAFE)
+        better = float(lower_limits(votes, n, alpha * max(limit, 1.0 / rivals)))
         if better <= limit or better > (votes - 1) / max(n - 1, 1):
             break
         limit = better

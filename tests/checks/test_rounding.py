@@ -11,7 +11,7 @@ from flint import arb
 
 import rsopt
 from rsopt.certificate import Certificate
-from rsopt.checks import columns
+from rsopt.checks import columns, flips
 from rsopt.checks.arb import Arb, precision
 from rsopt.checks.arb_links import BallLink
 from rsopt.checks.arb_rows import tail_ball
@@ -20,6 +20,7 @@ from rsopt.checks.double import Double
 from rsopt.checks.links import CheckedLink
 from rsopt.checks.quantiles import quantiles
 from rsopt.checks.stairs import TIE, Order
+from rsopt.statistics import tie_tolerance
 
 LINKS = [("margin", None), ("probit", None), ("taylor-probit", 1), ("taylor-probit", 15), ("taylor-probit", 1001),
          ("laplace", None), ("logit", None)]
@@ -211,3 +212,10 @@ def test_places_where_the_statistic_is_not_monotone(arithmetic: Any) -> None:
 def test_certificates_of_such_places_hold(votes: tuple[int, int, int]) -> None:
     bound = rsopt.lower_bound(rsopt.Counts(votes, 0, 1), functional="margin", alpha=1e-5)
     assert rsopt.check_certificate(bound.certificate).lower == bound.certificate.lower
+
+
+def test_a_tie_of_the_checks_is_half_of_one_of_the_proof() -> None:
+    """As the format says: the set that is rebuilt lies within the one that was proven, and no rounding decides."""
+    for value in (0.0, 1.0, -3.5):
+        assert TIE * (1.0 + abs(value)) == pytest.approx(0.5 * tie_tolerance(value), rel=1e-12)
+    assert float(BallOrder.tie.p) / float(BallOrder.tie.q) == TIE == flips.TIE

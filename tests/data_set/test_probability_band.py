@@ -13,8 +13,8 @@ import pytest
 import small_run
 
 from rsopt import probability_band
-from rsopt.data_set.limits import lower_limits, upper_limits
 from rsopt.errors import InvalidInputError
+from rsopt.limits import lower_limits, upper_limits
 from rsopt.runs.overview import Overview
 from rsopt.sequential.adaptive import TargetRadii
 from rsopt.sequential.looks import Looks

@@ -22,7 +22,7 @@ import rsopt
 from rsopt.commands.stopping import parsed_share
 from rsopt.counts import Counts
 from rsopt.errors import InvalidInputError, StorageError
-from rsopt.methods import CLOPPER_PEARSON, COHEN, METHODS, OWN, SOFT_MARGIN, SOFT_PROBIT
+from rsopt.methods import CLOPPER_PEARSON, COHEN, MELDED, OWN, RIVALS, SOFT_MARGIN, SOFT_PROBIT
 from rsopt.question import Question
 from rsopt.runs.certify import certify
 from rsopt.runs.compare import compare_runs
@@ -63,14 +63,15 @@ def test_a_run_takes_the_looks_of_its_policy_and_reports_the_best(task: Task, tm
         looks = stored_looks(tmp_path, row.idx)
         assert [(look.n, look.alpha) for look in looks] == [
             (planned.n, planned.alpha) for planned in task.policy.plan[: len(looks)]]
-        lower = {method: [] for method in METHODS}
+        lower = {method: [] for method in (OWN, *RIVALS)}
         for look in looks:
             chunks = -(-look.n // CHUNK)
             votes = sum(chunk_votes(row.idx, 1, k, min(CHUNK, look.n - k * CHUNK)) for k in range(chunks))
             assert look.counts.tolist() == votes.tolist()
             for method, bound in ((OWN, rsopt.lower_bound), (COHEN, rsopt.baselines.cohen),
-                                  (CLOPPER_PEARSON, rsopt.baselines.two_way_clopper_pearson)):
-                lower[method].append(bound(votes, top=row.top, alpha=look.alpha).lower)
+                                  (CLOPPER_PEARSON, rsopt.baselines.two_way_clopper_pearson),
+                                  (MELDED, rsopt.baselines.melded)):
+                lower[method].append(bound(votes, top=row.top, functional="probit", alpha=look.alpha).lower)
         assert {method: bound.lower for method, bound in row.bounds.items()} == {
             method: max(found) for method, found in lower.items()}
         best = looks[lower[OWN].index(max(lower[OWN]))]

@@ -24,7 +24,7 @@ from waiting import PATIENCE
 
 from rsopt import certified_accuracy, probability_band
 from rsopt.errors import InvalidInputError, RsoptError, StorageError
-from rsopt.methods import OWN
+from rsopt.methods import MELDED, OWN
 from rsopt.proof_file import hashed
 from rsopt.runs.archive import MEMBERS, file_hashes, opened_archive, write_archive
 from rsopt.runs.checked_card import check_card
@@ -102,8 +102,13 @@ def test_a_card_says_what_the_run_holds(made: Path) -> None:
     assert content["samples"] == {"selection": 240, "estimation": 880, "median": 220, "most": 220}
     assert content["proofs"] == {OWN: 4}
     assert [line["method"] for line in content["certified"]] == overview.methods
-    assert [line["proven"] for line in content["certified"]] == [True, False, False]
-    for line in content["certified"]:
+    assert [line["proven"] for line in content["certified"]] == [True, False, False, False]
+    # How many radii of a conjectured limit are true nobody knows, and nothing is said of it.
+    (melded,) = (line for line in content["certified"] if line["method"] == MELDED)
+    assert melded["conjectured"]
+    assert not any(name.endswith("at_least") for entries in (melded, *melded["at"]) for name in entries)
+    for line in [line for line in content["certified"] if line is not melded]:
+        assert "conjectured" not in line
         radii = [found["radius"] for found in line["at"]]
         sure = certified_accuracy([row.radius(line["method"]) for row in overview.rows],
                                   [row.correct(line["method"]) for row in overview.rows], alpha=0.01, at=radii)
