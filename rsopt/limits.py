@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 from scipy import special
-
-from rsopt.checks.quantiles import quantiles
 
 Array = npt.NDArray[np.float64]
 
 _SLACK = 1e-10
 """Relative error of SciPy's binomial tails, with room: 5e-12 is the most that ball arithmetic finds up to n = 1e7."""
+_STEPS = 2
+_BELOW_ONE = math.nextafter(1.0, 0.0)
 
 
 def lower_limits(successes: npt.ArrayLike, draws: npt.ArrayLike, error: float) -> Array:
@@ -32,16 +34,27 @@ def lower_limits(successes: npt.ArrayLike, draws: npt.ArrayLike, error: float) -
 def _within(a: Array, b: Array, error: float) -> Array:
     """Points at or below which Beta(a, b) has at most `error`: quantiles, less what they and the tails may be off.
 
-    The tail at a quantile is too large by `excess` at most. By -log(1 - s) >= s, a step of the share s down divides it
-    by exp(s e) or more, e its elasticity d log I / d log p there, which grows as p falls, and is at least log 2 for
-    errors up to 1/2: that of one draw of many, p n / (exp(p n) - 1) where exp(-p n) is 1/2.
+    SciPy's quantiles, which may miss by 1e-6, are led on by Newton's method in log p, in which log I is concave. The
+    tail is then too large by `excess` at most. By -log(1 - s) >= s, a step of the share s down divides it by exp(s e)
+    or more, e its elasticity d log I / d log p there, which grows as p falls, and is at least log 2 for errors up to
+    1/2: that of one draw of many, p n / (exp(p n) - 1) where exp(-p n) is 1/2. However far a quantile is off, its limit
+    is none too large.
     """
-    found = quantiles(a, b, error, below=True)
-    mass = special.betainc(a, b, found)
+    found = special.betaincinv(a, b, error)
+    for _ in range(_STEPS):
+        mass, elasticity = _tail(a, b, found)
+        found = np.minimum(found * np.exp(-np.log(mass / error) / elasticity), _BELOW_ONE)
+    mass, elasticity = _tail(a, b, found)
     excess = np.maximum(mass / error - 1.0, 0.0) + _SLACK
-    elasticity = np.exp(special.xlogy(a, found) + special.xlog1py(b - 1.0, -found) - special.betaln(a, b)) / mass
     # Half of the elasticity, which is computed to far better than that.
-    return np.nextafter(found * (1.0 - excess / np.maximum(0.5, 0.5 * elasticity)), 0.0)
+    limit = np.nextafter(found * (1.0 - excess / np.maximum(0.5, 0.5 * elasticity)), 0.0)
+    return np.where(limit > 0.0, limit, 0.0)
+
+
+def _tail(a: Array, b: Array, p: Array) -> tuple[Array, Array]:
+    """I_p(a, b), and its elasticity."""
+    mass = special.betainc(a, b, p)
+    return mass, np.exp(special.xlogy(a, p) + special.xlog1py(b - 1.0, -p) - special.betaln(a, b)) / mass
 
 
 def upper_limits(successes: npt.ArrayLike, draws: npt.ArrayLike, error: float) -> Array:
