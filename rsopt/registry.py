@@ -30,6 +30,7 @@ _BUILT_IN: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "pyomo": ("rsopt.solvers.pyomo_:Pyomo", "pyomo", ("pyomo", "casadi")),
     "gpkit": ("rsopt.solvers.gpkit_:GPkit", "gpkit", ("gpkit",)),
     "cvxpy": ("rsopt.solvers.cvxpy_:Cvxpy", "cvxpy", ("cvxpy", "clarabel")),
+    "cvxpy-nlp": ("rsopt.solvers.cvxpy_nlp_:CvxpyNlp", "cvxpy-nlp", ("cvxpy", "unopy")),
     "botorch": ("rsopt.solvers.botorch_:BoTorch", "botorch", ("botorch",)),
 }
 

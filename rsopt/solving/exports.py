@@ -103,8 +103,8 @@ def cvxpy_problem(problem: Posed) -> Problem:
 
     Raises:
         MissingDependencyError: CVXPY is not installed.
-        RefusedError: a functional whose level constraint is no signomial, since CVXPY has no normal distribution
-            function; or too many monomials.
+        RefusedError: a functional whose level constraint is no signomial: what has the normal distribution in it
+            is a difference of convex functions no more (the solver `cvxpy-nlp` writes it so); or too many monomials.
     """
     if importlib.util.find_spec("cvxpy") is None:
         raise MissingDependencyError.of("A CVXPY problem", "cvxpy", "cvxpy")

@@ -147,7 +147,7 @@ EITHER = "Give either n0 (the class is chosen on n0 separate samples) or label (
                                          "scale) to it, or bound 'margin', 'probit' or 'taylor-probit'."),
     ({"label": 0, "statistic": "x"}, "There is no statistic named 'x'. Known: clopper-pearson, plugin, studentized."),
     ({"label": 0, "solver": "scypy"}, "There is no solver named 'scypy'. Did you mean 'scipy'? Known: botorch, "
-                                      "branch-and-bound, cvxpy, gpkit, ipopt, pyomo, scipy.")])
+                                      "branch-and-bound, cvxpy, cvxpy-nlp, gpkit, ipopt, pyomo, scipy.")])
 def test_bad_arguments_are_refused_before_a_sample_is_drawn(options, text):
     classifier = SmoothedClassifier(Untouched(), 1.0, 2)
     with pytest.raises((InvalidInputError, UnknownNameError)) as error:

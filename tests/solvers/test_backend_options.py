@@ -17,7 +17,7 @@ from rsopt.registry import as_solver
 
 VOTES = [40, 3, 2]
 WORDS = {"ipopt": "This is Ipopt version", "pyomo": "This is Ipopt version", "gpkit": "GP Solve 1",
-         "cvxpy": "CVXPY"}
+         "cvxpy": "CVXPY", "cvxpy-nlp": "CVXPY"}
 
 
 def test_fields_in_a_text() -> None:

@@ -34,11 +34,13 @@ Array = npt.NDArray[np.float64]
 # (solver, package that it imports, distribution that brings it)
 NEEDS = [("ipopt", "casadi", "casadi"), ("pyomo", "pyomo", "pyomo"), ("pyomo", "casadi", "casadi"),
          ("gpkit", "gpkit", "gpkit-core"), ("cvxpy", "cvxpy", "cvxpy"), ("cvxpy", "clarabel", "clarabel"),
+         ("cvxpy-nlp", "cvxpy", "cvxpy"), ("cvxpy-nlp", "unopy", "unopy"),
          ("botorch", "botorch", "botorch")]
 
 
 def test_names_and_fields() -> None:
-    assert rsopt.solver_names()[:7] == ["scipy", "branch-and-bound", "ipopt", "pyomo", "gpkit", "cvxpy", "botorch"]
+    assert rsopt.solver_names()[:8] == ["scipy", "branch-and-bound", "ipopt", "pyomo", "gpkit", "cvxpy", "cvxpy-nlp",
+                                        "botorch"]
     assert repr(rsopt.get_solver("scipy", grid=24)).startswith("SciPy(method='brent-grid', grid=24")
     with pytest.raises(InvalidInputError, match="The solver 'scipy' has no field 'gird'; it has method, grid, zoom"):
         rsopt.get_solver("scipy", gird=24)
@@ -50,8 +52,8 @@ def test_unknown_name() -> None:
     with pytest.raises(UnknownNameError) as raised:
         rsopt.get_solver("gpkitt")
     assert str(raised.value) == (
-        "There is no solver named 'gpkitt'. Did you mean 'gpkit'? Known: botorch, branch-and-bound, cvxpy, gpkit, "
-        "ipopt, pyomo, scipy.")
+        "There is no solver named 'gpkitt'. Did you mean 'gpkit'? Known: botorch, branch-and-bound, cvxpy, "
+        "cvxpy-nlp, gpkit, ipopt, pyomo, scipy.")
     assert isinstance(raised.value, LookupError)
     with pytest.raises(UnknownNameError):
         rsopt.lower_bound([9, 1, 0], top=0, solver="gurobi")
