@@ -13,16 +13,13 @@ import numpy.typing as npt
 from rsopt.domain import Domain
 from rsopt.errors import RefusedError
 from rsopt.solver import Budget, Claim, Proposal
-from rsopt.solving.forms import Form, SmoothOracle, TermList
+from rsopt.solving.forms import LEAST_LOG, Form, SmoothOracle, TermList
 from rsopt.solving.starts import starting_points
 from rsopt.solving.words import Options, as_options, on_stderr
 
 from .condensation import Condensed, condense, level_gap
 
 Array = npt.NDArray[np.float64]
-
-# e^-37 = 1e-16: no cell probability below it changes a tail in double precision.
-_LEAST_LOG = -37.0
 
 
 @dataclass(frozen=True)
@@ -78,7 +75,7 @@ def whole_problem(form: TermList) -> Any:
                            "function to write it with. to_pyomo() and to_nl() write it.")
     y = cvxpy.Variable(len(level.variables), name="log_q")
     tail = cvxpy.log_sum_exp(form.exponents.astype(float) @ y[:3] + form.log_coefficients)
-    limits = [cvxpy.log_sum_exp(y[:3]) <= 0.0, y >= _LEAST_LOG]
+    limits = [cvxpy.log_sum_exp(y[:3]) <= 0.0, y >= LEAST_LOG]
     for signomial in level.constraints:
         positive = signomial.coefficients > 0.0
         sides = [cvxpy.log_sum_exp(signomial.exponents[side].astype(float) @ y

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from dataclasses import dataclass, field
 from importlib import util
@@ -13,15 +14,13 @@ from scipy import special
 
 from rsopt.domain import Domain
 from rsopt.solver import Budget, Claim, Proposal, Stop
-from rsopt.solving.forms import Form, TermList
+from rsopt.solving.forms import LEAST_LOG, Form, TermList
 from rsopt.solving.starts import starting_points
 from rsopt.solving.words import Options, as_options, on_stderr
 
 Array = npt.NDArray[np.float64]
 
-# e^-37 = 1e-16: no cell probability below it changes a tail in double precision.
-_LEAST_LOG = -37.0
-# Quantiles of such a probability.
+# Quantiles of the least cell probabilities lie below it in size.
 _LARGEST_QUANTILE = 9.0
 
 
@@ -58,10 +57,7 @@ class CvxpyNlp:
         if form.level_constraint is None and form.curve.functional.name != "probit":
             return (f"CVXPY has no function to write the level of {form.curve.functional.name!r} with: it is no "
                     "signomial, and no difference of normal quantiles.")
-        if form.size > self.most_terms:
-            return (f"Written out, the tail has {form.size:,} monomials that matter; the program takes "
-                    f"{self.most_terms:,} (field most_terms).")
-        return None
+        return form.too_many(self.most_terms)
 
     def propose(self, form: TermList, domain: Domain, budget: Budget, *, stop_at: float | None, start: Array | None,
                 rng: np.random.Generator) -> Proposal:
@@ -71,8 +67,7 @@ class CvxpyNlp:
             found = [program.solve(q) for q in starting_points(form.curve, form.meter, start, self.starts)]
         best, status = max(found, key=lambda run: form.meter.witness(run[0]))
         stop = Stop.ITERATIONS if "limit" in status else Stop.CONVERGED
-        terms = form.log_coefficients + form.exponents @ np.log(np.maximum(best, 1e-300))
-        return Proposal(best, stop, Claim.LOCAL, float(np.logaddexp.reduce(terms)),
+        return Proposal(best, stop, Claim.LOCAL, form.log_sum(best),
                         message="Uno: " + ", ".join(run[1] for run in found))
 
 
@@ -86,7 +81,9 @@ class _Program:
         self.verbose, self.least = solver.verbose, 0.01 / form.curve.tail_set.n
         level = form.level_constraint
         size = 3 if level is None else len(level.variables)
-        y = cvxpy.Variable(size, bounds=[np.full(size, _LEAST_LOG), np.zeros(size)], name="log_q")
+        self.low = np.full(size, LEAST_LOG)
+        self.low[0] = max(LEAST_LOG, math.log(max(form.curve.domain.least_q1, 1e-300)))
+        y = cvxpy.Variable(size, bounds=[self.low, np.zeros(size)], name="log_q")
         # A sum of exponentials as it stands: CVXPY would make a variable and an equation of each term of log_sum_exp.
         tail = cvxpy.log(cvxpy.sum(cvxpy.exp(form.exponents.astype(float) @ y[:3] + form.log_coefficients)))
         limits: list[Any] = [cvxpy.sum(cvxpy.exp(y[:3])) == 1.0]
@@ -107,12 +104,13 @@ class _Program:
 
         # Beside the three cells the level of a Taylor margin has q1 - 1/2 and 1/2 - q2.
         cells = np.maximum(np.array([*q, q[0] - 0.5, 0.5 - q[1]])[:self.y.size], self.least)
-        self.y.value = np.clip(np.log(cells), _LEAST_LOG, 0.0)
+        self.y.value = np.clip(np.log(cells), self.low, 0.0)
         if self.z is not None:
             self.z.value = np.clip(special.ndtri(np.exp(self.y.value[:2])), -_LARGEST_QUANTILE, _LARGEST_QUANTILE)
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
+                # As of a condensation: whatever the point is worth is computed by rsopt.
+                warnings.filterwarnings("ignore", message="Solution may be inaccurate", category=UserWarning)
                 self.problem.solve(nlp=True, solver="UNO", verbose=self.verbose, **self.options)
         except cvxpy.SolverError as error:
             return q, f"failed ({str(error).splitlines()[0][:80]})"

@@ -170,7 +170,7 @@ class _Whole:
         """GPkit's own loop of condensations. Raises SearchEnded when the search is decided."""
         from gpkit.exceptions import Infeasible
 
-        first = dict.fromkeys(self.v, 1.0) | {self.t: math.exp(-self._log_tail(self.scale))}
+        first = dict.fromkeys(self.v, 1.0) | {self.t: math.exp(-self.form.log_sum(self.scale))}
         stop = Stop.CONVERGED
         try:
             if self.program is None:
@@ -184,7 +184,7 @@ class _Whole:
                                         f"from {error.__cause__!r}") from error
             # Later programs fail where the feasible step is below cvxopt's tolerance; the last point stands.
             stop = Stop.ITERATIONS if self.steps > self.solver.iterations else Stop.STALLED
-        return Run(self.last, self._log_tail(self.last), self.steps, stop)
+        return Run(self.last, self.form.log_sum(self.last), self.steps, stop)
 
     def _one_program(self, prob: Any, meq_idxs: Any, **options: Any) -> Any:
         """Solve one geometric program by cvxopt and try its point as a witness."""
@@ -196,10 +196,6 @@ class _Whole:
         self.last = self.scale * np.exp(x)
         self.form.meter.witness(self.last)
         return found
-
-    def _log_tail(self, q: Array) -> float:
-        terms = self.form.log_coefficients + self.form.exponents @ np.log(q)
-        return float(np.logaddexp.reduce(terms))
 
     def _tail(self) -> Any:
         """F as one posynomial in v, built from its map of terms: chains of + are quadratic in their number."""

@@ -65,10 +65,7 @@ class Pyomo:
         """A functional without an algebraic form, or more monomials than `most_terms`."""
         if not has_algebraic_form(form.curve.functional):
             return f"The functional {form.curve.functional.name!r} has no algebraic form for a Pyomo model."
-        if isinstance(form, TermList) and form.size > self.most_terms:
-            return (f"Written out, the tail has {form.size:,} monomials that matter; the model takes "
-                    f"{self.most_terms:,} (field most_terms).")
-        return None
+        return form.too_many(self.most_terms) if isinstance(form, TermList) else None
 
     def propose(self, form: TermList, domain: Domain, budget: Budget, *, stop_at: float | None, start: Array | None,
                 rng: np.random.Generator) -> Proposal:
@@ -85,13 +82,7 @@ class Pyomo:
         words = f"IPOPT {'at ' + path if path else 'inside casadi'}: " + ", ".join(item[2] for item in found)
         stop = Stop.ITERATIONS if "maximum_iterations" in status.lower() or "maxiter" in status.lower() \
             else Stop.CONVERGED
-        return Proposal(best, stop, Claim.LOCAL, _log_tail(form, best), built, words)
-
-
-def _log_tail(form: TermList, q: Array) -> float:
-    """The model's own objective at q."""
-    terms = form.log_coefficients + form.exponents @ np.log(np.maximum(q, 1e-300))
-    return float(np.logaddexp.reduce(terms))
+        return Proposal(best, stop, Claim.LOCAL, form.log_sum(best), built, words)
 
 
 def set_start(model: Any, form: TermList, q: Array) -> None:

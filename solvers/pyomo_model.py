@@ -12,15 +12,12 @@ from numpy.polynomial import chebyshev
 from rsopt.errors import RefusedError
 from rsopt.functional import Functional
 from rsopt.kernels.links import INVERSE, elementwise
-from rsopt.solving.forms import TermList
+from rsopt.solving.forms import LEAST_LOG, TermList
 
 if TYPE_CHECKING:
     from pyomo.core import ConcreteModel
 
 Array = npt.NDArray[np.float64]
-
-# e^-37 = 1e-16: no cell probability below it changes a tail in double precision.
-_LEAST_LOG = -37.0
 
 
 def build_model(form: TermList) -> ConcreteModel:
@@ -47,10 +44,10 @@ def build_model(form: TermList) -> ConcreteModel:
     low, high = curve.segment
     model = pyo.ConcreteModel(name=f"worst case of {curve.functional.name} at level {curve.level:.10g}")
     model.cell = pyo.RangeSet(3)
-    model.log_q = pyo.Var(model.cell, bounds=(_LEAST_LOG, 0.0), initialize=-1.0,
+    model.log_q = pyo.Var(model.cell, bounds=(LEAST_LOG, 0.0), initialize=-1.0,
                           doc="logs of the cell probabilities: class A, rival, rest")
     model.q = pyo.Expression(model.cell, rule=lambda m, i: pyo.exp(m.log_q[i]))
-    model.log_q[2].setlb(max(np.log(max(low, 1e-300)), _LEAST_LOG))
+    model.log_q[2].setlb(max(np.log(max(low, 1e-300)), LEAST_LOG))
     model.log_q[2].setub(np.log(high))
     if curve.domain.least_q1 > 0.0:
         model.log_q[1].setlb(np.log(curve.domain.least_q1))

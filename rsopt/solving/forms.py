@@ -25,6 +25,8 @@ Array = npt.NDArray[np.float64]
 #: fell between two of them at n = 1,000 (a Laplace margin, close call); with these what is left out is below 1e-8 of
 #: alpha for all problems of the zoo of 200 to 1,000 votes.
 _POINTS = 48
+#: e^-37 = 1e-16: no cell probability below it changes a tail in double precision.
+LEAST_LOG = -37.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,6 +145,17 @@ class TermList:
     def size(self) -> int:
         """Number of monomials m that are kept."""
         return self.log_coefficients.size
+
+    def log_sum(self, q: Array) -> float:
+        """log F(q) from the monomials that are kept, shape (3,) -> float; no evaluation is counted."""
+        return float(np.logaddexp.reduce(self.log_coefficients + self.exponents @ np.log(np.maximum(q, 1e-300))))
+
+    def too_many(self, most_terms: int) -> str | None:
+        """Why a solver that takes so many monomials refuses these; None where it takes them."""
+        if self.size <= most_terms:
+            return None
+        return (f"Written out, the tail has {self.size:,} monomials that matter; the model takes {most_terms:,} (field "
+                "most_terms).")
 
     @cached_property
     def level_constraint(self) -> LevelSignomials | None:
