@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 
 import numpy as np
 from scipy import special
@@ -19,7 +20,7 @@ from rsopt.counts import Counts, VotesLike, as_counts, checked_alpha
 from rsopt.functional import Functional
 from rsopt.functionals import FunctionalLike, as_functional
 from rsopt.limits import lower_limits, upper_limits
-from rsopt.methods import MELDED
+from rsopt.methods import CLOPPER_PEARSON, COHEN, MELDED
 
 _SAFE = 1e-12
 #: Gauss–Legendre nodes on each of so many pieces of the law of B.
@@ -69,9 +70,9 @@ def melded(counts: Counts | VotesLike, top: Whole | None = None, *, functional: 
     With m = x_A + x_j votes for the pair, the limit is the alpha quantile of T (2B - 1). B ~ Beta(x_A, x_j + 1) is the
     lower confidence distribution of the share of the class within the pair, and T that of the share of the pair:
     Beta(m, n - m + 1), or Beta(m + 1, n - m) where 2B - 1 is negative. A Beta with a first parameter 0 is 0, with a
-    second one 0 it is 1; with two classes T is 1. j is the empirical runner-up. The bound on
-    another g is its least value where q1 - q2 >= limit, of 513 points; for f(q1) - f(q2) with f' least at 1/2 it lies
-    at q1 + q2 = 1, and a negative limit says nothing where f is unbounded.
+    second one 0 it is 1; with two classes T is 1. j is the empirical runner-up. The bound on another
+    g is its least value where q1 - q2 >= limit, of 513 points; for f(q1) - f(q2) with f' least at 1/2 it lies at
+    q1 + q2 = 1, and a negative limit says nothing where f is unbounded.
 
     That the limit errs with probability at most alpha is *conjectured* by its authors, and not proven: the result is
     not `proven`, certifies nothing, and gives no radius. It is here to be compared with.
@@ -154,3 +155,7 @@ def _closed_form(method: str, counts: Counts | VotesLike, top: Whole | None, fun
     return Bound(lower=lower, lower_at_most=math.nan, searched=math.nan, proven=True, method=method, functional=g,
                  statistic=None, alpha=level, solver=None, counts=observed, proof=None, evaluations=0,
                  seconds=time.perf_counter() - started)
+
+
+BY_NAME: dict[str, Callable[..., Bound]] = {CLOPPER_PEARSON: two_way_clopper_pearson, COHEN: cohen, MELDED: melded}
+"""What runs compute beside our own bound on the same votes (`rsopt.methods.RIVALS`)."""

@@ -20,7 +20,7 @@ from rsopt.counts import Counts
 from rsopt.errors import CertificateError, RsoptError
 from rsopt.files import read_text
 from rsopt.functionals import as_functional
-from rsopt.methods import CLOPPER_PEARSON, COHEN, MELDED, METHODS, OWN, RIVALS, SOFT_METHODS, soft_methods
+from rsopt.methods import MELDED, METHODS, OWN, RIVALS, SOFT_METHODS, soft_methods
 from rsopt.runs.asked import Asked
 from rsopt.runs.export import cells
 from rsopt.runs.records import ESTIMATION, SELECTION, BoundRow, CertificateRow, InputOutcome, Look
@@ -36,7 +36,6 @@ _SAME = 1e-9
 #: The same in a share of alpha; less than any total variation that could matter.
 _SAME_SHARE = 1e-12
 
-_AGAIN = {CLOPPER_PEARSON: baselines.two_way_clopper_pearson, COHEN: baselines.cohen, MELDED: baselines.melded}
 Stored = InputOutcome | Look | BoundRow | CertificateRow
 _TYPES: dict[str, tuple[type, ...]] = {"int": (int,), "int | None": (int, type(None)), "float": (float,), "str": (str,),
                                        "bytes": (bytes,)}
@@ -222,7 +221,7 @@ def _bounds(asked: Asked, outcome: InputOutcome, taken: Sequence[Look], bounds: 
 
 
 def _baseline(asked: Asked, method: str, counts: Counts, alpha: float) -> float:
-    return _AGAIN[method](counts, functional=asked.question.functional, alpha=alpha).lower
+    return baselines.BY_NAME[method](counts, functional=asked.question.functional, alpha=alpha).lower
 
 
 def _radius(asked: Asked, bound: BoundRow) -> float:

@@ -9,7 +9,7 @@ import time
 from rsopt import baselines
 from rsopt.bounding import lower_bound
 from rsopt.counts import Counts
-from rsopt.methods import CLOPPER_PEARSON, COHEN, MELDED, OWN, soft_methods
+from rsopt.methods import OWN, soft_methods
 from rsopt.runs.work import MethodBound, ProofDone, ProofRequest, ScoreRows
 from rsopt.scores.lower_bound_scores import lower_bound_scores
 
@@ -39,8 +39,7 @@ def _prove_votes(request: ProofRequest, bounds: list[MethodBound], proofs: dict[
     bounds.append(MethodBound(OWN, own.lower, at_most, asked.radius(own.lower)))
     if own.proof is not None:
         proofs[OWN] = own.proof.to_json()
-    for name, baseline in ((CLOPPER_PEARSON, baselines.two_way_clopper_pearson), (COHEN, baselines.cohen),
-                           (MELDED, baselines.melded)):
+    for name, baseline in baselines.BY_NAME.items():
         other = baseline(votes, functional=asked.functional, alpha=asked.alpha)
         bounds.append(MethodBound(name, other.lower, other.lower, asked.radius(other.lower)))
 
